@@ -1,0 +1,24 @@
+"""What a network is: declarations, their checking, and the Keras network they become.
+
+    name or file ─ read ─→ tree ─ resolve ─→ Declaration ─ assembly.assemble ─→ Keras objects
+
+`read` lays a file over its parents, `resolve` fills in what follows from the data, and
+`assemble`, in a module of its own because it imports Keras, creates the network.
+"""
+
+from models.check import check
+from models.declaration import DataFacts, Declaration, resolve
+from models.inheritance import chain, find, read
+from models.problems import DeclarationError, Problem
+
+__all__ = [
+    "DataFacts",
+    "Declaration",
+    "DeclarationError",
+    "Problem",
+    "chain",
+    "check",
+    "find",
+    "read",
+    "resolve",
+]

@@ -1,0 +1,85 @@
+"""From a declaration to a `keras.Sequential` with fresh weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import keras
+
+from models.declaration import Declaration, Named
+from models.keras_objects import KerasObjects, one_line
+from models.tree import Path
+
+_WITHOUT_CHANNELS = (
+    "; pictures for it need a channel: put 'Reshape: {target_shape: [height, width, 1]}' before it"
+)
+
+
+def build(declaration: Declaration, objects: KerasObjects) -> keras.Sequential | None:
+    """The network, built; None where a layer has a problem, which `objects` then holds.
+
+    Input: raw values, float32 `[N, *model.input.shape]`. Output: float32 `[N, head.units]`.
+    """
+    declared = [
+        *declaration.layers("model", "input", "layers"),
+        *declaration.layers("model", "layers"),
+        _head(declaration),
+    ]
+    names = _names(declared)
+    layers = [
+        _layer(declaration, objects, what, name) for what, name in zip(declared, names, strict=True)
+    ]
+    if objects.problems:
+        return None
+    network = keras.Sequential([keras.Input(declaration.model.input.shape)], name="network")
+    for what, layer in zip(declared, layers, strict=True):
+        if not _add(network, layer, what.path, objects):
+            return None
+    if len(network.output_shape) != 2:
+        message = f"the head gives {network.output_shape}: put Flatten before it"
+        objects.report(("model", "layers"), message)
+        return None
+    return network
+
+
+def _head(declaration: Declaration) -> Named:
+    """The head as a Dense layer; it computes in float32 also under mixed precision."""
+    head = declaration.model.head
+    arguments = {
+        **declaration.model.defaults.get("Dense", {}),
+        **head.arguments,
+        "units": head.units,
+        "activation": head.activation,
+        "dtype": "float32",
+    }
+    return Named("Dense", arguments, ("model", "head"))
+
+
+def _names(declared: list[Named]) -> list[str]:
+    """A name for each layer that depends on the declaration only: `dense_1`, …, `head`."""
+    seen: Counter[str] = Counter()
+    names = []
+    for what in declared[:-1]:
+        word = what.name.lower()
+        seen[word] += 1
+        names.append(f"{word}_{seen[word]}")
+    return [*names, "head"]
+
+
+def _layer(declaration: Declaration, objects: KerasObjects, what: Named, name: str) -> Any:
+    arguments = {"name": name, **what.arguments}
+    if declaration.precision != "float32":
+        arguments.setdefault("dtype", declaration.precision)
+    return objects.create("layer", Named(what.name, arguments, what.path), what.path)
+
+
+def _add(network: keras.Sequential, layer: Any, path: Path, objects: KerasObjects) -> bool:
+    try:
+        network.add(layer)
+    except Exception as error:  # shapes that do not fit; Keras raises several types
+        needs_channel = type(layer).__name__.startswith("Random")
+        hint = _WITHOUT_CHANNELS if needs_channel else ""
+        objects.report(path, f"{type(layer).__name__} does not fit here: {one_line(error)}{hint}")
+        return False
+    return True

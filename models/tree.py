@@ -1,0 +1,140 @@
+"""Nested values that know where each part of them was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value comes from: a file and a line, `--set`, or the reason for a default."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A mapping of nodes, a list of nodes or a scalar, with its origin."""
+
+    value: Any
+    origin: Origin
+
+    @property
+    def plain(self) -> Any:
+        """The value as ordinary dicts, lists and scalars."""
+        if isinstance(self.value, dict):
+            return {key: child.plain for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain for child in self.value]
+        return self.value
+
+    def get(self, *path: str | int) -> Node | None:
+        """The node at a path, or None."""
+        node = self
+        for key in path:
+            if isinstance(node.value, dict) and key in node.value:
+                node = node.value[key]
+            elif isinstance(node.value, list) and isinstance(key, int) and key < len(node.value):
+                node = node.value[key]
+            else:
+                return None
+        return node
+
+    def origin_of(self, path: Path) -> Origin:
+        """Where the value at a path was written, or else the nearest value around it."""
+        while (node := self.get(*path)) is None:
+            path = path[:-1]
+        return node.origin
+
+
+def node_of(value: Any, origin: Origin) -> Node:
+    """A node of plain values, all of one origin."""
+    if isinstance(value, dict):
+        return Node({key: node_of(child, origin) for key, child in value.items()}, origin)
+    if isinstance(value, (list, tuple)):
+        return Node([node_of(child, origin) for child in value], origin)
+    return Node(value, origin)
+
+
+def merge(parent: Node, child: Node, path: Path = ()) -> Node:
+    """The child laid over the parent: mappings merge, lists replace, null deletes.
+
+    A mapping that names a Keras object (`{AdamW: {…}}`) merges with the same object and
+    replaces another one: no network has two optimizers.
+    """
+    if not (isinstance(parent.value, dict) and isinstance(child.value, dict)):
+        return without_nulls(child)
+    if _is_keras_object(child, path) and set(parent.value) != set(child.value):
+        return without_nulls(child)
+    merged = dict(parent.value)
+    for key, value in child.value.items():
+        if value.value is None:
+            merged.pop(key, None)
+        elif key in merged:
+            merged[key] = merge(merged[key], value, (*path, key))
+        else:
+            merged[key] = without_nulls(value)
+    return Node(merged, child.origin)
+
+
+def _is_keras_object(node: Node, path: Path) -> bool:
+    one_class = len(node.value) == 1 and next(iter(node.value))[:1].isupper()
+    return one_class and path != ("model", "defaults")
+
+
+def without_nulls(node: Node) -> Node:
+    """The node without the mapping entries that are null: as if they were not written."""
+    if isinstance(node.value, dict):
+        kept = {k: without_nulls(v) for k, v in node.value.items() if v.value is not None}
+        return Node(kept, node.origin)
+    if isinstance(node.value, list):
+        return Node([without_nulls(child) for child in node.value], node.origin)
+    return node
+
+
+def overlay(node: Node, path: Path, value: Node, above: Path = ()) -> Node:
+    """The node with a value laid over it at a path; list elements are named by their number.
+
+    Raises:
+        KeyError: the path names a list element that does not exist.
+    """
+    if not path:
+        return merge(node, value, above)
+    key, rest = path[0], path[1:]
+    if isinstance(node.value, list):
+        if not (isinstance(key, int) and 0 <= key < len(node.value)):
+            raise KeyError(f"the list has the elements 0 to {len(node.value) - 1}, not '{key}'")
+        elements = list(node.value)
+        elements[key] = overlay(elements[key], rest, value, (*above, key))
+        return Node(elements, node.origin)
+    name = str(key)
+    if isinstance(node.value, dict) and name in node.value and (rest or value.value is not None):
+        child = overlay(node.value[name], rest, value, (*above, name))
+        return Node({**node.value, name: child}, node.origin)
+    return merge(node, Node({name: _nested(rest, value)}, value.origin), above)
+
+
+def _nested(path: Path, value: Node) -> Node:
+    for key in reversed(path):
+        value = Node({str(key): value}, value.origin)
+    return value
+
+
+def without(node: Node, path: Path) -> Node:
+    """The node without what stands at a path."""
+    if node.get(*path) is None:
+        return node
+    key, rest = path[0], path[1:]
+    children: Any = node.value.copy()
+    if rest:
+        children[key] = without(children[key], rest)
+    else:
+        del children[key]
+    return Node(children, node.origin)

@@ -1,0 +1,46 @@
+"""On what a run was made: versions, devices, and the state of the source code."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+
+
+def describe() -> dict[str, Any]:
+    """Versions, devices and git state, for the record of a run."""
+    return {
+        "versions": _versions(),
+        "devices": list(keras.distribution.list_devices()),
+        "processor": f"{platform.system()} {platform.machine()}",
+        "git": _git(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    backend = keras.backend.backend()
+    packages = {"keras", "numpy", backend, "wardrobe"}
+    return {
+        "python": platform.python_version(),
+        "backend": backend,
+        **{package: version(package) for package in sorted(packages)},
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the source code and whether it was changed since; None outside git."""
+    try:
+        commit = _output("git", "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_output("git", "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _output(*command: str) -> str:
+    source = Path(__file__).parent
+    done = subprocess.run(command, cwd=source, check=True, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,0 +1,88 @@
+"""What a network is worth on examples that it was not trained on: plain NumPy, no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CALIBRATION_BINS = 15
+
+
+def evaluate(
+    outputs: NDArray[np.float32], targets: NDArray[Any], class_names: Sequence[str] | None
+) -> dict[str, Any]:
+    """The measures of a classifier, or of a regression where there are no class names.
+
+    outputs: probabilities `[N, classes]`, or values `[N, outputs]` of a regression.
+    targets: class indices `[N]`, or values `[N, outputs]`.
+    """
+    if class_names is None:
+        return regression(outputs, targets)
+    return classification(outputs, targets, class_names)
+
+
+def classification(
+    probabilities: NDArray[np.float32], targets: NDArray[Any], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy, negative log-likelihood (nats), calibration error, a table by class, confusion.
+
+    The confusion matrix has a row for each true class and a column for each predicted one.
+    """
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(class_names), len(class_names)), dtype=int)
+    np.add.at(confusion, (targets, predicted), 1)
+    of_target = probabilities[np.arange(len(targets)), targets]
+    smallest = np.finfo(np.float32).tiny
+    return {
+        "examples": len(targets),
+        "accuracy": float((predicted == targets).mean()),
+        "negative_log_likelihood": float(-np.log(np.maximum(of_target, smallest)).mean()),
+        "calibration_error": calibration_error(probabilities, targets),
+        "by_class": _by_class(confusion, class_names),
+        "confusion": confusion.tolist(),
+    }
+
+
+def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
+    """Expected calibration error over 15 equal bins (Guo et al. 2017, arXiv 1706.04599, section 2).
+
+    How far, on average, the probability of the predicted class is from how often it is right.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = (probabilities.argmax(axis=1) == targets).astype(np.float64)
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(targets))
+
+
+def regression(values: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, Any]:
+    """Mean squared and absolute error, and the share of the variance that is explained (R²)."""
+    errors = values.astype(np.float64) - targets
+    variance = float(((targets - targets.mean(axis=0)) ** 2).mean())
+    squared = float((errors**2).mean())
+    return {
+        "examples": len(targets),
+        "mean_squared_error": squared,
+        "mean_absolute_error": float(np.abs(errors).mean()),
+        "r_squared": 1 - squared / variance if variance else None,
+    }
+
+
+def _by_class(confusion: NDArray[Any], class_names: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for index, name in enumerate(class_names):
+        right = int(confusion[index, index])
+        actual, called = int(confusion[index].sum()), int(confusion[:, index].sum())
+        rows.append(
+            {
+                "label": name,
+                "examples": actual,
+                "precision": right / called if called else None,
+                "recall": right / actual if actual else None,
+                "f1": 2 * right / (actual + called) if actual + called else None,
+            }
+        )
+    return rows

@@ -1,0 +1,115 @@
+"""Writes the artifact of a run: `artifacts/NAME/VERSION/`, whole or not at all.
+
+A SavedModel in TensorFlow Serving's folder layout. `assets.extra/` holds what a service must
+know beside the graph:
+
+| file | holds |
+|---|---|
+| `labels.json` | the names of the classes, in the order of the outputs |
+| `input.json` | kind and shape of an input, range of its pixels, ground of the pictures |
+| `declaration.yaml` | the declaration as resolved |
+| `metrics.json` | the measures on validation and test examples |
+| `card.md` | the model card |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from models import Declaration
+from training.data import DataSet
+from training.errors import TrainingError
+
+
+def export(
+    network: keras.Sequential,
+    declaration: Declaration,
+    data: DataSet,
+    artifacts: Path,
+    texts: dict[str, str],
+) -> Path:
+    """Writes the next version of an artifact and returns its folder.
+
+    `texts` are further files of `assets.extra/` by name.
+
+    Raises:
+        TrainingError: the folder cannot be written; nothing of the artifact is left behind.
+    """
+    models = artifacts / declaration.name
+    partial = models / f".partial-{os.getpid()}"
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        _write_saved_model(network, declaration, data, partial)
+        extra = partial / "assets.extra"
+        extra.mkdir()
+        if data.class_names is not None:
+            _write_json(extra / "labels.json", list(data.class_names))
+        _write_json(extra / "input.json", _input(data))
+        for name, text in texts.items():
+            (extra / name).write_text(text, encoding="utf-8")
+        return _as_next_version(partial, models)
+    except OSError as error:
+        raise TrainingError(f"cannot write the artifact to {models}: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_saved_model(
+    network: keras.Sequential, declaration: Declaration, data: DataSet, folder: Path
+) -> None:
+    """One signature, `serving_default`: raw examples to named probabilities or values.
+
+    The archive is not told to track the network: it finds the weights in the signature, and
+    would store each of them a second time.
+    """
+    shape = (None, *data.input_shape)
+    name = "images" if len(data.input_shape) > 1 else "features"
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint(
+        "serving_default",
+        lambda examples: answers(network, declaration, examples),
+        input_signature=[keras.InputSpec(shape=shape, dtype="float32", name=name)],
+    )
+    archive.write_out(str(folder), verbose=False)
+
+
+def answers(network: keras.Sequential, declaration: Declaration, examples: Any) -> dict[str, Any]:
+    """`{"probabilities": [N, classes]}`, or `{"values": [N, outputs]}` of a regression.
+
+    The one unit of a sigmoid head is written out as the probabilities of both classes.
+    """
+    outputs = network(examples, training=False)
+    if declaration.model.head.activation == "linear":
+        return {"values": outputs}
+    if declaration.model.head.activation == "sigmoid":
+        outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
+    return {"probabilities": outputs}
+
+
+def _input(data: DataSet) -> dict[str, Any]:
+    shape = list(data.input_shape)
+    if len(shape) == 1:
+        return {"kind": "table", "shape": shape}
+    return {"kind": "image", "shape": shape, "range": [0, 255], "ground": data.ground}
+
+
+def _as_next_version(partial: Path, models: Path) -> Path:
+    """Renames the finished folder to the lowest version above all that there are."""
+    while True:
+        taken = [int(folder.name) for folder in models.iterdir() if folder.name.isdigit()]
+        version = models / str(max(taken, default=0) + 1)
+        try:
+            return partial.rename(version)
+        except OSError:
+            if not version.exists():  # else another run took the number meanwhile
+                raise
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

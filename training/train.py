@@ -1,0 +1,114 @@
+"""One training, from a declaration to an artifact, in the order in which it happens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from models import Declaration
+from training import environment
+from training.card import card
+from training.data import DataSet, Examples
+from training.errors import TrainingError
+from training.evaluation import evaluate
+from training.export import answers, export
+from training.fit import Fit, Fitted
+from training.run import Run, as_yaml
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: the run's folder and record, and the artifact."""
+
+    run: Path
+    artifact: Path
+    record: dict[str, Any]
+
+
+def train(
+    declaration: Declaration,
+    data: DataSet,
+    *,
+    written: list[Path],
+    runs: Path,
+    artifacts: Path,
+    command: str,
+) -> Trained:
+    """Trains, measures and exports; the test examples are looked at once, at the end.
+
+    `written` are the declaration's files, which the run keeps.
+
+    Raises:
+        DeclarationError: before anything is written.
+        TrainingError: the loss became NaN, or a folder cannot be written. The run's record says
+            so, and there is no artifact.
+    """
+    run = Run(runs, declaration)
+    fit = Fit(declaration, data, run.folder)
+    run.start(written, command=command, data=_data_facts(data), **environment.describe())
+    with run.recorded():
+        fitted = fit.run()
+        fitted.network.save(run.folder / "model.keras")
+        _refuse_divergence(fitted, run.folder)
+        run.note(
+            parameters=fitted.network.count_params(),
+            epochs=fitted.epochs,
+            seconds=round(fitted.seconds, 2),
+            metrics={
+                part: _measure(fitted.network, declaration, data, examples)
+                for part, examples in (("validation", data.validation), ("test", data.test))
+                if len(examples)
+            },
+        )
+        texts = {
+            "declaration.yaml": as_yaml(declaration),
+            "metrics.json": json.dumps(run.record["metrics"], indent=2) + "\n",
+            "card.md": card(declaration, data, run.record),
+        }
+        artifact = export(fitted.network, declaration, data, artifacts, texts)
+        run.note(artifact=str(artifact))
+    return Trained(run.folder, artifact, run.record)
+
+
+def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
+    if fitted.diverged_in is not None:
+        raise TrainingError(
+            f"the loss became NaN in epoch {fitted.diverged_in}: try a smaller learning_rate, or "
+            f"clipnorm in the optimizer; the best weights so far are in {folder / 'model.keras'}"
+        )
+
+
+def _measure(
+    network: keras.Sequential, declaration: Declaration, data: DataSet, examples: Examples
+) -> dict[str, Any]:
+    outputs = [
+        next(iter(answers(network, declaration, batch).values())) for batch in _batches(examples.x)
+    ]
+    joined = np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
+    return evaluate(joined, examples.y, data.class_names)
+
+
+def _batches(x: NDArray[Any]) -> list[NDArray[np.float32]]:
+    return [x[at : at + _BATCH].astype(np.float32) for at in range(0, len(x), _BATCH)]
+
+
+def _data_facts(data: DataSet) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "source": data.source,
+        "files": data.hashes,
+        "split": data.split_hash,
+        "examples": {
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+    }
