@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +20,8 @@ import click
 if TYPE_CHECKING:
     from models import DataFacts, Declaration
     from models.tree import Node
+    from serving.settings import Settings
+    from training.data import DataSet
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -29,6 +32,13 @@ DataDir = click.option(
 )
 Set = click.option(
     "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a value of the declaration."
+)
+Artifacts = click.option(
+    "--artifacts",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of artifacts, can be given several times.  "
+    "[default: $WARDROBE_ARTIFACTS, or artifacts and what ships with wardrobe]",
 )
 Json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -88,30 +98,24 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from training import results
 
-    records = results.records()
+    measured = {name: results.summary(runs) for name, runs in results.records().items()}
     rows = []
     for declaration in _zoo():
-        measured = results.summary(records[declaration.name]) if declaration.name in records else {}
+        of_runs = measured.get(declaration.name, {})
         rows.append(
             {
                 "name": declaration.name,
-                "layers": _layers(declaration),
-                "parameters": measured.get("parameters"),
-                "test_accuracy": measured.get("test_accuracy"),
-                "about": declaration.about,
+                "layers": declaration.architecture,
+                "parameters": of_runs.get("parameters"),
+                "accuracy": of_runs.get("test_accuracy"),
+                "what it shows": declaration.about,
             }
         )
     if as_json:
-        return _print_json(rows)
-    numbers = [_number(row["parameters"], ",d") for row in rows]
-    scores = [_number(row["test_accuracy"], ".4f") for row in rows]
-    _print_table(
-        ["name", "layers", "parameters", "accuracy", "what it shows"],
-        [
-            [row["name"], row["layers"], number, score, row["about"]]
-            for row, number, score in zip(rows, numbers, scores, strict=True)
-        ],
-    )
+        _print_json(rows)
+    else:
+        forms = {"parameters": ",d", "accuracy": ".4f"}
+        _print_table(rows, forms)
 
 
 @main.command()
@@ -120,11 +124,13 @@ def list_(as_json: bool) -> None:
 @Json
 def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a declaration as resolved, each value with where it came from."""
+    from models.annotated import annotated
+
     declaration = _declaration(name, overrides, None)
     if as_json:
-        return _print_json(declaration.tree.plain)
-    for text, origin in _lines(declaration.tree):
-        click.echo(f"{text:<60} # {origin}" if origin else text)
+        _print_json(declaration.tree.plain)
+    else:
+        click.echo(annotated(declaration.tree), nl=False)
 
 
 @main.command()
@@ -184,39 +190,28 @@ def train(
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
     import models
-    from training import data
 
     given = {"seed": seed, "training.epochs": epochs}
     overrides += tuple(f"{key}={value}" for key, value in given.items() if value is not None)
-    declaration = _declaration(name_or_file, overrides, data_dir)
-    try:
-        loaded = _load(declaration, data_dir)
-    except data.DataUnavailable as error:
-        if not stand_in:
-            raise
-        _notice_stand_in(error)
-        name = f"{declaration.name}-silhouettes"
-        overrides += ("data.name=silhouettes", "training.validation=0.1", f"name={name}")
-        declaration = _declaration(name_or_file, overrides, data_dir)
-        loaded = _load(declaration, data_dir)
+    declaration, data = _with_data(name_or_file, overrides, data_dir, stand_in)
 
     from training.train import train as run_training
 
     trained = run_training(
         declaration,
-        loaded,
+        data,
         written=models.chain(models.find(name_or_file)),
         runs=runs,
         artifacts=artifacts,
         command=shlex.join(["wardrobe", *sys.argv[1:]]),
     )
     if as_json:
-        return _print_json(
-            {"run": str(trained.run), "artifact": str(trained.artifact), **trained.record}
-        )
-    for part, measures in trained.record["metrics"].items():
-        click.echo(f"{part}: {_in_words(measures)}")
-    click.echo(f"run: {trained.run}\nartifact: {trained.artifact}")
+        places = {"run": str(trained.run), "artifact": str(trained.artifact)}
+        _print_json(trained.record | places)
+    else:
+        for part, measures in trained.record["metrics"].items():
+            click.echo(f"{part}: {_in_words(measures)}")
+        click.echo(f"run: {trained.run}\nartifact: {trained.artifact}")
 
 
 @main.command()
@@ -224,8 +219,112 @@ def train(
 @DataDir
 @Json
 def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
-    """Measure an artifact on the test examples of its data set."""
-    raise NotImplementedError
+    """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
+    from serving import artifacts, saved_model
+    from training.evaluation import evaluate as measure
+
+    found = artifacts.at(artifact)
+    tested = _with_data(str(found.folder / "assets.extra" / "declaration.yaml"), (), data_dir)[1]
+    model = saved_model.load(found)
+    measures = measure(model.answer(tested.test.x), tested.test.y, tested.class_names)
+    if as_json:
+        _print_json(measures)
+        return
+    click.echo(f"{found} on {measures['examples']:,} test examples of {tested.name}")
+    click.echo(_in_words(measures))
+    if tested.class_names is not None:
+        forms = dict.fromkeys(("precision", "recall", "f1"), ".4f")
+        click.echo()
+        _print_table(measures["by_class"], forms)
+        click.echo("\nconfusion: a row for each true class, a column for each predicted one")
+        _print_table(_confusion_rows(measures["confusion"], tested.class_names), {})
+
+
+@main.command()
+@click.argument(
+    "images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--model", help="Name of the model; default: the first that takes pictures.")
+@Artifacts
+@Json
+def predict(
+    images: tuple[Path, ...], model: str | None, artifacts: tuple[Path, ...], as_json: bool
+) -> None:
+    """Name the garments in pictures: the same answer as the server gives."""
+    from serving.classification import Upload, classify
+    from serving.repository import Repository
+
+    settings = _settings(artifacts, model=model)
+    repository = Repository(settings.artifacts, settings.model)
+    repository.check()
+    uploads = [Upload(str(image), image.read_bytes()) for image in images]
+    answers = classify(repository.get(), uploads, settings.limits)
+    if as_json:
+        _print_json({"predictions": answers})
+    else:
+        for answer in answers:
+            click.echo(_answer_in_words(answer), err="error" in answer)
+    sys.exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+@main.command()
+@Artifacts
+@click.option("--model", help="Name of the model that answers when a request names none.")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one.  [default: 8080]")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: 2]")
+def serve(
+    artifacts: tuple[Path, ...],
+    model: str | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+) -> None:
+    """Serve artifacts over HTTP: gunicorn and the Flask application."""
+    from serving.server import serve as run_server
+
+    run_server(_settings(artifacts, model=model, host=host, port=port, workers=workers))
+
+
+@main.group("data")
+def data_() -> None:
+    """Find, check and download Fashion-MNIST."""
+
+
+@data_.command()
+@DataDir
+@Json
+def verify(data_dir: Path | None, as_json: bool) -> None:
+    """Say where the data set was found, and whether its hashes are right."""
+    from training.data import DataUnavailable, fashion_mnist
+
+    place = fashion_mnist.find(data_dir)
+    if place is None:
+        raise DataUnavailable("fashion-mnist is nowhere on this machine: `wardrobe data fetch`")
+    reports = fashion_mnist.verify(place)
+    if as_json:
+        _print_json(
+            [{**vars(report), "path": str(report.path)} | {"ok": report.ok} for report in reports]
+        )
+    else:
+        for report in reports:
+            verdict = "right" if report.ok else "missing" if report.actual is None else "WRONG"
+            click.echo(f"{verdict:<8}{report.actual or '–':<64}  {report.path}")
+    sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+@data_.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Put it into fashion-mnist/ in this folder; default: Keras' own cache.",
+)
+def fetch(data_dir: Path | None) -> None:
+    """Download the data set from where Keras downloads it."""
+    from training.data import fashion_mnist
+
+    place = data_dir / fashion_mnist.NAME if data_dir else None
+    click.echo(fashion_mnist.fetch(place))
 
 
 @main.command()
@@ -237,11 +336,12 @@ def results(runs: Path, as_json: bool) -> None:
 
     zoo = list(_zoo())
     taken = room.collect(runs, {declaration.name: declaration.digest for declaration in zoo})
-    table = room.write_table({declaration.name: _layers(declaration) for declaration in zoo})
+    table = room.write_table({declaration.name: declaration.architecture for declaration in zoo})
     if as_json:
-        return _print_json({"table": str(table), "records": [str(file) for file in taken]})
-    click.echo(table.read_text(encoding="utf-8"), nl=False)
-    click.echo(f"{len(taken)} records taken up from {runs}; written to {table}", err=True)
+        _print_json({"table": str(table), "records": [str(file) for file in taken]})
+    else:
+        click.echo(table.read_text(encoding="utf-8"), nl=False)
+        click.echo(f"{len(taken)} records taken up from {runs}; written to {table}", err=True)
 
 
 def _facts(tree: Node, data_dir: Path | None) -> DataFacts:
@@ -262,15 +362,40 @@ def _declaration(name: str, overrides: tuple[str, ...], data_dir: Path | None) -
     return models.resolve(tree, _facts(tree, data_dir))
 
 
-def _load(declaration: Declaration, data_dir: Path | None) -> Any:
+def _with_data(
+    name: str, overrides: tuple[str, ...], data_dir: Path | None, stand_in: bool = False
+) -> tuple[Declaration, DataSet]:
+    """A declaration and its data set; the stand-in for both where asked for and needed."""
     from training import data
 
-    return data.load(
-        declaration.data.name,
-        validation=declaration.training.validation,
-        folder=data_dir,
-        resplit=declaration.data.resplit,
+    declaration = _declaration(name, overrides, data_dir)
+    wanted = declaration.data
+    try:
+        return declaration, data.load(
+            wanted.name,
+            validation=declaration.training.validation,
+            folder=data_dir,
+            resplit=wanted.resplit,
+        )
+    except data.DataUnavailable as error:
+        if not stand_in:
+            raise
+        _notice_stand_in(error)
+    overrides += (
+        "data.name=silhouettes",
+        "training.validation=0.1",
+        f"name={declaration.name}-silhouettes",
     )
+    return _with_data(name, overrides, data_dir)
+
+
+def _settings(artifacts: tuple[Path, ...], **given: Any) -> Settings:
+    """The settings of the service; the networks that ship with wardrobe are served by default."""
+    from serving.settings import Settings
+
+    if not artifacts and "WARDROBE_ARTIFACTS" not in os.environ:
+        artifacts = (Path("artifacts"), PRETRAINED)
+    return Settings.from_environment(artifacts=artifacts or None, **given)
 
 
 def _zoo() -> list[Declaration]:
@@ -284,55 +409,23 @@ def _zoo() -> list[Declaration]:
     ]
 
 
-def _layers(declaration: Declaration) -> str:
-    """`784-256-128-100-10`, equal neighbours counted: `784-3×256-10`."""
-    inputs = 1
-    for size in declaration.model.input.shape:
-        inputs *= size
-    counted: list[list[int]] = []
-    for width in (inputs, *declaration.widths):
-        if counted and counted[-1][1] == width:
-            counted[-1][0] += 1
-        else:
-            counted.append([1, width])
-    return "-".join(f"{n}×{width}" if n > 1 else str(width) for n, width in counted)
-
-
-def _lines(node: Node, indent: str = "", before: str = "") -> list[tuple[str, str]]:
-    """A tree as YAML lines, each with the origin of the value that stands on it."""
-    if isinstance(node.value, dict) and node.value:
-        lines = []
-        for number, (key, child) in enumerate(node.value.items()):
-            lead = before if before and number == 0 else indent
-            lines += _entry(child, indent, f"{lead}{key}:")
-        return lines
-    if isinstance(node.value, list) and any(isinstance(c.value, (dict, list)) for c in node.value):
-        return [
-            line for child in node.value for line in _lines(child, indent + "  ", f"{indent}- ")
-        ]
-    return [(f"{before or indent}{_scalar(node.plain)}", str(node.origin))]
-
-
-def _entry(child: Node, indent: str, key: str) -> list[tuple[str, str]]:
-    nested = isinstance(child.value, dict) or (
-        isinstance(child.value, list) and any(isinstance(c.value, dict) for c in child.value)
-    )
-    if nested and child.value:
-        return [(key, ""), *_lines(child, indent + "  ")]
-    return [(f"{key} {_scalar(child.plain)}", str(child.origin))]
-
-
-def _scalar(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _in_words(measures: dict[str, Any]) -> str:
     numbers = {k: v for k, v in measures.items() if isinstance(v, float)}
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
 
 
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+def _answer_in_words(answer: dict[str, Any]) -> str:
+    if "error" in answer:
+        return f"{answer['file']}: {answer['error']}"
+    likeliest = ", ".join(f"{of['label']} {of['probability']:.2f}" for of in answer["top"])
+    return f"{answer['file']}: {answer['label']}  ({likeliest}; {answer['model']})"
+
+
+def _confusion_rows(confusion: list[list[int]], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {"": name} | dict(zip(names, counts, strict=True))
+        for name, counts in zip(names, confusion, strict=True)
+    ]
 
 
 def _notice_stand_in(error: Exception) -> None:
@@ -351,9 +444,14 @@ def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _print_table(head: list[str], rows: list[list[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
+def _print_table(rows: list[dict[str, Any]], forms: dict[str, str]) -> None:
+    """Rows as aligned columns; `forms` are the formats of columns of numbers."""
+    texts = [list(rows[0])] + [
+        ["–" if v is None else format(v, forms.get(name, "")) for name, v in row.items()]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 

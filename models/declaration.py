@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -176,10 +178,16 @@ class Declaration(_Frame):
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
-    def widths(self) -> list[int]:
-        """The units of each Dense layer, the head last."""
+    def architecture(self) -> str:
+        """The widths of the input and of each Dense layer: `784-256-128-10`, `784-3×256-10`."""
         hidden = (layer for layer in self.layers("model", "layers") if layer.name == "Dense")
-        return [*(layer.arguments.get("units", 0) for layer in hidden), self.model.head.units]
+        widths = [
+            math.prod(self.model.input.shape),
+            *(layer.arguments.get("units", 0) for layer in hidden),
+            self.model.head.units,
+        ]
+        counted = ((width, len(list(equal))) for width, equal in groupby(widths))
+        return "-".join(f"{times}×{width}" if times > 1 else f"{width}" for width, times in counted)
 
     def layers(self, *path: str) -> Iterator[Named]:
         """The layers of a list, `repeat` written out and `model.defaults` filled in."""

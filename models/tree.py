@@ -85,8 +85,9 @@ def merge(parent: Node, child: Node, path: Path = ()) -> Node:
 
 
 def _is_keras_object(node: Node, path: Path) -> bool:
-    one_class = len(node.value) == 1 and next(iter(node.value))[:1].isupper()
-    return one_class and path != ("model", "defaults")
+    if len(node.value) != 1 or path == ("model", "defaults"):
+        return False
+    return path == ("optimizer",) or next(iter(node.value))[:1].isupper()
 
 
 def without_nulls(node: Node) -> Node:

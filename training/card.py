@@ -31,8 +31,7 @@ def card(declaration: Declaration, data: DataSet, record: dict[str, Any]) -> str
 def _facts(declaration: Declaration, data: DataSet, record: dict[str, Any]) -> str:
     versions = record["versions"]
     rows = {
-        "Network": f"{' – '.join(map(str, declaration.widths))} units, "
-        f"{record['parameters']:,} parameters",
+        "Network": f"{declaration.architecture}, {record['parameters']:,} parameters",
         "Trained on": f"{len(data.train):,} examples of {data.name}, "
         f"{record['epochs']} epochs, seed {declaration.seed}",
         "Chosen on": f"{len(data.validation):,} validation examples",

@@ -106,7 +106,7 @@ def _row(name: str, layers: str, of: Record) -> str:
 
 
 def _mean(runs_of_one: Iterable[Record], part: str, measure: str) -> float:
-    return mean(record["metrics"][part][measure] for record in runs_of_one)
+    return float(mean(record["metrics"][part][measure] for record in runs_of_one))
 
 
 def _portable(record: Record) -> Record:

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +64,7 @@ class Run:
         self.record |= facts
         partial = self.folder / ".run.json.partial"
         partial.write_text(json.dumps(self.record, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, self.folder / "run.json")
+        partial.replace(self.folder / "run.json")
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -84,7 +83,7 @@ class Run:
         try:
             self.note(status=status, reason=reason)
         except OSError:  # the disk is full: the error that ended the run says so already
-            shutil.rmtree(self.folder / ".run.json.partial", ignore_errors=True)
+            (self.folder / ".run.json.partial").unlink(missing_ok=True)
 
 
 def as_yaml(declaration: Declaration) -> str:

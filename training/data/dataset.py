@@ -35,18 +35,10 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class DataFacts:
-    """What a network must know of its data before it is built."""
-
-    input_shape: tuple[int, ...]  # of one example
-    classes: int | None  # None: regression
-
-
-@dataclass(frozen=True)
 class Collection:
     """All examples of a data set, before they are split.
 
-    test_size: how many examples at the end are the official test set; None: there is no official one.
+    test_size: how many examples at the end are the official test set; None: there is none.
     divisible: False for a set so small that all of it trains, validates and tests.
     """
 

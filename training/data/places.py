@@ -1,7 +1,6 @@
 """Where data sets lie on this machine."""
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -18,5 +17,5 @@ def keras_cache() -> Path:
 
     Worked out here because importing Keras takes seconds.
     """
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
     return Path(os.environ.get("KERAS_HOME", home / ".keras")).expanduser() / "datasets"

@@ -1,7 +1,5 @@
 """Splitting a collection into training, validation and test examples."""
 
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +18,11 @@ def split(
     """Ascending indices of the training, validation and test examples.
 
     validation: number of examples, or share of what is not test; None: a fifth, at most 5,000.
-    resplit: seed with which a new test set of the official size is drawn from all examples.
+    resplit: seed, not negative, of a new test set of the official size drawn from all examples.
     Raises DataError where the set is too small for what is asked.
     """
+    if resplit is not None and resplit < 0:
+        raise DataError(f"resplit: {resplit} is no seed; give 0 or a positive whole number")
     strata = _strata(collection)
     everything = np.arange(len(strata))
     if not collection.divisible:
@@ -63,17 +63,21 @@ def _strata(collection: Collection) -> NDArray[np.int32]:
 
 
 def _validation_size(validation: int | float | None, available: int) -> int:
-    if validation is None:
-        size = min(LARGEST_DEFAULT_VALIDATION, available // 5)
-    elif isinstance(validation, float) and 0 < validation < 1:
-        size = int(Fraction(validation) * available + Fraction(1, 2))
-    else:
-        size = int(validation)
-    if size != validation and isinstance(validation, float) and validation >= 1:
-        raise DataError(f"validation: {validation} is neither a whole number nor between 0 and 1")
+    match validation:
+        case 0:
+            return 0
+        case None:
+            size = min(LARGEST_DEFAULT_VALIDATION, available // 5)
+        case int():
+            size = validation
+        case share if 0 < share < 1:
+            size = round(share * available)
+        case _:
+            raise DataError(f"validation: {validation} is neither a number of examples nor a share")
     if not 0 < size < available:
+        asked = "a fifth" if validation is None else validation
         raise DataError(
-            f"validation: {validation} of {available:,} examples leaves none to train on "
-            "or none to validate with; give a smaller number, or a share such as 0.1"
+            f"validation: {asked} of {available:,} examples leaves none to train on or none to "
+            "validate with; give a smaller number, a share such as 0.1, or more examples"
         )
     return size

@@ -1,0 +1,115 @@
+"""Data sets by name or path, split and ready for training."""
+
+import difflib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from models import DataFacts
+from training.data import fashion_mnist, idx_folder, image_folder, silhouettes, tables
+from training.data.dataset import (
+    Collection,
+    DataError,
+    DataSet,
+    DataUnavailable,
+    Examples,
+)
+from training.data.ground import measure_ground
+from training.data.hashes import array_hash
+from training.data.places import data_folder
+from training.data.split import split
+
+__all__ = [
+    "DataError",
+    "DataFacts",
+    "DataSet",
+    "DataUnavailable",
+    "Examples",
+    "describe",
+    "load",
+    "names",
+]
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that have a name; any other is given by the path of its folder."""
+    return (fashion_mnist.NAME, silhouettes.NAME, *tables.TABLES)
+
+
+def load(
+    name: str,
+    *,
+    validation: int | float | None = None,
+    folder: Path | None = None,
+    resplit: int | None = None,
+) -> DataSet:
+    """A data set, split into training, validation and test examples.
+
+    name: one of `names()`, or the path of a folder: absolute, relative to the working directory,
+        or relative to the folder of data sets.
+    validation: how many examples are held out of the training part, or what share of it; 0: none;
+        None: a fifth, at most 5,000. Which ones does not depend on a run's seed.
+    folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
+    resplit: seed of a new test set of the official size, drawn from all examples.
+    Raises DataError for what cannot be found, read or split, DataUnavailable where Fashion-MNIST
+    is to be had nowhere.
+    """
+    collection = _origin(name, folder).collect()
+    train, validate, test = split(collection, validation, resplit)
+    examples = collection.examples
+    return DataSet(
+        name=name,
+        train=examples[train],
+        validation=examples[validate],
+        test=examples[test],
+        class_names=collection.class_names,
+        hashes=collection.hashes,
+        split_hash=array_hash(train, validate, test),
+        source=collection.source,
+        ground=measure_ground(examples.x[train]) if examples.x.ndim == 3 else None,
+    )
+
+
+def describe(name: str, folder: Path | None = None) -> DataFacts:
+    """What a network must know of a data set, without reading a pixel of it.
+
+    Raises DataError where that cannot be known.
+    """
+    return _origin(name, folder).describe()
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where a data set comes from: how it is described and how it is read."""
+
+    describe: Callable[[], DataFacts]
+    collect: Callable[[], Collection]
+
+
+def _origin(name: str, folder: Path | None) -> _Origin:
+    if name == fashion_mnist.NAME:
+        return _Origin(lambda: fashion_mnist.FACTS, partial(fashion_mnist.collect, folder))
+    if name == silhouettes.NAME:
+        return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
+    if name in tables.TABLES:
+        return _Origin(partial(tables.describe, name), partial(tables.collect, name))
+    place = _find_folder(name, folder)
+    kind = idx_folder if idx_folder.is_idx_folder(place) else image_folder
+    return _Origin(partial(kind.describe, place), partial(kind.collect, place))
+
+
+def _find_folder(name: str, folder: Path | None) -> Path:
+    """The folder a path means: as it stands, else within the folder of data sets."""
+    path, within = Path(name), data_folder(folder)
+    for place in (path, within / path) if within else (path,):
+        with suppress(OSError):  # a name too long, a folder that must not be entered
+            if place.is_dir():
+                return place.absolute()
+    close = difflib.get_close_matches(name, names(), n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise DataError(
+        f"no data set {name!r}; {hint}There are {', '.join(names())}, and any folder of four "
+        "MNIST files or of one subfolder of pictures a class"
+    )
