@@ -111,8 +111,9 @@ class KerasObjects:
             arguments[name] = self._argument(maker, parameters[name], value, path)
         if len(self.problems) > found_before:
             return None
-        for name, parameter in parameters.items():
-            if parameter.default is parameter.empty and name not in arguments:
+        for name, parameter in inspect.signature(maker).parameters.items():
+            is_needed = parameter.default is parameter.empty and name in parameters
+            if is_needed and name not in arguments:
                 return self.report(what.path, f"{maker.__name__} needs the argument '{name}'")
         try:
             return maker(**arguments)
@@ -233,13 +234,22 @@ def _wrong_type(parameter: inspect.Parameter, value: Any) -> str | None:
     if isinstance(default, str):
         is_word = isinstance(value, str) or parameter.name.endswith("_freq")
         return None if is_word else f"takes a word, not {value!r}"
-    numbers = value if isinstance(value, list) else [value]
+    numbers = list(_elements(value))
     is_quantity = _NEVER_NEGATIVE.search(parameter.name) is not None
     if (_is_number(default) or is_quantity) and not all(map(_is_number, numbers)):
         return f"takes a number, not {value!r}"
     if is_quantity and any(number < 0 for number in numbers):
         return f"cannot be negative ({value!r})"
     return None
+
+
+def _elements(value: Any) -> Iterator[Any]:
+    """A value, or every element of nested lists."""
+    if isinstance(value, list):
+        for element in value:
+            yield from _elements(element)
+    else:
+        yield value
 
 
 def _wants_float(maker: Any, parameter: inspect.Parameter) -> bool:

@@ -11,10 +11,6 @@ from models.declaration import Declaration, Named
 from models.keras_objects import KerasObjects, one_line
 from models.tree import Path
 
-_WITHOUT_CHANNELS = (
-    "; pictures for it need a channel: put 'Reshape: {target_shape: [height, width, 1]}' before it"
-)
-
 
 def build(declaration: Declaration, objects: KerasObjects) -> keras.Sequential | None:
     """The network, built; None where a layer has a problem, which `objects` then holds.
@@ -75,11 +71,18 @@ def _layer(declaration: Declaration, objects: KerasObjects, what: Named, name: s
 
 
 def _add(network: keras.Sequential, layer: Any, path: Path, objects: KerasObjects) -> bool:
+    kind = type(layer).__name__
+    if kind.startswith("Random") and len(network.output_shape) != 4:
+        # Keras would take the rows of a batch for the rows of a picture.
+        objects.report(
+            path,
+            f"{kind} takes pictures with a channel: put it before Flatten and "
+            "'Reshape: {target_shape: [height, width, 1]}' before it",
+        )
+        return False
     try:
         network.add(layer)
     except Exception as error:  # shapes that do not fit; Keras raises several types
-        needs_channel = type(layer).__name__.startswith("Random")
-        hint = _WITHOUT_CHANNELS if needs_channel else ""
-        objects.report(path, f"{type(layer).__name__} does not fit here: {one_line(error)}{hint}")
+        objects.report(path, f"{kind} does not fit here: {one_line(error)}")
         return False
     return True

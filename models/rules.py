@@ -142,6 +142,11 @@ def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
             ("model", "head", "classes"),
             f"{head.classes} classes, but {name} {has}; left out, 'classes' follows the data",
         )
+    if head.activation == "linear" and facts.classes is not None:
+        yield (
+            ("model", "head", "activation"),
+            f"a linear head is for regression, but {name} has {facts.classes} classes",
+        )
     if tuple(declaration.model.input.shape) != facts.input_shape:
         yield (
             ("model", "input", "shape"),

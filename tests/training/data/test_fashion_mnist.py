@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models import DataFacts
 from training.data import describe, fashion_mnist, load
-from training.data.dataset import DataError, DataFacts, DataUnavailable
+from training.data.dataset import DataError, DataUnavailable
 from training.data.places import keras_cache
 
 MD5_IN_ITS_README = {

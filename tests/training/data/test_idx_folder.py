@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from models import DataFacts
 from training.data import idx_folder, load
-from training.data.dataset import DataError, DataFacts
+from training.data.dataset import DataError
 from training.data.hashes import file_hash
 
 

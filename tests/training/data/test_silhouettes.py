@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
+from models import DataFacts
 from training.data import describe, fashion_mnist, load
-from training.data.dataset import DataFacts, DataSet
+from training.data.dataset import DataSet
 from training.data.silhouettes import draw
 
 

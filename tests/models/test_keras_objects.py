@@ -1,0 +1,183 @@
+"""Keras objects by Keras' own names and arguments, and what is said where they are wrong."""
+
+import keras
+import numpy as np
+import pytest
+
+from models.declaration import Named
+from models.keras_objects import KerasObjects
+
+
+@pytest.fixture
+def objects():
+    return KerasObjects(steps_per_epoch=100)
+
+
+def create(objects, kind, spec):
+    made = objects.create(kind, spec, ())
+    assert objects.problems == []
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("layer", {"Dense": {"units": 3, "activation": "relu"}}),
+        ("layer", "BatchNormalization"),
+        ("layer", {"LayerNormalization": {"axis": -1}}),
+        ("layer", {"Dropout": {"rate": 0.5}}),
+        ("layer", {"AlphaDropout": {"rate": 0.5}}),
+        ("layer", {"GaussianNoise": {"stddev": 1}}),
+        ("layer", {"GaussianDropout": {"rate": 0.1}}),
+        ("layer", {"RandomRotation": {"factor": 0.1}}),
+        ("layer", {"RandomTranslation": {"height_factor": [-0.1, 0.1], "width_factor": 0.1}}),
+        ("layer", {"RandomFlip": {"mode": "horizontal"}}),
+        ("layer", {"LeakyReLU": {"negative_slope": 0.2}}),
+        ("initializer", "he_normal"),
+        ("initializer", {"VarianceScaling": {"scale": 2, "mode": "fan_in"}}),
+        ("initializer", {"Constant": {"value": [[1.0], [2.0]]}}),
+        ("regularizer", {"L2": {"l2": 1e-4}}),
+        ("constraint", {"MaxNorm": {"max_value": 2}}),
+        ("activation", "relu"),
+        ("activation", "step"),
+        ("optimizer", {"SGD": {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}}),
+        ("optimizer", "adagrad"),
+        ("optimizer", {"Lion": {"learning_rate": 1e-4}}),
+        ("schedule", {"ExponentialDecay": {"initial_learning_rate": 1, "decay_steps": 5,
+                                           "decay_rate": 0.5}}),
+        ("loss", "sparse_categorical_crossentropy"),
+        ("loss", {"CategoricalCrossentropy": {"label_smoothing": 0.1}}),
+        ("metric", {"SparseTopKCategoricalAccuracy": {"k": 3}}),
+        ("callback", {"EarlyStopping": {"patience": 3, "restore_best_weights": True}}),
+        ("callback", {"ReduceLROnPlateau": {"factor": 0.5}}),
+    ],
+)  # fmt: skip
+def test_whatever_keras_has(objects, kind, spec):
+    assert create(objects, kind, spec) is not None
+
+
+def test_every_layer_of_keras_is_known_by_its_name(objects):
+    for name in ("Dense", "Dropout", "UnitNormalization", "SpectralNormalization", "Conv2D"):
+        objects.create("layer", name, ())
+    assert not any("Keras has no layer" in message for _, message in objects.problems)
+
+
+def test_nested_objects(objects):
+    layer = create(
+        objects,
+        "layer",
+        {
+            "Dense": {
+                "units": 2,
+                "kernel_initializer": {"TruncatedNormal": {"stddev": 0.1, "seed": 3}},
+                "kernel_regularizer": {"L1L2": {"l1": 0.1}},
+                "bias_constraint": "NonNeg",
+            }
+        },
+    )
+    assert isinstance(layer.kernel_initializer, keras.initializers.TruncatedNormal)
+    assert isinstance(layer.kernel_regularizer, keras.regularizers.L1L2)
+    assert isinstance(layer.bias_constraint, keras.constraints.NonNeg)
+
+
+def test_initializers_of_two_layers_draw_different_weights(objects):
+    layers = [create(objects, "layer", {"Dense": {"units": 4}}) for _ in range(2)]
+    for layer in layers:
+        layer.build((None, 4))
+    first, second = (np.asarray(layer.kernel) for layer in layers)
+    assert not np.array_equal(first, second)
+
+
+def test_a_whole_number_as_learning_rate_becomes_a_float(objects):
+    optimizer = create(objects, "optimizer", {"SGD": {"learning_rate": 1}})
+    assert float(optimizer.learning_rate) == 1.0
+    schedule = create(
+        objects,
+        "schedule",
+        {"CosineDecay": {"initial_learning_rate": 0, "warmup_target": 1, "decay_steps": 10,
+                         "warmup_steps": 10}},
+    )  # fmt: skip
+    assert float(schedule(5)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("steps_per_epoch", [1, 40, 430])
+def test_durations_in_epochs_are_right_for_any_batch_size(steps_per_epoch):
+    objects = KerasObjects(steps_per_epoch)
+    schedule = create(
+        objects,
+        "schedule",
+        {"CosineDecay": {"initial_learning_rate": 0.0, "warmup_target": 2e-3,
+                         "warmup_epochs": 2, "decay_epochs": 28}},
+    )  # fmt: skip
+    assert float(schedule(2 * steps_per_epoch)) == pytest.approx(2e-3)
+    assert float(schedule(16 * steps_per_epoch)) == pytest.approx(1e-3)
+    assert float(schedule(30 * steps_per_epoch)) == pytest.approx(0, abs=1e-9)
+
+
+def test_boundaries_restarts_and_checkpoints_in_epochs(objects):
+    piecewise = create(
+        objects,
+        "schedule",
+        {"PiecewiseConstantDecay": {"boundary_epochs": [2, 4.5], "values": [1, 0.1, 0.01]}},
+    )
+    assert list(piecewise.boundaries) == [200, 450]
+    restarts = {"initial_learning_rate": 0.1, "first_decay_epochs": 3}
+    assert create(objects, "schedule", {"CosineDecayRestarts": restarts}).first_decay_steps == 300
+    checkpoint = {"filepath": "a.keras", "save_epochs": 2}
+    assert create(objects, "callback", {"ModelCheckpoint": checkpoint}).save_freq == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "message"),
+    [
+        ("layer", {"Dens": {}}, "Keras has no layer 'Dens'; did you mean 'Dense'?"),
+        ("layer", {"Dense": {"unit": 3}}, "Dense has no argument 'unit'; did you mean 'units'?"),
+        ("layer", "Dense", "Dense needs the argument 'units'"),
+        ("layer", {"Dense": {"units": -3}}, "Dense: "),
+        ("layer", {"Dense": {"units": "many"}}, "Dense: "),
+        ("layer", {"Dense": {"units": 3, "use_bias": "maybe"}}, "use_bias is true or false"),
+        ("layer", {"Dense": {"units": 3, "activation": "rely"}}, "did you mean 'relu'?"),
+        ("layer", {"Dropout": {"rate": -0.1}}, "Dropout: rate cannot be negative (-0.1)"),
+        ("layer", {"Dropout": {"rate": 1.5}}, "Dropout: "),
+        ("layer", {"Dropout": {"rate": "half"}}, "Dropout: rate takes a number, not 'half'"),
+        ("layer", "Lambda", "Lambda is refused: it runs code"),
+        ("layer", "TFSMLayer", "TFSMLayer is refused: it runs code"),
+        ("layer", "InputLayer", "InputLayer is refused: it is 'model.input'"),
+        ("layer", "Layer", "Keras has no layer 'Layer'"),
+        ("initializer", "he_norml", "did you mean 'he_normal'?"),
+        ("optimizer", {"Adm": {}}, "Keras has no optimizer 'Adm'; did you mean 'Adam'?"),
+        ("optimizer", {"Adam": {"learning_rate": -1}}, "learning_rate takes a number from 0"),
+        ("optimizer", {"Adam": {"learning_rate": "fast"}}, "learning_rate takes a number from 0"),
+        ("optimizer", {"Adam": {"clipnorm": -1}}, "clipnorm cannot be negative"),
+        ("optimizer", {"Adam": {"lr": 0.1}}, "Adam has no argument 'lr'"),
+        ("optimizer", {"SGD": {"momentum": 2}}, "SGD: "),
+        ("schedule", {"CosineDecay": {"decay_epochs": 3, "decay_steps": 9}}, "say the same"),
+        ("schedule", {"CosineDecay": {"decay_epochs": "x"}}, "takes a number of epochs"),
+        ("callback", "EarlyStoping", "did you mean 'EarlyStopping'?"),
+        ("callback", {"EarlyStopping": {"patience": "long"}}, "patience takes a number"),
+        ("callback", {"EarlyStopping": {"patiance": 3}}, "did you mean 'patience'?"),
+        ("callback", {"EarlyStopping": {"monitor": 3}}, "monitor takes a word"),
+        ("callback", "LambdaCallback", "LambdaCallback is refused"),
+        ("callback", "LearningRateScheduler", "declare a schedule as the learning_rate"),
+        ("loss", {"sparse_categorical_crossentropy": {"a": 1}}, "takes no arguments"),
+        ("loss", "crossentropy", "Keras has no loss 'crossentropy'"),
+    ],
+)
+def test_mistakes_are_told_in_words(objects, kind, spec, message):
+    assert objects.create(kind, spec, ("here",)) is None
+    assert len(objects.problems) == 1
+    assert message in objects.problems[0][1]
+
+
+def test_problems_point_at_the_argument(objects):
+    objects.create("layer", {"Dense": {"units": 3, "kernel_initializer": {"Constnt": {}}}}, ("l",))
+    assert objects.problems[0][0] == ("l", "Dense", "kernel_initializer", "Constnt")
+
+
+def test_a_named_object_is_not_changed(objects):
+    arguments = {"learning_rate": {"CosineDecay": {"initial_learning_rate": 1, "decay_epochs": 2}}}
+    create(objects, "optimizer", Named("Adam", arguments, ()))
+    assert arguments["learning_rate"]["CosineDecay"] == {
+        "initial_learning_rate": 1,
+        "decay_epochs": 2,
+    }

@@ -1,0 +1,99 @@
+"""Combinations that Keras accepts but that are wrong are refused with the reason."""
+
+import pytest
+
+from models import DataFacts
+
+BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (
+            ["optimizer.Adam.use_ema=true", "callbacks=[EarlyStopping, SwapEMAWeights]"],
+            "EarlyStopping stands before SwapEMAWeights",
+        ),
+        (
+            [
+                "optimizer.Adam.use_ema=true",
+                "callbacks=[{ModelCheckpoint: {filepath: a.keras}}, SwapEMAWeights]",
+            ],
+            "ModelCheckpoint stands before SwapEMAWeights",
+        ),
+        (["callbacks=[SwapEMAWeights]"], "SwapEMAWeights needs 'use_ema: true'"),
+        (
+            ["optimizer.Adam.use_ema=true", "callbacks=[EarlyStopping]"],
+            "use_ema with EarlyStopping needs the callback SwapEMAWeights",
+        ),
+        (
+            [
+                "optimizer.Adam.learning_rate={CosineDecay: "
+                "{initial_learning_rate: 0.1, decay_epochs: 3}}",
+                "callbacks=[ReduceLROnPlateau]",
+            ],
+            "ReduceLROnPlateau cannot lower a learning_rate that a schedule sets",
+        ),
+        (["callbacks=[EarlyStopping]", "training.validation=0"], "'training.validation' is 0"),
+        (["callbacks=[{EarlyStopping: {monitor: val_acc}}]"], "did you mean 'val_accuracy'?"),
+        (["loss={SparseCategoricalCrossentropy: {from_logits: true}}"], "not logits"),
+        (["loss=binary_crossentropy"], "belongs to a sigmoid head"),
+        (["model.head.activation=linear", "model.head.outputs=1"], "is for regression"),
+        (["model.head.activation=sigmoid", "loss=categorical_crossentropy"], "a softmax head"),
+        (["model.head.classes=10", "model.head.outputs=2"], "not both"),
+        (["model.head.activation=sigmoid", "model.head.classes=10"], "use softmax"),
+        (["model.head.classes=3"], "3 classes, but fashion-mnist has 10 classes"),
+        (["model.head.units=3"], "the head sets 'units' itself"),
+        (["model.input.shape=[32, 32]"], "the examples of fashion-mnist have the shape [28, 28]"),
+        (["model.input.layers=[Flatten]"], "pixels come in raw, 0 to 255"),
+        (["model.layers=[{Rescaling: {scale: 0.1}}]"], "a second Rescaling"),
+        (["model.layers=[Normalization]"], "it is not adapted"),
+        (["callbacks=[{ModelCheckpoint: {filepath: /etc/x.keras}}]"], "inside the run folder"),
+        (["callbacks=[{CSVLogger: {filename: x}}]"], "kept by every run"),
+        (["callbacks=[{BackupAndRestore: {backup_dir: ../x}}]"], "inside the run folder"),
+        (
+            ["loss=categorical_crossentropy", "metrics=[SparseTopKCategoricalAccuracy]"],
+            "a sparse metric needs a sparse loss",
+        ),
+        (["optimizer.Adam.exclude_from_weight_decay=[bias]"], "no weight_decay to exclude"),
+    ],
+)
+def test_refused(problems, overrides, reason):
+    assert any(reason in problem for problem in problems(BASE, *overrides)), problems(
+        BASE, *overrides
+    )
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optimizer.Adam.use_ema=true", "callbacks=[SwapEMAWeights, EarlyStopping]"],
+        ["callbacks=[ReduceLROnPlateau]"],
+        ["callbacks=[{EarlyStopping: {monitor: loss}}]", "training.validation=0"],
+        ["callbacks=[{EarlyStopping: {monitor: val_accuracy}}]"],
+        ["loss={CategoricalCrossentropy: {label_smoothing: 0.1}}"],
+        ["loss=mean_squared_error"],
+        ["model.layers=[BatchNormalization]", "model.input.layers=[Flatten]"],
+        ["precision=mixed_bfloat16"],
+        ["precision=mixed_float16"],
+        ["metrics=[accuracy, {SparseTopKCategoricalAccuracy: {k: 3}}]"],
+        ["callbacks=[{TensorBoard: {histogram_freq: 1}}, TerminateOnNaN]"],
+        ["model.layers=[]"],
+    ],
+)
+def test_accepted(problems, overrides):
+    assert problems(BASE, *overrides) == []
+
+
+def test_data_without_the_declared_shape_and_classes(problems):
+    facts = DataFacts(input_shape=(14, 14), classes=3)
+    found = problems("name: x\nmodel: {layers: [], head: {classes: 10}}\n", facts=facts)
+    assert found == [
+        "2: 10 classes, but fashion-mnist has 3 classes; left out, 'classes' follows the data"
+    ]
+
+
+def test_a_classifier_cannot_learn_a_curve(problems):
+    facts = DataFacts(input_shape=(1,), classes=None)
+    found = problems("name: x\nmodel: {layers: []}\n", facts=facts)
+    assert any("a softmax head needs 'classes'" in problem for problem in found)
