@@ -226,7 +226,9 @@ def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     found = artifacts.at(artifact)
     tested = _with_data(str(found.folder / "assets.extra" / "declaration.yaml"), (), data_dir)[1]
     model = saved_model.load(found)
-    measures = measure(model.answer(tested.test.x), tested.test.y, tested.class_names)
+    measures = measure(
+        model.predict(tested.test.x.astype("float32")), tested.test.y, tested.class_names
+    )
     if as_json:
         _print_json(measures)
         return

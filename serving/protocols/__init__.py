@@ -1,0 +1,1 @@
+"""The protocols in which the service can be asked, a blueprint each."""

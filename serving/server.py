@@ -1,0 +1,95 @@
+"""The processes of the service: gunicorn, configured in code."""
+
+import logging
+import os
+import socket
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from serving.errors import StartError
+from serving.repository import Repository
+from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C, finish what is in flight, then raise `SystemExit(0)`.
+
+    Raises `ModelNotFoundError` if there is nothing to serve and `StartError` if the address cannot
+    be listened on, both before any worker is started, and `StartError` if the workers do not come
+    up. Broken artifacts do not prevent the start: the others serve, readiness says why.
+    """
+    Repository(settings.artifacts, settings.model).check()
+    listener = _listen(settings.host, settings.port)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("serving").setLevel(logging.INFO)
+    _share_cores(settings.workers)
+    master = os.getpid()
+    try:
+        _Server(settings, listener).run()
+    except SystemExit as stop:
+        if stop.code and os.getpid() == master:  # workers leave through here as well
+            raise StartError("the workers do not start; the lines above say why") from None
+        raise
+
+
+def _share_cores(workers: int) -> None:
+    """TensorFlow would give each worker a thread for every core, all of them contending."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket that the workers will accept on, opened here so that gunicorn need not retry."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --host, --port"
+        ) from error
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn's own application class, with our settings and application."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        host, port = listener.getsockname()[:2]
+        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._descriptor = listener.detach()  # gunicorn's from here on; it closes it
+        super().__init__()
+
+    def load_config(self) -> None:
+        configuration = {
+            "bind": f"fd://{self._descriptor}",
+            "worker_class": "gthread",
+            "workers": self._settings.workers,
+            "threads": self._settings.threads,
+            "preload_app": False,  # TensorFlow does not survive a fork
+            "timeout": 120,  # for loading the models; it is no deadline of requests
+            "loglevel": "warning",
+            "control_socket_disable": True,  # nothing here uses it
+            "post_worker_init": self._announce,
+        }
+        for name, value in configuration.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Called in each worker, after the fork."""
+        from serving.app import create_app
+
+        return create_app(self._settings)
+
+    def _announce(self, worker: Any) -> None:
+        """Says once where the service is: the first worker's models have answered."""
+        if worker.age > 1:
+            return
+        if worker.wsgi.extensions["repository"].ready:
+            logger.info("ready on %s", self._url)
+        else:
+            logger.error("on %s, but no model can answer; the lines above say why", self._url)

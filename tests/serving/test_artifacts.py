@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from serving.artifacts import Artifact, Extras, PictureInput, find, read_extras
+from serving.errors import ArtifactError
+
+
+def make(folder: Path, *versions: str) -> Path:
+    for version in versions:
+        (folder / version).mkdir(parents=True)
+    return folder
+
+
+def test_names_come_in_alphabetical_order_newest_version_first(tmp_path: Path) -> None:
+    make(tmp_path, "wide/1", "deep/9", "deep/10")
+    assert [str(artifact) for artifact in find([tmp_path])] == ["deep/10", "deep/9", "wide/1"]
+
+
+def test_only_positive_integers_are_versions(tmp_path: Path) -> None:
+    make(tmp_path, "net/1", "net/0", "net/01", "net/-2", "net/.3.partial", "net/latest", ".git/1")
+    (tmp_path / "net/4").write_text("a file")
+    assert [str(artifact) for artifact in find([tmp_path])] == ["net/1"]
+
+
+def test_folders_add_up_and_the_earlier_one_goes_first(tmp_path: Path) -> None:
+    mine = make(tmp_path / "mine", "wide/2")
+    theirs = make(tmp_path / "theirs", "deep/1", "wide/1")
+    found = find([mine, theirs, tmp_path / "missing"])
+    assert [str(artifact) for artifact in found] == ["wide/2", "wide/1", "deep/1"]
+
+
+def test_a_version_in_two_folders_is_taken_from_the_first_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine, theirs = make(tmp_path / "mine", "wide/1"), make(tmp_path / "theirs", "wide/1")
+    assert [artifact.folder for artifact in find([mine, theirs])] == [mine / "wide/1"]
+    assert f"{theirs / 'wide/1'} is hidden by the same version in {mine / 'wide/1'}" in caplog.text
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    make(tmp_path, "net/1/assets.extra")
+    return Artifact("net", 1, tmp_path / "net/1")
+
+
+def write(artifact: Artifact, name: str, content: object) -> None:
+    (artifact.folder / "assets.extra" / name).write_text(json.dumps(content))
+
+
+def test_an_artifact_may_say_nothing_of_itself(artifact: Artifact) -> None:
+    assert read_extras(artifact) == Extras()
+
+
+def test_an_artifact_says_what_it_takes_and_answers(artifact: Artifact) -> None:
+    write(artifact, "labels.json", ["Boot", "Bag"])
+    write(artifact, "input.json", {"kind": "image", "shape": [32, 24], "ground": "mixed"})
+    write(artifact, "uncertainty.json", {"below": 0.6})
+    picture = PictureInput((32, 24), "mixed")
+    assert read_extras(artifact) == Extras(("Boot", "Bag"), "image", picture, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.json", {"Boot": 0}, "labels.json is no list of names"),
+        ("labels.json", [1, 2], "labels.json is no list of names"),
+        ("input.json", [28, 28], "input.json is no JSON object"),
+        ("input.json", {"kind": "image", "shape": [28, 28, 3]}, "have .height, width."),
+        ("input.json", {"kind": "image", "shape": [28, 0]}, "have .height, width."),
+        ("input.json", {"kind": "image", "shape": [28, 28], "ground": "red"}, "dark, light or"),
+        ("input.json", {"kind": "image", "shape": [28, 28], "range": [0, 1]}, "raw pixels"),
+        ("uncertainty.json", {"below": "half"}, "a number from 0 to 1"),
+        ("uncertainty.json", {"below": 60}, "a number from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    artifact: Artifact, name: str, content: object, message: str
+) -> None:
+    write(artifact, name, content)
+    with pytest.raises(ArtifactError, match=message):
+        read_extras(artifact)
+
+
+def test_a_file_that_is_no_json_is_named(artifact: Artifact) -> None:
+    (artifact.folder / "assets.extra/labels.json").write_bytes(b"\xff[")
+    with pytest.raises(ArtifactError, match=r"labels\.json cannot be read"):
+        read_extras(artifact)

@@ -1,0 +1,40 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from serving.errors import SettingsError
+from serving.settings import Settings
+
+
+def test_the_environment_sets_every_field() -> None:
+    environment = {
+        "WARDROBE_ARTIFACTS": os.pathsep.join(["mine", "theirs"]),
+        "WARDROBE_MODEL": "wide",
+        "WARDROBE_PORT": "9000",
+        "WARDROBE_MAX_PIXELS": "1000",
+    }
+    settings = Settings.from_environment(environment)
+    assert settings == Settings(
+        artifacts=(Path("mine"), Path("theirs")), model="wide", port=9000, max_pixels=1000
+    )
+
+
+def test_what_is_given_goes_before_the_environment_and_none_is_not_given() -> None:
+    environment = {"WARDROBE_PORT": "9000", "WARDROBE_HOST": "0.0.0.0"}
+    settings = Settings.from_environment(environment, port=0, host=None)
+    assert (settings.port, settings.host) == (0, "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("WARDROBE_PORT", "http", "WARDROBE_PORT is 'http'; it must be a whole number"),
+        ("WARDROBE_PORT", "70000", "port is 70000; it must be from 0 to 65535"),
+        ("WARDROBE_WORKERS", "0", "workers is 0; it must be at least 1"),
+        ("WARDROBE_ARTIFACTS", os.pathsep, "no artifact folder is given"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(variable: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_environment({variable: value})

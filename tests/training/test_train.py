@@ -1,0 +1,239 @@
+"""One training, from a declaration to a run folder and an artifact."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import DataFacts
+from tests.training.conftest import SMALL, declared
+from training.data import load
+from training.errors import TrainingError
+from training.export import answers
+from training.run import Run
+
+PICTURES = DataFacts(input_shape=(28, 28), classes=10)
+
+TEXT_FILES = ("labels.json", "input.json", "declaration.yaml", "metrics.json", "card.md")
+
+
+def served(artifact: Path, examples):
+    """What a plain SavedModel of TensorFlow answers."""
+    signature = tf.saved_model.load(str(artifact)).signatures["serving_default"]
+    return next(iter(signature(tf.constant(examples)).values())).numpy()
+
+
+def test_a_run_says_everything_about_itself(trained, few_silhouettes):
+    record = json.loads((trained.run / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["seed"] == 5
+    assert record["command"] == "wardrobe train declared.yaml"
+    assert record["data"]["split"] == few_silhouettes.split_hash
+    assert record["data"]["files"] == few_silhouettes.hashes
+    assert set(record["versions"]) == {
+        "python", "backend", "keras", "numpy", "tensorflow", "wardrobe"
+    }  # fmt: skip
+    assert record["devices"]
+    assert set(record["git"]) == {"commit", "dirty"}
+    assert record["seconds"] > 0
+    assert 0 < record["metrics"]["test"]["accuracy"] <= 1
+    assert record["artifact"] == str(trained.artifact)
+
+
+def test_the_folder_holds_what_the_record_does_not(trained):
+    assert (trained.run / "declared" / "declared.yaml").read_text().startswith("name: small")
+    assert "precision: float32" in (trained.run / "declaration.yaml").read_text()
+    assert list((trained.run / "tensorboard").rglob("events.out.tfevents*"))
+    with (trained.run / "history.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"} < set(
+        rows[0]
+    )
+
+
+def test_the_artifact_carries_what_serving_must_know(trained):
+    artifact = trained.artifact
+    assert artifact.name == "1"
+    extra = artifact / "assets.extra"
+    assert {file.name for file in extra.iterdir()} == set(TEXT_FILES)
+    assert json.loads((extra / "labels.json").read_text())[9] == "Ankle boot"
+    assert json.loads((extra / "input.json").read_text()) == {
+        "kind": "image",
+        "shape": [28, 28],
+        "range": [0, 255],
+        "ground": "dark",
+    }
+    card = (extra / "card.md").read_text()
+    assert "9,600" not in card
+    assert "1,000 examples of silhouettes" in card
+    assert "| Ankle boot |" in card
+
+
+def test_savedmodel_and_keras_agree(trained, few_silhouettes):
+    network = keras.models.load_model(trained.run / "model.keras")
+    pixels = few_silhouettes.test.x[:300].astype("float32")
+    assert (
+        np.abs(served(trained.artifact, pixels) - network.predict(pixels, verbose=0)).max() < 1e-6
+    )
+    for count in (1, 7, 64):
+        assert served(trained.artifact, pixels[:count]).shape == (count, 10)
+
+
+def test_both_load_without_the_code_of_this_project(trained, tmp_path):
+    code = f"""
+import sys, numpy as np, tensorflow as tf, keras
+x = np.zeros((3, 28, 28), "float32")
+saved = tf.saved_model.load({str(trained.artifact)!r}).signatures["serving_default"]
+a = saved(images=tf.constant(x))["probabilities"].numpy()
+b = keras.models.load_model({str(trained.run / "model.keras")!r}).predict(x, verbose=0)
+assert np.abs(a - b).max() < 1e-6
+assert not [name for name in sys.modules if name.split(".")[0] in ("models", "training", "serving")]
+"""
+    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True)
+
+
+def test_no_weight_is_stored_twice(trained):
+    stored = sum(f.stat().st_size for f in (trained.artifact / "variables").glob("*.data-*"))
+    assert stored < trained.record["parameters"] * 4 * 1.1 + 4096
+
+
+def test_names_of_inputs_and_outputs(trained):
+    signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
+    (inputs,) = signature.structured_input_signature[1:]
+    assert {name: spec.shape.as_list() for name, spec in inputs.items()} == {
+        "images": [None, 28, 28]
+    }
+    assert list(signature.structured_outputs) == ["probabilities"]
+
+
+def test_versions_count_up(run, few_silhouettes, tmp_path):
+    (tmp_path / "artifacts" / "small" / "7").mkdir(parents=True)
+    (tmp_path / "artifacts" / "small" / "9.broken").mkdir()
+    assert run(few_silhouettes, *["name: small\nmodel: {layers: []}\n"]).artifact.name == "8"
+
+
+def test_the_same_seed_gives_bit_identical_weights(run, few_silhouettes):
+    def weights(*overrides):
+        trained = run(few_silhouettes, SMALL_TWICE, *overrides)
+        return keras.models.load_model(trained.run / "model.keras").get_weights()
+
+    first, again, other = weights(), weights(), weights("seed=6")
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+SMALL_TWICE = """\
+name: twice
+seed: 5
+data: silhouettes
+model:
+  layers:
+    - Dense: {units: 16, activation: relu}
+    - Dropout: {rate: 0.3}
+training: {epochs: 2, batch_size: 32}
+"""
+
+
+def test_a_loss_that_becomes_nan(run, few_silhouettes, tmp_path):
+    huge = (
+        "optimizer.SGD.learning_rate={PiecewiseConstantDecay: "
+        "{boundary_epochs: [1.5], values: [0.05, 1e30]}}"
+    )
+    with pytest.raises(TrainingError, match=r"became NaN in epoch 2.*smaller learning_rate"):
+        run(few_silhouettes, SMALL_TWICE, huge, "training.epochs=5")
+    (record,) = (json.loads(file.read_text()) for file in tmp_path.rglob("run.json"))
+    assert record["status"] == "failed"
+    assert "epoch 2" in record["reason"]
+    (kept,) = tmp_path.rglob("model.keras")
+    best = keras.models.load_model(kept)
+    assert all(np.isfinite(weight).all() for weight in best.get_weights())
+    assert not list(tmp_path.glob("artifacts/*/[0-9]*"))
+
+
+def test_folders_that_cannot_be_written(run, few_silhouettes, tmp_path):
+    (tmp_path / "runs").write_text("a file, not a folder")
+    with pytest.raises(TrainingError, match="cannot write"):
+        run(few_silhouettes)
+    (tmp_path / "runs").unlink()
+    (tmp_path / "artifacts").write_text("a file, not a folder")
+    with pytest.raises(TrainingError, match="cannot write the artifact"):
+        run(few_silhouettes)
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path):
+    declaration, file = declared(tmp_path, PICTURES, SMALL)
+    runs = [Run(tmp_path, declaration) for _ in range(3)]
+    for one in runs:
+        one.folder = Run(tmp_path, declaration).folder
+        one.start([file])
+    assert len({one.folder for one in runs}) == 3
+
+
+def test_sigmoid_head(run):
+    rings = load("rings")
+    text = (
+        "name: rings\ndata: rings\nmodel: {head: {activation: sigmoid}, "
+        "layers: [{Dense: {units: 16, activation: tanh}}]}\n"
+        "optimizer: {Adam: {learning_rate: 0.05}}\ntraining: {epochs: 30, batch_size: 32}\n"
+    )
+    trained = run(rings, text)
+    probabilities = served(trained.artifact, rings.test.x)
+    assert probabilities.shape == (len(rings.test), 2)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert trained.record["metrics"]["test"]["accuracy"] > 0.9
+
+
+def test_linear_head(run):
+    curve = load("curve")
+    text = (
+        "name: curve\ndata: curve\nmodel: {head: {activation: linear}, "
+        "layers: [{Dense: {units: 32, activation: tanh}}]}\n"
+        "optimizer: {Adam: {learning_rate: 0.02}}\ntraining: {epochs: 20, batch_size: 32}\n"
+    )
+    trained = run(curve, text)
+    assert trained.record["metrics"]["test"]["r_squared"] > 0.5
+    signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
+    assert list(signature.structured_outputs) == ["values"]
+    assert not (trained.artifact / "assets.extra" / "labels.json").exists()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "loss={CategoricalCrossentropy: {label_smoothing: 0.1}}",
+        "loss=mean_squared_error",
+        "precision=mixed_bfloat16",
+        "precision=mixed_float16",
+        "callbacks=[{EarlyStopping: {patience: 1, restore_best_weights: true}}, TerminateOnNaN]",
+        "callbacks=[{ModelCheckpoint: {filepath: 'best/{epoch}.keras', save_epochs: 1}}]",
+        "callbacks=[{TensorBoard: {histogram_freq: 1}}]",
+        "callbacks=[ReduceLROnPlateau]",
+        "optimizer={AdamW: {use_ema: true}}",
+        "training.validation=0",
+    ],
+)
+def test_everything_that_may_be_declared_trains(run, few_silhouettes, override):
+    assert run(few_silhouettes, SMALL_TWICE, override).record["status"] == "finished"
+
+
+def test_files_of_callbacks_stay_in_the_run(run, few_silhouettes):
+    checkpoint = "callbacks=[{ModelCheckpoint: {filepath: 'best-{epoch}.keras'}}]"
+    trained = run(few_silhouettes, SMALL_TWICE, checkpoint)
+    assert (trained.run / "best-1.keras").is_file()
+
+
+def test_answers_are_what_the_network_gives(trained, few_silhouettes, tmp_path):
+    declaration, _ = declared(tmp_path, PICTURES, SMALL)
+    network = keras.models.load_model(trained.run / "model.keras")
+    pixels = few_silhouettes.test.x[:5].astype("float32")
+    given = answers(network, declaration, pixels)["probabilities"]
+    assert np.allclose(given, network.predict(pixels, verbose=0), atol=1e-6)
