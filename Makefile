@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 # A machine with an NVIDIA driver gets TensorFlow with GPU support.
 LOCK   := $(if $(shell command -v nvidia-smi),requirements-gpu.lock,requirements.lock)
 
+MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 
@@ -20,7 +21,29 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock:  # the pinned versions, with hashes and without the name of any package host
+run: install
+	$(BIN)/wardrobe train $(MODEL) --stand-in
+	$(BIN)/wardrobe serve --host $(HOST) --port $(PORT) --try
+
+test: install
+	$(BIN)/python -m pytest
+
+test-slow: install  # what takes minutes: every network of the zoo trained, start-up times
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python -m benchmarks.train
+
+lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --extra dev -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --extra dev --extra gpu -o requirements-gpu.lock pyproject.toml
 

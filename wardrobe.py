@@ -275,17 +275,25 @@ def predict(
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free one.  [default: 8080]")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: 2]")
+@click.option(
+    "--try", "try_it", is_flag=True, help="When ready, send it a drawn garment and show the answer."
+)
 def serve(
     artifacts: tuple[Path, ...],
     model: str | None,
     host: str | None,
     port: int | None,
     workers: int | None,
+    try_it: bool,
 ) -> None:
     """Serve artifacts over HTTP: gunicorn and the Flask application."""
     from serving.server import serve as run_server
 
-    run_server(_settings(artifacts, model=model, host=host, port=port, workers=workers))
+    settings = _settings(artifacts, model=model, host=host, port=port, workers=workers)
+    if try_it and os.fork() == 0:
+        _try(f"http://{settings.host}:{settings.port}")
+        os._exit(0)
+    run_server(settings)
 
 
 @main.group("data")
@@ -398,6 +406,26 @@ def _settings(artifacts: tuple[Path, ...], **given: Any) -> Settings:
     if not artifacts and "WARDROBE_ARTIFACTS" not in os.environ:
         artifacts = (Path("artifacts"), PRETRAINED)
     return Settings.from_environment(artifacts=artifacts or None, **given)
+
+
+def _try(url: str) -> None:
+    """Shows the answer of a service to a garment that this program draws."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from serving.trial import first_answer
+    from training.data import fashion_mnist, silhouettes
+
+    drawn = silhouettes.draw(1, seed=1)
+    picture = BytesIO()
+    Image.fromarray(drawn.x[0]).save(picture, "png")
+    answer = first_answer(url, picture.getvalue())
+    click.echo(
+        f"{url} has answered: a drawn {fashion_mnist.CLASS_NAMES[drawn.y[0]]} is taken for "
+        f"{answer['label']}, probability {answer['probability']:.2f}, by {answer['model']}",
+        err=True,
+    )
 
 
 def _zoo() -> list[Declaration]:

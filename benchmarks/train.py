@@ -1,0 +1,237 @@
+"""How fast wardrobe trains `mlp-256-128-100`, beside stock Keras and PyTorch.
+
+    python -m benchmarks.train [--epochs N]
+
+Each contender is a process of its own that trains one epoch when told to; the epochs of all take
+turns, so that what else the machine does falls on all alike. Batch 128, Adam at 1e-3, 60,000
+images, nothing held out. Reads Fashion-MNIST as the command line does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from training.data import DataSet, load
+
+BATCH = 128
+TARGET = 0.8833  # what the data set's benchmark table lists for this network
+REPORT = "epoch-report"
+
+
+def main() -> None:
+    """Runs the contenders in turns, prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contender:
+        take_part(arguments.contender, arguments.epochs)
+    else:
+        names = [name for name in CONTENDERS if name != "PyTorch" or find_spec("torch")]
+        print_table(in_turns(names, arguments.epochs))
+
+
+@dataclass
+class Contender:
+    """What one process reported of its epochs: wall seconds, CPU seconds, test accuracy."""
+
+    name: str
+    process: subprocess.Popen[str]
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    peak_megabytes: float = 0
+
+    def train_one_epoch(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith(REPORT):
+                seconds, cpu, accuracy, peak = map(float, line.split()[1:])
+                self.seconds.append(seconds)
+                self.cpu.append(cpu)
+                self.accuracies.append(accuracy)
+                self.peak_megabytes = peak
+                return
+        raise SystemExit(f"{self.name} ended early; its messages are above")
+
+    @property
+    def images_per_second(self) -> float:
+        """The median epoch; the first one compiles and is left out."""
+        return 60_000 / median(self.seconds[1:])
+
+    @property
+    def seconds_to_target(self) -> float | None:
+        """Training time, compiling included, until the test accuracy is first reached."""
+        for epoch, accuracy in enumerate(self.accuracies, start=1):
+            if accuracy >= TARGET:
+                return sum(self.seconds[:epoch])
+        return None
+
+
+def in_turns(names: list[str], epochs: int) -> list[Contender]:
+    """Starts a process for each contender and lets them train epoch by epoch."""
+    command = [sys.executable, "-m", "benchmarks.train", "--epochs", str(epochs), "--contender"]
+    contenders = [
+        Contender(
+            name,
+            subprocess.Popen(
+                [*command, name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            ),
+        )
+        for name in names
+    ]
+    for _ in range(epochs):
+        for contender in contenders:
+            contender.train_one_epoch()
+    for contender in contenders:
+        contender.process.wait()
+    return contenders
+
+
+def print_table(contenders: list[Contender]) -> None:
+    """The table, as the README shows it."""
+    stock = next(c for c in contenders if c.name == "stock Keras")
+    print(
+        f"| contender | images/s | times stock | CPU s/epoch | s to {TARGET} | best test accuracy "
+        "| peak MB |\n|---|---:|---:|---:|---:|---:|---:|"
+    )
+    for contender in contenders:
+        reached = contender.seconds_to_target
+        print(
+            f"| {contender.name} | {contender.images_per_second:,.0f} "
+            f"| {contender.images_per_second / stock.images_per_second:.2f} "
+            f"| {median(contender.cpu[1:]):.2f} "
+            f"| {f'{reached:.1f}' if reached else 'not reached'} "
+            f"| {max(contender.accuracies):.4f} | {contender.peak_megabytes:,.0f} |"
+        )
+
+
+def take_part(name: str, epochs: int) -> None:
+    """The process of one contender: an epoch for each line on stdin, a report on stdout."""
+    data = load("fashion-mnist", validation=0)
+    CONTENDERS[name](data, epochs)
+
+
+class Turn:
+    """Waits for its turn, times an epoch, reports it."""
+
+    def begin(self) -> None:
+        sys.stdin.readline()
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def end(self, test_accuracy: Callable[[], float]) -> None:
+        wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(REPORT, wall, cpu, test_accuracy(), peak, flush=True)
+
+
+def keras_turns(data: DataSet) -> Any:
+    """A callback that lets Keras' `fit` train in turns."""
+    import keras
+
+    class Turns(keras.callbacks.Callback):
+        turn = Turn()
+
+        def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            self.turn.begin()
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            self.turn.end(self.accuracy)
+
+        def accuracy(self) -> float:
+            answers = self.model(data.test.x.astype("float32"), training=False)
+            predicted = keras.ops.convert_to_numpy(answers).argmax(axis=1)
+            return float((predicted == data.test.y).mean())
+
+    return Turns()
+
+
+def wardrobe(data: DataSet, epochs: int) -> None:
+    """This program, with all that a run records."""
+    from models import DataFacts, read, resolve
+    from training.fit import Fit
+
+    overrides = (
+        f"training.epochs={epochs}",
+        f"training.batch_size={BATCH}",
+        "training.validation=0",
+        "optimizer.Adam.learning_rate=1e-3",
+    )
+    facts = DataFacts(data.input_shape, data.classes)
+    declaration = resolve(read("mlp-256-128-100", overrides), facts)
+    with tempfile.TemporaryDirectory() as folder:
+        fit = Fit(declaration, data, Path(folder))
+        fit.parts.callbacks.append(keras_turns(data))
+        fit.run()
+
+
+def stock_keras(data: DataSet, epochs: int) -> None:
+    """`keras.Model.fit(x, y, batch_size=128)` with default settings."""
+    import keras
+
+    network = keras.Sequential([keras.Input((28, 28)), keras.layers.Rescaling(1 / 255)])
+    network.add(keras.layers.Flatten())
+    for units in (256, 128, 100):
+        network.add(keras.layers.Dense(units, activation="relu"))
+    network.add(keras.layers.Dense(10, activation="softmax"))
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    turns = [keras_turns(data)]
+    x, y = data.train.x, data.train.y
+    network.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=turns)
+
+
+def pytorch(data: DataSet, epochs: int) -> None:
+    """A plain PyTorch loop over a shuffled index, all data in memory as floats."""
+    import torch
+    from torch import nn
+
+    x, y = torch.tensor(data.train.x).float() / 255, torch.tensor(data.train.y).long()
+    test = torch.tensor(data.test.x).float() / 255
+    widths = (784, 256, 128, 100)
+    hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
+    network = nn.Sequential(nn.Flatten(), *sum(hidden, ()), nn.Linear(100, 10))
+    optimizer, loss = torch.optim.Adam(network.parameters(), lr=1e-3), nn.CrossEntropyLoss()
+
+    def accuracy() -> float:
+        with torch.no_grad():
+            return float((network(test).argmax(dim=1).numpy() == data.test.y).mean())
+
+    turn = Turn()
+    for _ in range(epochs):
+        turn.begin()
+        for batch in torch.randperm(len(x)).split(BATCH):
+            optimizer.zero_grad()
+            loss(network(x[batch]), y[batch]).backward()
+            optimizer.step()
+        turn.end(accuracy)
+
+
+CONTENDERS: dict[str, Callable[[DataSet, int], None]] = {
+    "wardrobe": wardrobe,
+    "stock Keras": stock_keras,
+    "PyTorch": pytorch,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What the tests of all rooms share: the command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.data import fashion_mnist
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+needs_fashion_mnist = pytest.mark.skipif(
+    fashion_mnist.find() is None,
+    reason="Fashion-MNIST is neither in $WARDROBE_DATA nor in Keras' cache",
+)
+
+
+@pytest.fixture(scope="session")
+def wardrobe_program() -> str:
+    """The installed command."""
+    return str(Path(sys.executable).with_name("wardrobe"))
+
+
+@pytest.fixture
+def wardrobe(wardrobe_program: str, tmp_path: Path) -> Run:
+    """Runs `wardrobe …` in an empty folder and returns what came of it."""
+
+    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [wardrobe_program, *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run

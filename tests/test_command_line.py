@@ -1,0 +1,312 @@
+"""The commands as programs and people call them: names, output, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import needs_fashion_mnist
+from training.data import silhouettes
+
+SMALL = """\
+name: small
+about: a small network for tests
+seed: 5
+data: silhouettes
+model: {layers: [{Dense: {units: 32, activation: relu}}]}
+training: {epochs: 2, batch_size: 128}
+"""
+
+COMMANDS = ("list", "show", "check", "train", "evaluate", "predict", "serve", "data", "results")
+
+
+@pytest.fixture
+def small(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL)
+    return file
+
+
+@pytest.fixture(scope="session")
+def trained(wardrobe_program, tmp_path_factory):
+    """A folder in which `wardrobe train small.yaml` has been run."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "small.yaml").write_text(SMALL)
+    done = subprocess.run(
+        [wardrobe_program, "train", "small.yaml", "--json"],
+        cwd=folder, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder / "answer.json").write_text(done.stdout)
+    return folder
+
+
+def says_in_words(done, code=1):
+    """The one clear message of a failure; a traceback is none."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr + done.stdout
+
+
+def test_help_at_every_level(wardrobe):
+    assert all(command in wardrobe("--help").stdout for command in COMMANDS)
+    for command in (*([command] for command in COMMANDS), ["data", "verify"], ["data", "fetch"]):
+        done = wardrobe(*command, "--help")
+        assert done.returncode == 0
+        assert "Usage: wardrobe" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["train"],
+        ["check"],
+        ["show"],
+        ["train", "x", "--epochs", "many"],
+        ["list", "x"],
+    ],
+)
+def test_wrong_usage(wardrobe, arguments):
+    assert "Usage" in says_in_words(wardrobe(*arguments), code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (["list"], 0), (["check", "no-such.yaml"], 1)]
+)
+def test_what_needs_neither_keras_nor_tensorflow_loads_neither(wardrobe, arguments, code):
+    done = wardrobe(*arguments, PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == code
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "click" in imported
+    assert not imported & {"keras", "tensorflow", "jax"}
+
+
+def test_check_never_loads_tensorflow(wardrobe):
+    done = wardrobe("check", "mlp-he-bn", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "keras" in imported
+    assert "tensorflow" not in imported
+
+
+def test_list(wardrobe):
+    rows = json.loads(wardrobe("list", "--json").stdout)
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["mlp-256-128-100"]["layers"] == "784-256-128-100-10"
+    assert "fashion-base" not in by_name
+    table = wardrobe("list").stdout
+    assert all(row["what it shows"] in table for row in rows)
+
+
+def test_show_tells_where_each_value_comes_from(wardrobe):
+    shown = wardrobe("show", "mlp-he-bn", "--set", "training.epochs=3").stdout
+    lines = {line.split("#")[0].strip(): line.split("#")[-1].strip() for line in shown.splitlines()}
+    assert lines["epochs: 3"] == "--set training.epochs=3"
+    assert lines["precision: float32"].startswith("models/defaults.yaml:")
+    assert lines["units: 256"].endswith("mlp-he-bn.yaml:11")
+    assert lines["shape: [28, 28]"] == "default for this data"
+
+
+def test_what_show_prints_is_the_same_declaration_again(wardrobe, tmp_path):
+    (tmp_path / "shown.yaml").write_text(wardrobe("show", "mlp-he-bn").stdout)
+    shown, again = (wardrobe("show", name, "--json") for name in ("mlp-he-bn", "shown.yaml"))
+    assert json.loads(shown.stdout) == json.loads(again.stdout)
+
+
+def test_check_reports_all_files(wardrobe, tmp_path, small):
+    (tmp_path / "bad.yaml").write_text("name: bad\nmodel:\n  layers:\n    - Dense: {unit: 3}\n")
+    done = wardrobe("check", small, "bad.yaml", "none.yaml")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "bad.yaml:4: Dense has no argument 'unit'; did you mean 'units'?",
+        "none.yaml: there is no such file",
+    ]
+    assert json.loads(wardrobe("check", "bad.yaml", "--json").stdout)[0]["line"] == 4
+
+
+def test_train_leaves_a_run_and_an_artifact(trained):
+    answer = json.loads((trained / "answer.json").read_text())
+    assert answer["status"] == "finished"
+    assert answer["command"] == "wardrobe train small.yaml --json"
+    assert (trained / answer["run"] / "model.keras").is_file()
+    assert (trained / answer["artifact"] / "saved_model.pb").is_file()
+    assert answer["artifact"] == "artifacts/small/1"
+
+
+def test_evaluate_measures_what_training_measured(wardrobe, trained):
+    answer = json.loads((trained / "answer.json").read_text())
+    measured = json.loads(wardrobe("evaluate", trained / "artifacts/small/1", "--json").stdout)
+    assert measured["accuracy"] == answer["metrics"]["test"]["accuracy"]
+    assert measured["confusion"] == answer["metrics"]["test"]["confusion"]
+    words = wardrobe("evaluate", trained / "artifacts" / "small").stdout
+    for expected in ("accuracy", "negative log likelihood", "calibration error", "Ankle boot"):
+        assert expected in words
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    drawn = silhouettes.draw(4, seed=9).x
+    files = [tmp_path / f"{number}.png" for number in range(len(drawn))]
+    for file, pixels in zip(files, drawn, strict=True):
+        Image.fromarray(pixels).save(file)
+    return files
+
+
+def test_predict_gives_the_contracts_answer(wardrobe, trained, pictures):
+    done = wardrobe("predict", *pictures, "--artifacts", trained / "artifacts", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)["predictions"]
+    assert [answer["file"] for answer in answers] == [str(file) for file in pictures]
+    for answer in answers:
+        assert set(answer) == {
+            "file", "label", "class_index", "probability", "uncertain", "top", "model", "version"
+        }  # fmt: skip
+        assert answer["top"][0]["label"] == answer["label"]
+
+
+def test_predict_tells_of_a_bad_picture_and_answers_the_others(wardrobe, trained, pictures):
+    pictures[1].write_bytes(b"not a picture")
+    done = wardrobe("predict", *pictures, "--artifacts", trained / "artifacts")
+    assert "is no PNG, JPEG" in says_in_words(done)
+    assert len(done.stdout.splitlines()) == len(pictures) - 1
+
+
+@needs_fashion_mnist
+def test_data_verify(wardrobe):
+    done = wardrobe("data", "verify")
+    assert done.returncode == 0
+    assert done.stdout.count("right") == 4
+    assert all(report["ok"] for report in json.loads(wardrobe("data", "verify", "--json").stdout))
+
+
+def test_data_that_is_nowhere(wardrobe, tmp_path):
+    nowhere = {"WARDROBE_DATA": "", "KERAS_HOME": str(tmp_path)}
+    assert "wardrobe data fetch" in says_in_words(wardrobe("data", "verify", **nowhere))
+
+
+@needs_fashion_mnist
+def test_truncated_and_altered_data_files(wardrobe, tmp_path):
+    from training.data import fashion_mnist
+
+    copy = tmp_path / "fashion-mnist"
+    shutil.copytree(fashion_mnist.find(), copy)
+    labels = copy / "train-labels-idx1-ubyte.gz"
+    labels.chmod(0o644)
+    labels.write_bytes(labels.read_bytes()[:-100])
+    for command in (["train", "softmax-regression"], ["data", "verify"]):
+        done = wardrobe(*command, "--data-dir", tmp_path)
+        assert "train-labels" in says_in_words(done)
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "artifacts").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\x00\x01\x02\xff", "is not a text file"),
+        (b"a: 1\n" * 2_200_000, "is larger than"),
+        (b"name: x\nname: y\n", "a second time"),
+        (b"name: x\nextends: x\n", "goes in a loop"),
+        (b"name: x\nextends: nobody\n", "no declaration 'nobody'"),
+        (b"name: x\nmodel: {layers: [{Dens: {units: 3}}]}\n", "did you mean 'Dense'?"),
+    ],
+)
+def test_bad_declarations_fail_before_anything_is_written(wardrobe, tmp_path, content, message):
+    (tmp_path / "x.yaml").write_bytes(content)
+    for command in ("check", "train"):
+        assert message in says_in_words(wardrobe(command, "x.yaml"))
+    assert {path.name for path in tmp_path.iterdir()} == {"x.yaml"}
+
+
+def test_an_artifact_folder_that_is_empty_or_half_copied(wardrobe, trained, tmp_path, pictures):
+    (tmp_path / "artifacts" / "small").mkdir(parents=True)
+    for command in (["predict", pictures[0]], ["serve", "--port", "0"]):
+        done = wardrobe(*command, "--artifacts", tmp_path / "artifacts")
+        assert "train one with" in says_in_words(done)
+    half = tmp_path / "artifacts" / "small" / "1"
+    shutil.copytree(trained / "artifacts/small/1", half)
+    (half / "variables" / "variables.index").unlink()
+    for command in (
+        ["evaluate", half],
+        ["predict", pictures[0], "--artifacts", half.parent.parent],
+    ):
+        assert "copy it again" in says_in_words(wardrobe(*command))
+
+
+def test_ctrl_c_during_training(wardrobe_program, tmp_path, small):
+    process = subprocess.Popen(
+        [wardrobe_program, "train", small, "--epochs", "2000"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not list(tmp_path.glob("runs/small/*/history.csv")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "interrupted" in words
+    assert "Traceback" not in words
+    (record,) = (json.loads(file.read_text()) for file in tmp_path.glob("runs/small/*/run.json"))
+    assert record["status"] == "interrupted"
+    assert not list(tmp_path.glob("artifacts/**/*"))
+
+
+def test_without_the_data_set_the_stand_in_is_trained_on_loudly(wardrobe, tmp_path):
+    nowhere = {
+        "WARDROBE_DATA": "",
+        "KERAS_HOME": str(tmp_path / "empty"),
+        "https_proxy": "http://127.0.0.1:9",  # no network
+    }
+    refused = wardrobe("train", "softmax-regression", **nowhere)
+    assert "cannot be fetched" in says_in_words(refused)
+    done = wardrobe("train", "softmax-regression", "--epochs", "1", "--stand-in", **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "FASHION-MNIST NOT FOUND" in done.stderr
+    assert "NOT Fashion-MNIST" in " ".join(done.stderr.replace("│", " ").split())
+    (artifact,) = (tmp_path / "artifacts").iterdir()
+    assert artifact.name == "softmax-regression-silhouettes"
+    card = (artifact / "1" / "assets.extra" / "card.md").read_text()
+    assert "examples of silhouettes" in card
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "fork"), reason="needs fork")
+def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
+    with subprocess.Popen(
+        [wardrobe_program, "serve", "--artifacts", trained / "artifacts", "--workers", "1",
+         "--port", str(free_port()), "--try"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        for line in process.stderr:
+            if "has answered" in line:
+                break
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert "by small" in line
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_results_take_up_unaltered_runs_of_the_zoo_only(wardrobe, trained):
+    from training import results
+
+    before = {file: file.read_bytes() for file in Path(results.FOLDER).rglob("*.*")}
+    done = wardrobe("results", "--runs", trained / "runs", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["records"] == []
+    assert {file: file.read_bytes() for file in Path(results.FOLDER).rglob("*.*")} == before
