@@ -190,11 +190,14 @@ def train(
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
     import models
+    from training import determinism
 
     given = {"seed": seed, "training.epochs": epochs}
     overrides += tuple(f"{key}={value}" for key, value in given.items() if value is not None)
     declaration, data = _with_data(name_or_file, overrides, data_dir, stand_in)
 
+    if declaration.deterministic:
+        determinism.of_compiled_programs()
     from training.train import train as run_training
 
     trained = run_training(

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -153,6 +154,11 @@ def test_evaluate_measures_what_training_measured(wardrobe, trained):
         assert expected in words
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @pytest.fixture
 def pictures(tmp_path):
     drawn = silhouettes.draw(4, seed=9).x
@@ -293,13 +299,6 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
         process.terminate()
         assert process.wait(timeout=30) == 0
     assert "by small" in line
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_results_take_up_unaltered_runs_of_the_zoo_only(wardrobe, trained):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from models import Declaration
 from models.assembly import assemble
 from models.objective import takes_class_indices
+from training import determinism
 from training.data import DataSet, Examples
 from training.history import Divergence, HistoryFile
 from training.progress import ProgressBar
@@ -58,12 +59,15 @@ class Fit:
         keras.utils.set_random_seed(declaration.seed)
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
+        compiled = self._is_worth_compiling()
+        if declaration.deterministic and not compiled and _has_gpu():
+            determinism.of_single_kernels()
         self.network.compile(
             optimizer=self.parts.optimizer,
             loss=self.parts.loss,
             metrics=self.parts.metrics,
             steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
-            jit_compile=self._is_worth_compiling(),
+            jit_compile=compiled,
         )
 
     def run(self) -> Fitted:
@@ -102,7 +106,7 @@ class Fit:
         layers = self.network.layers
         if not all(layer.supports_jit for layer in layers):
             return False
-        if not keras.distribution.list_devices("gpu") and any(map(_draws_at_random, layers)):
+        if not _has_gpu() and any(map(_draws_at_random, layers)):
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
@@ -115,6 +119,10 @@ class Fit:
         elif not takes_class_indices(self.declaration):
             targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
         return examples.x, targets
+
+
+def _has_gpu() -> bool:
+    return bool(keras.distribution.list_devices("gpu"))
 
 
 def _draws_at_random(layer: keras.layers.Layer) -> bool:
