@@ -229,6 +229,11 @@ def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     found = artifacts.at(artifact)
     tested = _with_data(str(found.folder / "assets.extra" / "declaration.yaml"), (), data_dir)[1]
     model = saved_model.load(found)
+    if model.input_shape != tested.input_shape:
+        _fail(
+            f"{found} takes examples of shape {model.input_shape}, those of {tested.name} have "
+            f"{tested.input_shape}: it was trained on other data; train it again"
+        )
     measures = measure(
         model.predict(tested.test.x.astype("float32")), tested.test.y, tested.class_names
     )

@@ -36,6 +36,12 @@ class Model:
         output = "probabilities" if "probabilities" in outputs else next(iter(outputs))
         return _call(signature, examples, output)
 
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of one example, as the signature declares it."""
+        (spec,) = self.network.signatures["serving_default"].structured_input_signature[1].values()
+        return tuple(spec.shape[1:])
+
     def explain(self, images: Floats) -> Floats | None:
         """`float32 [N, height, width]`, 0–255 → evidence `float32 [N, height, width]`, positive
         where a pixel spoke for the likeliest class; None where the network has no `explain`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data import fashion_mnist
+from training.data import DataSet, Examples, fashion_mnist, load, silhouettes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -41,3 +41,14 @@ def wardrobe(wardrobe_program: str, tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def few_silhouettes() -> DataSet:
+    """Silhouettes, the first 1,000 of each part: enough to learn from, quick to train on."""
+    full = load(silhouettes.NAME)
+    parts = {
+        part: Examples(getattr(full, part).x[:1000], getattr(full, part).y[:1000])
+        for part in ("train", "validation", "test")
+    }
+    return DataSet(**(vars(full) | parts))

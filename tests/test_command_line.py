@@ -268,6 +268,25 @@ def test_ctrl_c_during_training(wardrobe_program, tmp_path, small):
     assert not list(tmp_path.glob("artifacts/**/*"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are Unix'")
+def test_a_disk_that_takes_no_more(wardrobe_program, tmp_path, small):
+    """A limit on the size of files stands in for a full disk; `model.keras` hits it."""
+    import resource
+
+    small.write_text(SMALL.replace("units: 32", "units: 400"))
+    limit = 1_000_000
+    done = subprocess.run(
+        [wardrobe_program, "train", small],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert "cannot write" in says_in_words(done)
+    (record,) = (json.loads(file.read_text()) for file in tmp_path.glob("runs/small/*/run.json"))
+    assert record["status"] == "failed"
+    assert not list(tmp_path.rglob("*partial*"))
+    assert not list(tmp_path.glob("artifacts/small/[0-9]*"))
+
+
 def test_without_the_data_set_the_stand_in_is_trained_on_loudly(wardrobe, tmp_path):
     nowhere = {
         "WARDROBE_DATA": "",

@@ -24,7 +24,7 @@ import keras
 
 from models import Declaration
 from training.data import DataSet
-from training.errors import TrainingError
+from training.errors import TrainingError, in_words
 
 
 def export(
@@ -76,7 +76,10 @@ def _write_saved_model(
         lambda examples: answers(network, declaration, examples),
         input_signature=[keras.InputSpec(shape=shape, dtype="float32", name=name)],
     )
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except Exception as error:  # TensorFlow's own types, for a full disk among others
+        raise OSError(in_words(error)) from error
 
 
 def answers(network: keras.Sequential, declaration: Declaration, examples: Any) -> dict[str, Any]:

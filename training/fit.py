@@ -22,6 +22,7 @@ from models.assembly import assemble
 from models.objective import takes_class_indices
 from training import determinism
 from training.data import DataSet, Examples
+from training.errors import TrainingError, in_words
 from training.history import Divergence, HistoryFile
 from training.progress import ProgressBar
 
@@ -71,19 +72,28 @@ class Fit:
         )
 
     def run(self) -> Fitted:
-        """Trains to the end of the declaration, of early stopping, or of finite losses."""
+        """Trains to the end of the declaration, of early stopping, or of finite losses.
+
+        Raises:
+            TrainingError: the machine has no memory or no disk left for it.
+        """
         validation = self.data.validation if len(self.data.validation) else None
         divergence = Divergence("val_loss" if validation else "loss")
         began = time.perf_counter()
-        history = self.network.fit(
-            *self._arrays(self.data.train),
-            batch_size=self.batch_size,
-            epochs=self.declaration.training.epochs,
-            validation_data=self._arrays(validation) if validation else None,
-            validation_batch_size=VALIDATION_BATCH,
-            callbacks=[*self.parts.callbacks, *self._own_callbacks(divergence)],
-            verbose=0,
-        )
+        try:
+            history = self.network.fit(
+                *self._arrays(self.data.train),
+                batch_size=self.batch_size,
+                epochs=self.declaration.training.epochs,
+                validation_data=self._arrays(validation) if validation else None,
+                validation_batch_size=VALIDATION_BATCH,
+                callbacks=[*self.parts.callbacks, *self._own_callbacks(divergence)],
+                verbose=0,
+            )
+        except Exception as error:
+            if type(error).__module__.startswith("tensorflow"):  # no memory, a full disk
+                raise TrainingError(f"training stopped: {in_words(error)}") from error
+            raise
         seconds = time.perf_counter() - began
         return Fitted(self.network, len(history.epoch), seconds, divergence.epoch)
 

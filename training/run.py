@@ -20,10 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import keras
 import yaml
 
 from models import Declaration
 from training.errors import TrainingError
+
+RESERVE = 16 * 1024
+"""Bytes kept free in the folder, so that on a full disk the record can still say how it ended."""
 
 
 class Run:
@@ -56,6 +60,7 @@ class Run:
             resolved = as_yaml(self.declaration)
             (self.folder / "declaration.yaml").write_text(resolved, encoding="utf-8")
             self.note(**facts)
+            (self.folder / ".reserve").write_bytes(bytes(RESERVE))
         except OSError as error:
             raise TrainingError(f"cannot write {self.folder}: {error.strerror}") from error
 
@@ -65,6 +70,21 @@ class Run:
         partial = self.folder / ".run.json.partial"
         partial.write_text(json.dumps(self.record, indent=2) + "\n", encoding="utf-8")
         partial.replace(self.folder / "run.json")
+
+    def keep(self, network: keras.Sequential) -> None:
+        """Writes `model.keras`, whole or not at all.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        partial = self.folder / ".partial.keras"
+        try:
+            network.save(partial)
+            partial.replace(self.folder / "model.keras")
+        except OSError as error:
+            raise TrainingError(f"cannot write {self.folder}/model.keras: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -77,13 +97,11 @@ class Run:
         except Exception as error:
             self._ended("failed", str(error) or type(error).__name__)
             raise
-        self.note(status="finished")
+        self._ended("finished")
 
-    def _ended(self, status: str, reason: str) -> None:
-        try:
-            self.note(status=status, reason=reason)
-        except OSError:  # the disk is full: the error that ended the run says so already
-            (self.folder / ".run.json.partial").unlink(missing_ok=True)
+    def _ended(self, status: str, reason: str | None = None) -> None:
+        (self.folder / ".reserve").unlink(missing_ok=True)
+        self.note(status=status, **({"reason": reason} if reason else {}))
 
 
 def as_yaml(declaration: Declaration) -> str:

@@ -56,7 +56,7 @@ def train(
     run.start(written, command=command, data=_data_facts(data), **environment.describe())
     with run.recorded():
         fitted = fit.run()
-        fitted.network.save(run.folder / "model.keras")
+        run.keep(fitted.network)
         _refuse_divergence(fitted, run.folder)
         run.note(
             parameters=fitted.network.count_params(),

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from models import DataFacts, Declaration, chain, read, resolve
-from training.data import DataSet, Examples, load, silhouettes
+from training.data import DataSet
 from training.train import Trained, train
 
 SMALL = """\
@@ -23,17 +23,6 @@ model:
     - Dropout: {rate: 0.1}
 training: {epochs: 2, batch_size: 64}
 """
-
-
-@pytest.fixture(scope="session")
-def few_silhouettes() -> DataSet:
-    """Silhouettes, the first 1,000 of each part: enough to learn from, quick to train on."""
-    full = load(silhouettes.NAME)
-    parts = {
-        part: Examples(getattr(full, part).x[:1000], getattr(full, part).y[:1000])
-        for part in ("train", "validation", "test")
-    }
-    return DataSet(**(vars(full) | parts))
 
 
 def declared(
