@@ -341,8 +341,7 @@ def fetch(data_dir: Path | None) -> None:
     """Download the data set from where Keras downloads it."""
     from training.data import fashion_mnist
 
-    place = data_dir / fashion_mnist.NAME if data_dir else None
-    click.echo(fashion_mnist.fetch(place))
+    click.echo(_download(data_dir / fashion_mnist.NAME if data_dir else None))
 
 
 @main.command()
@@ -389,6 +388,8 @@ def _with_data(
     declaration = _declaration(name, overrides, data_dir)
     wanted = declaration.data
     try:
+        if wanted.name == data.fashion_mnist.NAME and not data.fashion_mnist.find(data_dir):
+            _download(None)
         return declaration, data.load(
             wanted.name,
             validation=declaration.training.validation,
@@ -405,6 +406,25 @@ def _with_data(
         f"name={declaration.name}-silhouettes",
     )
     return _with_data(name, overrides, data_dir)
+
+
+def _download(place: Path | None) -> Path:
+    """Downloads Fashion-MNIST into a folder, or Keras' cache; a bar on a terminal shows how far."""
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TextColumn
+
+    from training.data import fashion_mnist
+
+    columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3])
+    with Progress(*columns, DownloadColumn(), console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(file: str, so_far: int, in_all: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = bar.add_task(file, total=in_all)
+            bar.update(tasks[file], completed=so_far)
+
+        return fashion_mnist.fetch(place, progress=show)
 
 
 def _settings(artifacts: tuple[Path, ...], **given: Any) -> Settings:
