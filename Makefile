@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 # A machine with an NVIDIA driver gets TensorFlow with GPU support.
-LOCK   := $(if $(shell command -v nvidia-smi),requirements-gpu.lock,requirements.lock)
+LOCK   := $(if $(shell command -v nvidia-smi),requirements-dev-gpu.lock,requirements-dev.lock)
 
 MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
@@ -43,9 +43,13 @@ format: install
 bench: install
 	$(BIN)/python -m benchmarks.train
 
+LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml
+
 lock: install  # the pinned versions, with hashes and without the name of any package host
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --extra dev -o requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --extra dev --extra gpu -o requirements-gpu.lock pyproject.toml
+	$(LOCKED) -o requirements.lock
+	$(LOCKED) --extra dev -o requirements-dev.lock
+	$(LOCKED) --extra dev --extra gpu -o requirements-dev-gpu.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -31,3 +31,37 @@ def test_a_mistake_in_a_parent_is_told_at_the_parents_line(write, problems):
     assert problems("name: child\nextends: parent\n") == [
         "3: Keras has no optimizer 'Adm'; did you mean 'Adam'?"
     ]
+
+
+def test_a_declaration_with_everything_in_it(problems):
+    assert (
+        problems("""\
+        name: mlp-he-bn
+        extends: fashion-base            # one parent; mappings merge, lists replace, null deletes
+        about: 3 × 256 ReLU, He initialisation, batch norm, dropout, AdamW with cosine decay
+        seed: 17
+        data: fashion-mnist
+        model:
+          defaults: {Dense: {kernel_initializer: he_normal, use_bias: false}}
+          layers:
+            - repeat: 3                  # the 22- and 30-layer networks are one number
+              layers:
+                - Dense: {units: 256}
+                - BatchNormalization
+                - Activation: {activation: relu}
+                - Dropout: {rate: 0.2}
+          head: {classes: 10, activation: softmax, kernel_initializer: glorot_uniform,
+                 use_bias: true}
+        optimizer:
+          AdamW:
+            weight_decay: 1e-4
+            exclude_from_weight_decay: [bias, gamma, beta]
+            learning_rate: {CosineDecay: {initial_learning_rate: 0.0, warmup_target: 2e-3,
+                                          warmup_epochs: 2, decay_epochs: 28}}
+        loss: sparse_categorical_crossentropy
+        training: {epochs: 30, batch_size: 256, validation: 5000}
+        callbacks:
+          - EarlyStopping: {patience: 5, restore_best_weights: true}
+        """)
+        == []
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from models import DataFacts
 from tests.training.conftest import SMALL, declared
-from training.data import load
+from training.data import load, silhouettes
 from training.errors import TrainingError
 from training.export import answers
 from training.run import Run
@@ -223,6 +225,39 @@ def test_linear_head(run):
 )
 def test_everything_that_may_be_declared_trains(run, few_silhouettes, override):
     assert run(few_silhouettes, SMALL_TWICE, override).record["status"] == "finished"
+
+
+def three_garments():
+    """Pictures of three of the silhouettes' classes, numbered anew: uint8 [N, 28, 28], int [N]."""
+    drawn = silhouettes.draw(900, seed=2)
+    chosen = drawn.y < 3
+    return drawn.x[chosen], drawn.y[chosen]
+
+
+def test_a_folder_of_mnist_format_files(run, tmp_path):
+    def write(name, values):
+        head = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+        (tmp_path / name).write_bytes(head + values.astype(np.uint8).tobytes())
+
+    x, y = three_garments()
+    write("train-images-idx3-ubyte", x[:200])
+    write("train-labels-idx1-ubyte", y[:200])
+    write("t10k-images-idx3-ubyte", x[200:])
+    write("t10k-labels-idx1-ubyte", y[200:])
+    trained = run(load(str(tmp_path), validation=0.1), SMALL_TWICE, f"data={tmp_path}")
+    assert served(trained.artifact, x[:4].astype("float32")).shape == (4, 3)
+
+
+def test_a_folder_of_pictures(run, tmp_path):
+    x, y = three_garments()
+    for number, (pixels, label) in enumerate(zip(x, y, strict=True)):
+        folder = tmp_path / "pictures" / ("coat", "dress", "shirt")[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    data = load(str(tmp_path / "pictures"), validation=0.1)
+    trained = run(data, SMALL_TWICE, f"data={tmp_path / 'pictures'}")
+    labels = (trained.artifact / "assets.extra" / "labels.json").read_text()
+    assert json.loads(labels) == ["coat", "dress", "shirt"]
 
 
 def test_files_of_callbacks_stay_in_the_run(run, few_silhouettes):

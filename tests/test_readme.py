@@ -1,0 +1,41 @@
+"""What the README tells a newcomer to write and to call is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+import wardrobe
+from models import DataFacts, check, read
+
+README = (Path(wardrobe.__file__).parent / "README.md").read_text(encoding="utf-8")
+PICTURES = DataFacts(input_shape=(28, 28), classes=10)
+
+
+def test_its_first_declaration_is_sound(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    assert check(read(str(file)), PICTURES) == []
+    assert check(read(str(file), ["model.layers.0.repeat=3"]), PICTURES) == []
+
+
+def test_it_names_every_command():
+    for name, command in wardrobe.main.commands.items():
+        names = [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
+        for full in names:
+            assert f"`wardrobe {full}" in README
+
+
+def test_it_names_every_option():
+    for command in wardrobe.main.commands.values():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.opts[0] in README, f"{command.name} {option.opts[0]}"
+
+
+def test_its_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (Path(wardrobe.__file__).parent / target).exists(), target
