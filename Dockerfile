@@ -9,8 +9,7 @@ COPY pyproject.toml README.md LICENSE wardrobe.py ./
 COPY models models
 COPY training training
 COPY serving serving
-RUN /opt/wardrobe/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
- && /opt/wardrobe/bin/python -m compileall -q /opt/wardrobe/lib
+RUN /opt/wardrobe/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM docker.io/library/python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin wardrobe \

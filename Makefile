@@ -23,7 +23,7 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 
 run: install
 	$(BIN)/wardrobe train $(MODEL) --stand-in
-	$(BIN)/wardrobe serve --host $(HOST) --port $(PORT) --try
+	$(BIN)/wardrobe serve --model $(MODEL) --host $(HOST) --port $(PORT) --try
 
 test: install
 	$(BIN)/python -m pytest
