@@ -491,9 +491,9 @@ def _notice_stand_in(error: Exception) -> None:
     from rich.panel import Panel
 
     text = (
-        f"{error}\n\nTraining on SILHOUETTES instead: garments drawn by this program, NOT "
-        "Fashion-MNIST.\nWhat is trained now knows nothing of real garments; the pretrained "
-        "networks that ship\nwith wardrobe do, and are served beside it."
+        f"{error}.\n\nTraining on SILHOUETTES instead: garments drawn by this program, NOT "
+        "Fashion-MNIST. What is trained now knows nothing of real garments; the pretrained "
+        "networks that ship with wardrobe do, and are served beside it."
     )
     Console(stderr=True).print(Panel(text, title="FASHION-MNIST NOT FOUND", style="bold yellow"))
 
