@@ -166,6 +166,11 @@ def check(
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Same as --set training.epochs=N.")
+@click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "jax"]),
+    help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
+)
 @DataDir
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option(
@@ -182,6 +187,7 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     epochs: int | None,
+    backend: str | None,
     data_dir: Path | None,
     runs: Path,
     artifacts: Path,
@@ -189,6 +195,8 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
+    if backend:  # before Keras is imported
+        os.environ["KERAS_BACKEND"] = backend
     import models
     from training import determinism
 

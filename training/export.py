@@ -23,6 +23,7 @@ from typing import Any
 import keras
 
 from models import Declaration
+from training import saved_model
 from training.data import DataSet
 from training.errors import TrainingError
 
@@ -45,7 +46,7 @@ def export(
     partial = models / f".partial-{os.getpid()}"
     try:
         models.mkdir(parents=True, exist_ok=True)
-        _write_saved_model(network, declaration, data, partial)
+        saved_model.write(network, declaration.model.head.activation, partial)
         extra = partial / "assets.extra"
         extra.mkdir()
         if data.class_names is not None:
@@ -58,38 +59,6 @@ def export(
         raise TrainingError(f"cannot write the artifact to {models}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _write_saved_model(
-    network: keras.Sequential, declaration: Declaration, data: DataSet, folder: Path
-) -> None:
-    """One signature, `serving_default`: raw examples to named probabilities or values.
-
-    The archive is not told to track the network: it finds the weights in the signature, and
-    would store each of them a second time.
-    """
-    shape = (None, *data.input_shape)
-    name = "images" if len(data.input_shape) > 1 else "features"
-    archive = keras.export.ExportArchive()
-    archive.add_endpoint(
-        "serving_default",
-        lambda examples: answers(network, declaration, examples),
-        input_signature=[keras.InputSpec(shape=shape, dtype="float32", name=name)],
-    )
-    archive.write_out(str(folder), verbose=False)
-
-
-def answers(network: keras.Sequential, declaration: Declaration, examples: Any) -> dict[str, Any]:
-    """`{"probabilities": [N, classes]}`, or `{"values": [N, outputs]}` of a regression.
-
-    The one unit of a sigmoid head is written out as the probabilities of both classes.
-    """
-    outputs = network(examples, training=False)
-    if declaration.model.head.activation == "linear":
-        return {"values": outputs}
-    if declaration.model.head.activation == "sigmoid":
-        outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
-    return {"probabilities": outputs}
 
 
 def _input(data: DataSet) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Keras' own `fit`, with two settings that matter for small networks: most of the time of a stock
 `fit` goes into calling a step, not into computing it, so many steps run in one call
-(`steps_per_execution`), and a step is compiled to one program (XLA).
+(`steps_per_execution`), and a step is compiled to one program (XLA). On the JAX backend the call
+itself is one program, see `jax_engine`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from models.objective import takes_class_indices
 from training import determinism
 from training.data import DataSet, Examples
 from training.history import Divergence, HistoryFile
+from training.order import Batches, Order
 from training.progress import ProgressBar
 
 # More steps in one call gain nothing, and the progress bar would stand still.
@@ -59,7 +61,8 @@ class Fit:
         keras.utils.set_random_seed(declaration.seed)
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
-        compiled = self._is_worth_compiling()
+        on_jax = keras.backend.backend() == "jax"
+        compiled = on_jax or self._is_worth_compiling()
         if declaration.deterministic and not compiled and _has_gpu():
             determinism.of_single_kernels()
         self.network.compile(
@@ -67,25 +70,37 @@ class Fit:
             loss=self.parts.loss,
             metrics=self.parts.metrics,
             steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
-            jit_compile=compiled,
+            jit_compile="auto" if on_jax else compiled,
         )
 
     def run(self) -> Fitted:
         """Trains to the end of the declaration, of early stopping, or of finite losses."""
-        validation = self.data.validation if len(self.data.validation) else None
+        order = Order(len(self.data.train), self.declaration.seed)
+        training, validation = self._feed(order)
         divergence = Divergence("val_loss" if validation else "loss")
         began = time.perf_counter()
         history = self.network.fit(
-            *self._arrays(self.data.train),
-            batch_size=self.batch_size,
+            training,
             epochs=self.declaration.training.epochs,
-            validation_data=self._arrays(validation) if validation else None,
+            shuffle=False,
+            validation_data=validation,
             validation_batch_size=VALIDATION_BATCH,
-            callbacks=[*self.parts.callbacks, *self._own_callbacks(divergence)],
+            callbacks=[order, *self.parts.callbacks, *self._own_callbacks(divergence)],
             verbose=0,
         )
         seconds = time.perf_counter() - began
         return Fitted(self.network, len(history.epoch), seconds, divergence.epoch)
+
+    def _feed(self, order: Order) -> tuple[Any, Any]:
+        """Training examples in that order, and validation examples or None, as `fit` takes them."""
+        training = self._arrays(self.data.train)
+        validation = self._arrays(self.data.validation) if len(self.data.validation) else None
+        if keras.backend.backend() == "jax":
+            from training import jax_engine
+
+            batch_sizes = (self.batch_size, VALIDATION_BATCH)
+            return jax_engine.feed(self.network, training, validation, batch_sizes, order)
+        return Batches(training, self.batch_size, order), validation
 
     def _own_callbacks(self, divergence: Divergence) -> list[keras.callbacks.Callback]:
         """After the declared ones, so that they see the weights that those leave."""
@@ -128,6 +143,7 @@ def _has_gpu() -> bool:
 def _draws_at_random(layer: keras.layers.Layer) -> bool:
     """Dropout, noise, augmentation: on a CPU, XLA draws anew for each use of a random number.
 
-    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not.
+    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not. JAX draws
+    them with operations of its own, and does not suffer from it.
     """
     return getattr(layer, "seed_generator", None) is not None

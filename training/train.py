@@ -17,9 +17,10 @@ from training.card import card
 from training.data import DataSet, Examples
 from training.errors import TrainingError
 from training.evaluation import evaluate
-from training.export import answers, export
+from training.export import export
 from training.fit import Fit, Fitted
 from training.run import Run, as_yaml
+from training.saved_model import answers
 
 _BATCH = 1000
 
@@ -89,9 +90,8 @@ def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
 def _measure(
     network: keras.Sequential, declaration: Declaration, data: DataSet, examples: Examples
 ) -> dict[str, Any]:
-    outputs = [
-        next(iter(answers(network, declaration, batch).values())) for batch in _batches(examples.x)
-    ]
+    head = declaration.model.head.activation
+    outputs = [next(iter(answers(network, head, batch).values())) for batch in _batches(examples.x)]
     joined = np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
     return evaluate(joined, examples.y, data.class_names)
 
