@@ -177,6 +177,11 @@ def check(
     "--artifacts", type=click.Path(path_type=Path), default=Path("artifacts"), show_default=True
 )
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the last run of this declaration and seed, if it was interrupted.",
+)
+@click.option(
     "--stand-in",
     is_flag=True,
     help="Where the data set is to be had nowhere, train on `silhouettes` instead.",
@@ -191,6 +196,7 @@ def train(
     data_dir: Path | None,
     runs: Path,
     artifacts: Path,
+    resume: bool,
     stand_in: bool,
     as_json: bool,
 ) -> None:
@@ -215,6 +221,7 @@ def train(
         runs=runs,
         artifacts=artifacts,
         command=shlex.join(["wardrobe", *sys.argv[1:]]),
+        resume=resume,
     )
     if as_json:
         places = {"run": str(trained.run), "artifact": str(trained.artifact)}

@@ -46,6 +46,7 @@ def export(
     partial = models / f".partial-{os.getpid()}"
     try:
         models.mkdir(parents=True, exist_ok=True)
+        _remove_what_killed_processes_left(models)
         saved_model.write(network, declaration.model.head.activation, partial)
         extra = partial / "assets.extra"
         extra.mkdir()
@@ -59,6 +60,17 @@ def export(
         raise TrainingError(f"cannot write the artifact to {models}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_what_killed_processes_left(models: Path) -> None:
+    for partial in models.glob(".partial-*"):
+        try:
+            os.kill(int(partial.stem.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink()
 
 
 def _input(data: DataSet) -> dict[str, Any]:

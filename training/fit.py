@@ -9,7 +9,6 @@ itself is one program, see `jax_engine`.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from models import Declaration
 from models.assembly import assemble
 from models.objective import takes_class_indices
 from training import determinism
+from training.checkpoint import Checkpoint
 from training.data import DataSet, Examples
 from training.history import Divergence, HistoryFile
 from training.order import Batches, Order
 from training.progress import ProgressBar
+from training.run import CHECKPOINT
 
 # More steps in one call gain nothing, and the progress bar would stand still.
 STEPS_PER_EXECUTION = 100
@@ -61,8 +62,7 @@ class Fit:
         keras.utils.set_random_seed(declaration.seed)
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
-        on_jax = keras.backend.backend() == "jax"
-        compiled = on_jax or self._is_worth_compiling()
+        compiled = "auto" if _on_jax() else self._is_worth_compiling()
         if declaration.deterministic and not compiled and _has_gpu():
             determinism.of_single_kernels()
         self.network.compile(
@@ -70,52 +70,52 @@ class Fit:
             loss=self.parts.loss,
             metrics=self.parts.metrics,
             steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
-            jit_compile="auto" if on_jax else compiled,
+            jit_compile=compiled,
         )
+        # Keras would do so in the first step; a checkpoint brings its variables back before.
+        self.network.optimizer.build(self.network.trainable_variables)
 
     def run(self) -> Fitted:
-        """Trains to the end of the declaration, of early stopping, or of finite losses."""
+        """Trains to the end of the declaration, of early stopping, or of finite losses.
+
+        Goes on where an earlier process that trained into the same folder was interrupted.
+        """
         order = Order(len(self.data.train), self.declaration.seed)
         training, validation = self._feed(order)
+        epochs = self.declaration.training.epochs
         divergence = Divergence("val_loss" if validation else "loss")
-        began = time.perf_counter()
-        history = self.network.fit(
+        history = HistoryFile(self.folder / "history.csv")
+        memory = [*self.parts.callbacks, *self._tensorboard(), divergence, history]
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, memory)
+        self.network.fit(
             training,
-            epochs=self.declaration.training.epochs,
+            initial_epoch=epochs if checkpoint.has_stopped else checkpoint.epochs_done,
+            epochs=epochs,
             shuffle=False,
             validation_data=validation,
             validation_batch_size=VALIDATION_BATCH,
-            callbacks=[order, *self.parts.callbacks, *self._own_callbacks(divergence)],
+            callbacks=[order, *memory, checkpoint, ProgressBar(epochs, len(self.data.train))],
             verbose=0,
         )
-        seconds = time.perf_counter() - began
-        return Fitted(self.network, len(history.epoch), seconds, divergence.epoch)
+        return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
     def _feed(self, order: Order) -> tuple[Any, Any]:
         """Training examples in that order, and validation examples or None, as `fit` takes them."""
-        training = self._arrays(self.data.train)
-        validation = self._arrays(self.data.validation) if len(self.data.validation) else None
-        if keras.backend.backend() == "jax":
+        training = self.arrays(self.data.train)
+        validation = self.arrays(self.data.validation) if len(self.data.validation) else None
+        if _on_jax():
             from training import jax_engine
 
             batch_sizes = (self.batch_size, VALIDATION_BATCH)
             return jax_engine.feed(self.network, training, validation, batch_sizes, order)
         return Batches(training, self.batch_size, order), validation
 
-    def _own_callbacks(self, divergence: Divergence) -> list[keras.callbacks.Callback]:
-        """After the declared ones, so that they see the weights that those leave."""
-        own = [
-            divergence,
-            HistoryFile(self.folder / "history.csv"),
-            ProgressBar(self.declaration.training.epochs, len(self.data.train)),
-        ]
-        declares_its_own = any(
-            isinstance(callback, keras.callbacks.TensorBoard) for callback in self.parts.callbacks
-        )
-        if not declares_its_own:
-            logs = str(self.folder / "tensorboard")
-            own.append(keras.callbacks.TensorBoard(logs, write_graph=False))
-        return own
+    def _tensorboard(self) -> list[keras.callbacks.Callback]:
+        """Logs for TensorBoard, unless the declaration has its own."""
+        kind = keras.callbacks.TensorBoard
+        if any(isinstance(callback, kind) for callback in self.parts.callbacks):
+            return []
+        return [kind(str(self.folder / "tensorboard"), write_graph=False)]
 
     def _is_worth_compiling(self) -> bool:
         layers = self.network.layers
@@ -125,7 +125,7 @@ class Fit:
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
-    def _arrays(self, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
+    def arrays(self, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
         """Inputs, and targets in the form that the loss takes."""
         head = self.declaration.model.head
         targets: NDArray[Any] = examples.y
@@ -134,6 +134,10 @@ class Fit:
         elif not takes_class_indices(self.declaration):
             targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
         return examples.x, targets
+
+
+def _on_jax() -> bool:
+    return bool(keras.backend.backend() == "jax")
 
 
 def _has_gpu() -> bool:

@@ -38,11 +38,11 @@ def feed(
     steps = network.steps_per_execution
     # `fit` would build metrics and optimizer from its first batch, but it gets indices only.
     network._symbolic_build(data_batch=tuple(array[: batch_sizes[0]] for array in training))
-    network.train_function = _loop(network, network.train_step, training)
+    network.train_function = _function(network, network.train_step, training)
     calls = Calls(batch_sizes[0], steps, order)
     if validation is None:
         return calls, None
-    network.test_function = _loop(network, network.test_step, validation)
+    network.test_function = _function(network, network.test_step, validation)
     count = len(validation[0])
     return calls, Calls(min(count, batch_sizes[1]), steps, InTurn(count))
 
@@ -79,15 +79,17 @@ class Calls(DataAdapter):
             yield padded, len(chosen), rest if is_last else rest[:0]
 
 
-def _loop(network: keras.Sequential, step: Callable[..., Any], examples: Arrays) -> Any:
-    """A function of Keras' trainer, `(state, iterator) -> (logs, state)`, made of one of its steps.
+def loop(network: keras.Sequential, step: Callable[..., Any]) -> Callable[..., Any]:
+    """`(state, examples, batches, count) -> (logs, state)`: a step for each of `count` batches.
 
-    `step` is `train_step` or `test_step`; the last part of its state are the metrics.
+    `step` is the network's `train_step` or `test_step`, whose state ends with the metrics;
+    `batches` are indices of examples, int32 `[steps, batch]`. To be compiled; however many steps
+    are counted, it is one program, which a `scan` over the batches would not be.
     """
 
-    def steps(state: State, on_device: Any, batches: Any, count: Any) -> tuple[Any, State]:
+    def steps(state: State, examples: Any, batches: Any, count: Any) -> tuple[Any, State]:
         def body(number: Any, state: State) -> State:
-            batch = tuple(array[batches[number]] for array in on_device)
+            batch = tuple(array[batches[number]] for array in examples)
             return step(state, batch)[1]  # type: ignore[no-any-return]
 
         state = jax.lax.fori_loop(0, count, body, state)
@@ -95,7 +97,12 @@ def _loop(network: keras.Sequential, step: Callable[..., Any], examples: Arrays)
         with keras.StatelessScope(state_mapping=metrics):
             return network.get_metrics_result(), state
 
-    compiled = jax.jit(steps, donate_argnums=0)
+    return steps
+
+
+def _function(network: keras.Sequential, step: Callable[..., Any], examples: Arrays) -> Any:
+    """What Keras' trainer calls for the steps: `(state, iterator) -> (logs, state)`."""
+    compiled = jax.jit(loop(network, step), donate_argnums=0)
     on_device = jax.device_put(examples)
 
     def function(state: State, iterator: Iterator[tuple[Any, ...]]) -> tuple[Any, State]:
