@@ -166,10 +166,20 @@ def check(
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Same as --set training.epochs=N.")
+@click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "jax"]),
+    help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
+)
 @DataDir
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option(
     "--artifacts", type=click.Path(path_type=Path), default=Path("artifacts"), show_default=True
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the last run of this declaration and seed, if it was interrupted.",
 )
 @click.option(
     "--stand-in",
@@ -182,13 +192,17 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     epochs: int | None,
+    backend: str | None,
     data_dir: Path | None,
     runs: Path,
     artifacts: Path,
+    resume: bool,
     stand_in: bool,
     as_json: bool,
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
+    if backend:  # before Keras is imported
+        os.environ["KERAS_BACKEND"] = backend
     import models
     from training import determinism
 
@@ -207,6 +221,7 @@ def train(
         runs=runs,
         artifacts=artifacts,
         command=shlex.join(["wardrobe", *sys.argv[1:]]),
+        resume=resume,
     )
     if as_json:
         places = {"run": str(trained.run), "artifact": str(trained.artifact)}

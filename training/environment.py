@@ -14,14 +14,15 @@ import keras
 def describe() -> dict[str, Any]:
     """Versions, devices and git state, for the record of a run."""
     return {
-        "versions": _versions(),
+        "versions": versions(),
         "devices": list(keras.distribution.list_devices()),
         "processor": f"{platform.system()} {platform.machine()}",
         "git": _git(),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide a result, with the name of the Keras backend."""
     backend = keras.backend.backend()
     packages = {"keras", "numpy", backend, "wardrobe"}
     return {

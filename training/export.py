@@ -23,8 +23,9 @@ from typing import Any
 import keras
 
 from models import Declaration
+from training import saved_model
 from training.data import DataSet
-from training.errors import TrainingError, in_words
+from training.errors import TrainingError
 
 
 def export(
@@ -45,7 +46,8 @@ def export(
     partial = models / f".partial-{os.getpid()}"
     try:
         models.mkdir(parents=True, exist_ok=True)
-        _write_saved_model(network, declaration, data, partial)
+        _remove_what_killed_processes_left(models)
+        saved_model.write(network, declaration.model.head.activation, partial)
         extra = partial / "assets.extra"
         extra.mkdir()
         if data.class_names is not None:
@@ -60,39 +62,15 @@ def export(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_saved_model(
-    network: keras.Sequential, declaration: Declaration, data: DataSet, folder: Path
-) -> None:
-    """One signature, `serving_default`: raw examples to named probabilities or values.
-
-    The archive is not told to track the network: it finds the weights in the signature, and
-    would store each of them a second time.
-    """
-    shape = (None, *data.input_shape)
-    name = "images" if len(data.input_shape) > 1 else "features"
-    archive = keras.export.ExportArchive()
-    archive.add_endpoint(
-        "serving_default",
-        lambda examples: answers(network, declaration, examples),
-        input_signature=[keras.InputSpec(shape=shape, dtype="float32", name=name)],
-    )
-    try:
-        archive.write_out(str(folder), verbose=False)
-    except Exception as error:  # TensorFlow's own types, for a full disk among others
-        raise OSError(in_words(error)) from error
-
-
-def answers(network: keras.Sequential, declaration: Declaration, examples: Any) -> dict[str, Any]:
-    """`{"probabilities": [N, classes]}`, or `{"values": [N, outputs]}` of a regression.
-
-    The one unit of a sigmoid head is written out as the probabilities of both classes.
-    """
-    outputs = network(examples, training=False)
-    if declaration.model.head.activation == "linear":
-        return {"values": outputs}
-    if declaration.model.head.activation == "sigmoid":
-        outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
-    return {"probabilities": outputs}
+def _remove_what_killed_processes_left(models: Path) -> None:
+    for partial in models.glob(".partial-*"):
+        try:
+            os.kill(int(partial.stem.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink()
 
 
 def _input(data: DataSet) -> dict[str, Any]:

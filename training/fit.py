@@ -2,13 +2,13 @@
 
 Keras' own `fit`, with two settings that matter for small networks: most of the time of a stock
 `fit` goes into calling a step, not into computing it, so many steps run in one call
-(`steps_per_execution`), and a step is compiled to one program (XLA).
+(`steps_per_execution`), and a step is compiled to one program (XLA). On the JAX backend the call
+itself is one program, see `jax_engine`.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,13 @@ from models import Declaration
 from models.assembly import assemble
 from models.objective import takes_class_indices
 from training import determinism
+from training.checkpoint import Checkpoint
 from training.data import DataSet, Examples
 from training.errors import TrainingError, in_words
 from training.history import Divergence, HistoryFile
+from training.order import Batches, Order
 from training.progress import ProgressBar
+from training.run import CHECKPOINT
 
 # More steps in one call gain nothing, and the progress bar would stand still.
 STEPS_PER_EXECUTION = 100
@@ -60,7 +63,7 @@ class Fit:
         keras.utils.set_random_seed(declaration.seed)
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
-        compiled = self._is_worth_compiling()
+        compiled = "auto" if _on_jax() else self._is_worth_compiling()
         if declaration.deterministic and not compiled and _has_gpu():
             determinism.of_single_kernels()
         self.network.compile(
@@ -70,47 +73,58 @@ class Fit:
             steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
             jit_compile=compiled,
         )
+        # Keras would do so in the first step; a checkpoint brings its variables back before.
+        self.network.optimizer.build(self.network.trainable_variables)
 
     def run(self) -> Fitted:
         """Trains to the end of the declaration, of early stopping, or of finite losses.
 
+        Goes on where an earlier process that trained into the same folder was interrupted.
+
         Raises:
             TrainingError: the machine has no memory or no disk left for it.
         """
-        validation = self.data.validation if len(self.data.validation) else None
+        order = Order(len(self.data.train), self.declaration.seed)
+        training, validation = self._feed(order)
+        epochs = self.declaration.training.epochs
         divergence = Divergence("val_loss" if validation else "loss")
-        began = time.perf_counter()
+        history = HistoryFile(self.folder / "history.csv")
+        memory = [*self.parts.callbacks, *self._tensorboard(), divergence, history]
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, memory)
         try:
-            history = self.network.fit(
-                *self._arrays(self.data.train),
-                batch_size=self.batch_size,
-                epochs=self.declaration.training.epochs,
-                validation_data=self._arrays(validation) if validation else None,
+            self.network.fit(
+                training,
+                initial_epoch=epochs if checkpoint.has_stopped else checkpoint.epochs_done,
+                epochs=epochs,
+                shuffle=False,
+                validation_data=validation,
                 validation_batch_size=VALIDATION_BATCH,
-                callbacks=[*self.parts.callbacks, *self._own_callbacks(divergence)],
+                callbacks=[order, *memory, checkpoint, ProgressBar(epochs, len(self.data.train))],
                 verbose=0,
             )
         except Exception as error:
             if type(error).__module__.startswith("tensorflow"):  # no memory, a full disk
                 raise TrainingError(f"training stopped: {in_words(error)}") from error
             raise
-        seconds = time.perf_counter() - began
-        return Fitted(self.network, len(history.epoch), seconds, divergence.epoch)
+        return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
-    def _own_callbacks(self, divergence: Divergence) -> list[keras.callbacks.Callback]:
-        """After the declared ones, so that they see the weights that those leave."""
-        own = [
-            divergence,
-            HistoryFile(self.folder / "history.csv"),
-            ProgressBar(self.declaration.training.epochs, len(self.data.train)),
-        ]
-        declares_its_own = any(
-            isinstance(callback, keras.callbacks.TensorBoard) for callback in self.parts.callbacks
-        )
-        if not declares_its_own:
-            logs = str(self.folder / "tensorboard")
-            own.append(keras.callbacks.TensorBoard(logs, write_graph=False))
-        return own
+    def _feed(self, order: Order) -> tuple[Any, Any]:
+        """Training examples in that order, and validation examples or None, as `fit` takes them."""
+        training = self.arrays(self.data.train)
+        validation = self.arrays(self.data.validation) if len(self.data.validation) else None
+        if _on_jax():
+            from training import jax_engine
+
+            batch_sizes = (self.batch_size, VALIDATION_BATCH)
+            return jax_engine.feed(self.network, training, validation, batch_sizes, order)
+        return Batches(training, self.batch_size, order), validation
+
+    def _tensorboard(self) -> list[keras.callbacks.Callback]:
+        """Logs for TensorBoard, unless the declaration has its own."""
+        kind = keras.callbacks.TensorBoard
+        if any(isinstance(callback, kind) for callback in self.parts.callbacks):
+            return []
+        return [kind(str(self.folder / "tensorboard"), write_graph=False)]
 
     def _is_worth_compiling(self) -> bool:
         layers = self.network.layers
@@ -120,7 +134,7 @@ class Fit:
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
-    def _arrays(self, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
+    def arrays(self, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
         """Inputs, and targets in the form that the loss takes."""
         head = self.declaration.model.head
         targets: NDArray[Any] = examples.y
@@ -131,6 +145,10 @@ class Fit:
         return examples.x, targets
 
 
+def _on_jax() -> bool:
+    return bool(keras.backend.backend() == "jax")
+
+
 def _has_gpu() -> bool:
     return bool(keras.distribution.list_devices("gpu"))
 
@@ -138,6 +156,7 @@ def _has_gpu() -> bool:
 def _draws_at_random(layer: keras.layers.Layer) -> bool:
     """Dropout, noise, augmentation: on a CPU, XLA draws anew for each use of a random number.
 
-    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not.
+    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not. JAX draws
+    them with operations of its own, and does not suffer from it.
     """
     return getattr(layer, "seed_generator", None) is not None

@@ -12,11 +12,16 @@ import keras
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """Writes `history.csv`: a line an epoch, with the learning rate and the seconds it took."""
+    """Writes `history.csv`: a line an epoch, with the learning rate and the seconds it took.
+
+    The file is written anew after each epoch and replaces the old one as a whole, so that it holds
+    neither half a line nor, in a training that goes on after an interruption, a line twice.
+    """
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.file = file
+        self.rows: list[dict[str, Any]] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.began = time.perf_counter()
@@ -28,11 +33,13 @@ class HistoryFile(keras.callbacks.Callback):
             "learning_rate": float(self.model.optimizer.learning_rate),
             "seconds": round(time.perf_counter() - self.began, 3),
         }
-        with self.file.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, row)
-            if stream.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+        self.rows.append(row)
+        partial = self.file.with_name(f".{self.file.name}.partial")
+        with partial.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, self.rows[0])
+            writer.writeheader()
+            writer.writerows(self.rows)
+        partial.replace(self.file)
 
 
 class Divergence(keras.callbacks.Callback):

@@ -8,6 +8,7 @@
 | `history.csv` | loss and metrics of each epoch |
 | `tensorboard/` | the same for TensorBoard |
 | `model.keras` | the trained network |
+| `checkpoint.npz` | while it trains: what it needs to go on after an interruption |
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import yaml
 
 from models import Declaration
 from training.errors import TrainingError
+
+CHECKPOINT = "checkpoint.npz"
 
 RESERVE = 16 * 1024
 """Bytes kept free in the folder, so that on a full disk the record can still say how it ended."""
@@ -46,6 +49,43 @@ class Run:
             "seed": declaration.seed,
             "declaration": declaration.digest,
         }
+
+    @classmethod
+    def latest(cls, runs: Path, declaration: Declaration) -> Run | None:
+        """The run of this declaration and seed that was started last, or None."""
+        run = cls(runs, declaration)
+        same = ("name", "seed", "declaration")
+        for file in sorted((runs / declaration.name).glob("*/run.json"), reverse=True):
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if all(record[key] == run.record[key] for key in same):
+                run.folder, run.record = file.parent, record
+                return run
+        return None
+
+    @property
+    def is_finished(self) -> bool:
+        return bool(self.record["status"] == "finished")
+
+    def resume(self, **facts: Any) -> None:
+        """Notes that the run goes on.
+
+        Raises:
+            TrainingError: what decides the result is not what it was; `facts` says what it is now.
+        """
+        changed = [
+            f"{name}.{key}"
+            for name, now in facts.items()
+            for key in now
+            if self.record[name].get(key) != now[key]
+        ]
+        if changed:
+            raise TrainingError(
+                f"{self.folder} cannot go on as if nothing had happened: {', '.join(changed)} in "
+                "its run.json was another; leave --resume out to train anew"
+            )
+        self.record.pop("reason", None)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.note(status="running", resumed=[*self.record.get("resumed", []), now])
 
     def start(self, files: list[Path], **facts: Any) -> None:
         """Creates the folder with the declaration's files and a first record.
@@ -98,6 +138,7 @@ class Run:
             self._ended("failed", str(error) or type(error).__name__)
             raise
         self._ended("finished")
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
     def _ended(self, status: str, reason: str | None = None) -> None:
         (self.folder / ".reserve").unlink(missing_ok=True)

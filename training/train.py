@@ -17,9 +17,10 @@ from training.card import card
 from training.data import DataSet, Examples
 from training.errors import TrainingError
 from training.evaluation import evaluate
-from training.export import answers, export
+from training.export import export
 from training.fit import Fit, Fitted
 from training.run import Run, as_yaml
+from training.saved_model import answers
 
 _BATCH = 1000
 
@@ -41,19 +42,28 @@ def train(
     runs: Path,
     artifacts: Path,
     command: str,
+    resume: bool = False,
 ) -> Trained:
     """Trains, measures and exports; the test examples are looked at once, at the end.
 
-    `written` are the declaration's files, which the run keeps.
+    `written` are the declaration's files, which the run keeps. With `resume` the last run of the
+    same declaration and seed goes on where it was interrupted; where there is none, one begins,
+    and one that is finished is returned as it is.
 
     Raises:
         DeclarationError: before anything is written.
         TrainingError: the loss became NaN, or a folder cannot be written. The run's record says
-            so, and there is no artifact.
+            so, and there is no artifact. Or the run cannot go on with this data and backend.
     """
-    run = Run(runs, declaration)
+    interrupted = Run.latest(runs, declaration) if resume else None
+    if interrupted and interrupted.is_finished:
+        return Trained(interrupted.folder, Path(interrupted.record["artifact"]), interrupted.record)
+    run = interrupted or Run(runs, declaration)
     fit = Fit(declaration, data, run.folder)
-    run.start(written, command=command, data=_data_facts(data), **environment.describe())
+    if interrupted:
+        run.resume(data=_data_facts(data), versions=environment.versions())
+    else:
+        run.start(written, command=command, data=_data_facts(data), **environment.describe())
     with run.recorded():
         fitted = fit.run()
         run.keep(fitted.network)
@@ -89,9 +99,8 @@ def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
 def _measure(
     network: keras.Sequential, declaration: Declaration, data: DataSet, examples: Examples
 ) -> dict[str, Any]:
-    outputs = [
-        next(iter(answers(network, declaration, batch).values())) for batch in _batches(examples.x)
-    ]
+    head = declaration.model.head.activation
+    outputs = [next(iter(answers(network, head, batch).values())) for batch in _batches(examples.x)]
     joined = np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
     return evaluate(joined, examples.y, data.class_names)
 

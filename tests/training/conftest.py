@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
+import keras
 import pytest
 
 from models import DataFacts, Declaration, chain, read, resolve
 from training.data import DataSet
 from training.train import Trained, train
+
+# One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
+collect_ignore = [] if keras.backend.backend() == "jax" else ["jax"]
 
 SMALL = """\
 name: small

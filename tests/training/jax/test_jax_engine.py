@@ -1,0 +1,84 @@
+"""The compiled loops of the JAX engine, against Keras' own loop on the same backend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models import DataFacts
+from tests.training.conftest import declared
+from training import jax_engine
+from training.fit import Fit
+from training.order import Batches
+
+# 1,000 examples in batches of 64: 15 full batches and one of 40.
+TEXT = """\
+name: engine
+seed: 5
+data: silhouettes
+model:
+  layers:
+    - Dense: {units: 16, activation: relu}
+    - BatchNormalization
+    - Dropout: {rate: 0.3}
+training: {epochs: 2, batch_size: 64}
+"""
+
+AUGMENTED = (
+    "model.input.layers=[Rescaling: {scale: 0.004}, Reshape: {target_shape: [28, 28, 1]}, "
+    "RandomTranslation: {height_factor: 0.1, width_factor: 0.1}, Flatten]"
+)
+
+CASES = {
+    "decay, clipping, penalties, constraints": [
+        "optimizer={AdamW: {weight_decay: 0.01, exclude_from_weight_decay: [bias], clipnorm: 1.0}}",
+        "model.defaults={Dense: {kernel_regularizer: {L2: {l2: 0.01}}, "
+        "kernel_constraint: {MaxNorm: {max_value: 2}}}}",
+        "callbacks=[{EarlyStopping: {patience: 1, restore_best_weights: true}}, TerminateOnNaN]",
+    ],
+    "a schedule, one-hot targets, bfloat16": [
+        "optimizer={SGD: {learning_rate: {CosineDecay: {initial_learning_rate: 0.1, "
+        "decay_epochs: 2}}, momentum: 0.9, nesterov: true}}",
+        "loss={CategoricalCrossentropy: {label_smoothing: 0.1}}",
+        "precision=mixed_bfloat16",
+    ],
+    "augmentation, accumulated gradients, averaged weights": [
+        AUGMENTED,
+        "optimizer={Adam: {gradient_accumulation_steps: 2, use_ema: true, ema_momentum: 0.9}}",
+        "callbacks=[SwapEMAWeights, {ModelCheckpoint: {filepath: 'best/{epoch}.keras'}}]",
+    ],
+    "scaled losses, one full batch and one example, no validation": [
+        "precision=mixed_float16",
+        "training.batch_size=999",
+        "training.validation=0",
+        "metrics=[accuracy, {SparseTopKCategoricalAccuracy: {k: 2}}]",
+    ],
+}
+
+
+def fit_of(data, folder, *overrides) -> Fit:
+    facts = DataFacts(data.input_shape, data.classes)
+    return Fit(declared(folder, facts, TEXT, *overrides)[0], data, folder)
+
+
+def weights_and_history(fit: Fit):
+    network = fit.run().network
+    return network.get_weights(), network.history.history
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_loops_compute_what_keras_own_do(few_silhouettes, tmp_path, monkeypatch, case):
+    weights, history = weights_and_history(fit_of(few_silhouettes, tmp_path, *CASES[case]))
+
+    def by_keras(network, training, validation, batch_sizes, order):
+        return Batches(training, batch_sizes[0], order), validation
+
+    monkeypatch.setattr(jax_engine, "feed", by_keras)
+    expected_weights, expected_history = weights_and_history(
+        fit_of(few_silhouettes, tmp_path, *CASES[case])
+    )
+    assert list(history) == list(expected_history)
+    for name, values in history.items():
+        assert values == pytest.approx(expected_history[name], abs=2e-3), name
+    for got, expected in zip(weights, expected_weights, strict=True):
+        assert np.abs(got - expected).max() < 5e-3

@@ -1,0 +1,57 @@
+"""The tests of the JAX engine, and both backends side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.conftest import SMALL
+
+FOLDER = Path(__file__).with_name("jax")
+
+
+def test_the_tests_of_the_jax_engine_pass_on_jax():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(FOLDER)],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_network_trained_on_jax_becomes_the_same_kind_of_artifact(
+    wardrobe, tmp_path, few_silhouettes
+):
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = wardrobe("train", "small.yaml", "--backend", "jax", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["versions"]["backend"] == "jax"
+
+    artifact = tmp_path / record["artifact"]
+    pixels = few_silhouettes.test.x[:300].astype("float32")
+    saved = tf.saved_model.load(str(artifact)).signatures["serving_default"]
+    probabilities = saved(images=tf.constant(pixels))["probabilities"].numpy()
+    network = keras.models.load_model(tmp_path / record["run"] / "model.keras")
+    assert np.abs(probabilities - network.predict(pixels, verbose=0)).max() < 1e-6
+    accuracy = (probabilities.argmax(axis=1) == few_silhouettes.test.y[:300]).mean()
+    assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"], abs=0.1)
+
+    operations = {node.op for node in saved.graph.as_graph_def().node} | {
+        node.op
+        for function in saved.graph.as_graph_def().library.function
+        for node in function.node_def
+    }
+    assert "XlaCallModule" not in operations
+    stored = sum(f.stat().st_size for f in (artifact / "variables").glob("*.data-*"))
+    assert stored < record["parameters"] * 4 * 1.1 + 4096
+    assert [entry.name for entry in artifact.parent.iterdir()] == ["1"]

@@ -1,0 +1,110 @@
+"""Trainings that are killed at random moments, and end as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+# Everything that remembers something from epoch to epoch; it stops early.
+TEXT = """\
+name: killed
+seed: 3
+data: rings
+model:
+  head: {activation: sigmoid}
+  layers:
+    - Dense: {units: 16, activation: tanh}
+    - BatchNormalization
+    - Dropout: {rate: 0.2}
+optimizer: {Adam: {learning_rate: 0.01, use_ema: true, ema_momentum: 0.5}}
+training: {epochs: 400, batch_size: 16}
+callbacks:
+  - SwapEMAWeights
+  - ReduceLROnPlateau: {monitor: val_accuracy, patience: 3, factor: 0.5}
+  - ModelCheckpoint: {filepath: best.keras, save_best_only: true}
+  - EarlyStopping: {monitor: val_accuracy, patience: 25, restore_best_weights: true}
+"""
+
+
+class Killed:
+    """`wardrobe train --resume` in a folder of its own."""
+
+    def __init__(self, program: str, folder: Path, backend: str) -> None:
+        folder.mkdir()
+        (folder / "killed.yaml").write_text(TEXT)
+        self.folder = folder
+        self.command = [program, "train", "killed.yaml", "--resume", "--backend", backend]
+
+    def to_the_end(self) -> None:
+        done = subprocess.run(self.command, cwd=self.folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def kill_after(self, seconds: float, of_training: bool) -> None:
+        """Kills it so long after its start, or after it has begun to keep checkpoints."""
+        process = subprocess.Popen(
+            self.command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while of_training and not self.checkpoints and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        return list(self.folder.glob("runs/killed/*/checkpoint.npz"))
+
+    @property
+    def run(self) -> Path:
+        (record,) = self.folder.glob("runs/killed/*/run.json")
+        return record.parent
+
+    def history(self) -> list[list[str]]:
+        """Its rows, without the seconds that an epoch took."""
+        rows = (self.run / "history.csv").read_text().splitlines()
+        return [row.split(",")[:-1] for row in rows]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp_path, backend):
+    undisturbed = Killed(wardrobe_program, tmp_path / "undisturbed", backend)
+    undisturbed.to_the_end()
+    seed = random.randrange(10**6)
+    print("seed of the moments:", seed)
+    moments = random.Random(seed)
+    killed = Killed(wardrobe_program, tmp_path / "killed", backend)
+    killed.kill_after(moments.uniform(0, 1.5), of_training=True)
+    killed.kill_after(moments.uniform(0, 10), of_training=False)
+    killed.to_the_end()
+
+    assert killed.history() == undisturbed.history()
+    rates = [row[-1] for row in killed.history()[1:]]
+    assert 25 < len(rates) < 400
+    assert len(set(rates)) > 1
+    for file in ("model.keras", "best.keras"):
+        got, expected = (keras.models.load_model(one.run / file) for one in (killed, undisturbed))
+        for a, b in zip(got.get_weights(), expected.get_weights(), strict=True):
+            assert np.array_equal(a, b)
+    records = [json.loads((one.run / "run.json").read_text()) for one in (killed, undisturbed)]
+    assert records[0]["metrics"] == records[1]["metrics"]
+    assert records[0]["resumed"]
+    assert not killed.checkpoints
+    assert [entry.name for entry in killed.folder.glob("artifacts/killed/*")] == ["1"]
+
+
+def test_resuming_a_finished_run_trains_nothing(wardrobe, tmp_path):
+    text = "name: done\ndata: rings\nmodel: {layers: []}\ntraining: {epochs: 1}\n"
+    (tmp_path / "done.yaml").write_text(text)
+    first, again = (
+        json.loads(wardrobe("train", "done.yaml", "--resume", "--json").stdout) for _ in range(2)
+    )
+    assert first == again
+    other = wardrobe("train", "done.yaml", "--resume", "--seed", "8", "--json")
+    assert json.loads(other.stdout)["run"] != first["run"]

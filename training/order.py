@@ -1,0 +1,59 @@
+"""The order in which an epoch goes through the training examples.
+
+A pure function of seed and epoch, so that a run that was interrupted goes on in the same order.
+Keras' own shuffling of arrays is not: with a seed set, its TensorFlow backend repeats the order
+of the first epoch in every other (Keras 3.15).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Order(keras.callbacks.Callback):
+    """`indices`, int32 `[count]`: shuffled anew at the beginning of each epoch."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        super().__init__()
+        self.count, self.seed = count, seed
+        self.indices = shuffled(count, seed, epoch=0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.indices = shuffled(self.count, self.seed, epoch)
+
+
+class InTurn:
+    """`indices`, int32 `[count]`: the same in every epoch, one after the other."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.indices = np.arange(count, dtype=np.int32)
+
+
+def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int32]:
+    """The numbers from 0 to `count` - 1 in the order of one epoch."""
+    generator = np.random.default_rng((seed, epoch))
+    return generator.permutation(count).astype(np.int32)
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of NumPy arrays in a given order, for Keras' `fit` on any backend."""
+
+    def __init__(
+        self, arrays: tuple[NDArray[Any], NDArray[Any]], batch_size: int, order: Order
+    ) -> None:
+        super().__init__()
+        self.arrays, self.batch_size, self.order = arrays, batch_size, order
+
+    @property
+    def num_batches(self) -> int:
+        return -(-self.order.count // self.batch_size)
+
+    def __getitem__(self, number: int) -> tuple[NDArray[Any], ...]:
+        start = number * self.batch_size
+        chosen = self.order.indices[start : start + self.batch_size]
+        return tuple(array[chosen] for array in self.arrays)
