@@ -1,10 +1,12 @@
 """How fast wardrobe trains `mlp-256-128-100`, beside stock Keras and PyTorch.
 
-    python -m benchmarks.train [--epochs N]
+    python -m benchmarks.train [--epochs N] [--batch N]…
 
 Each contender is a process of its own that trains one epoch when told to; the epochs of all take
-turns, so that what else the machine does falls on all alike. Batch 128, Adam at 1e-3, 60,000
-images, nothing held out. Reads Fashion-MNIST as the command line does.
+turns, so that what else the machine does falls on all alike. Adam at 1e-3, 60,000 images, nothing
+held out. The last row is the arithmetic limit: as many images as their floating-point operations
+allow at the rate at which the same machine multiplies two large matrices. Reads Fashion-MNIST as
+the command line does.
 """
 
 from __future__ import annotations
@@ -26,22 +28,26 @@ from typing import Any
 
 from training.data import DataSet, load
 
-BATCH = 128
+IMAGES = 60_000
 TARGET = 0.8833  # what the data set's benchmark table lists for this network
 REPORT = "epoch-report"
 
 
 def main() -> None:
-    """Runs the contenders in turns, prints the table."""
+    """Runs the contenders in turns, for each batch size, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch", type=int, nargs="+", default=[128], help="such as 128 512 4096")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
-        take_part(arguments.contender, arguments.epochs)
-    else:
-        names = [name for name in CONTENDERS if name != "PyTorch" or find_spec("torch")]
-        print_table(in_turns(names, arguments.epochs))
+        data = load("fashion-mnist", validation=0)
+        CONTENDERS[arguments.contender].train(data, arguments.epochs, arguments.batch[0])
+        return
+    names = [name for name in CONTENDERS if name != "PyTorch" or find_spec("torch")]
+    print(HEAD)
+    for batch in arguments.batch:
+        print_rows(in_turns(names, arguments.epochs, batch), batch)
 
 
 @dataclass
@@ -73,7 +79,7 @@ class Contender:
     @property
     def images_per_second(self) -> float:
         """The median epoch; the first one compiles and is left out."""
-        return 60_000 / median(self.seconds[1:])
+        return IMAGES / median(self.seconds[1:])
 
     @property
     def seconds_to_target(self) -> float | None:
@@ -84,18 +90,19 @@ class Contender:
         return None
 
 
-def in_turns(names: list[str], epochs: int) -> list[Contender]:
+def in_turns(names: list[str], epochs: int, batch: int) -> list[Contender]:
     """Starts a process for each contender and lets them train epoch by epoch."""
-    command = [sys.executable, "-m", "benchmarks.train", "--epochs", str(epochs), "--contender"]
+    command = [sys.executable, "-m", "benchmarks.train", "--epochs", str(epochs)]
     contenders = [
         Contender(
             name,
             subprocess.Popen(
-                [*command, name],
+                [*command, "--batch", str(batch), "--contender", name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+                env=os.environ
+                | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": CONTENDERS[name].backend},
             ),
         )
         for name in names
@@ -108,28 +115,29 @@ def in_turns(names: list[str], epochs: int) -> list[Contender]:
     return contenders
 
 
-def print_table(contenders: list[Contender]) -> None:
-    """The table, as the README shows it."""
+HEAD = (
+    f"| batch | contender | images/s | times stock | CPU s/epoch | s to {TARGET} "
+    "| best test accuracy | peak MB |\n|---:|---|---:|---:|---:|---:|---:|---:|"
+)
+
+
+def print_rows(contenders: list[Contender], batch: int) -> None:
+    """The part of the table that belongs to one batch size, as the README shows it."""
     stock = next(c for c in contenders if c.name == "stock Keras")
-    print(
-        f"| contender | images/s | times stock | CPU s/epoch | s to {TARGET} | best test accuracy "
-        "| peak MB |\n|---|---:|---:|---:|---:|---:|---:|"
-    )
     for contender in contenders:
+        speed = contender.images_per_second
+        times = speed / stock.images_per_second
+        row = f"| {batch:,} | {contender.name} | {speed:,.0f} | {times:.2f} "
+        if contender.name == LIMIT:
+            print(row + "| – | – | – | – |")
+            continue
         reached = contender.seconds_to_target
         print(
-            f"| {contender.name} | {contender.images_per_second:,.0f} "
-            f"| {contender.images_per_second / stock.images_per_second:.2f} "
-            f"| {median(contender.cpu[1:]):.2f} "
+            row + f"| {median(contender.cpu[1:]):.2f} "
             f"| {f'{reached:.1f}' if reached else 'not reached'} "
-            f"| {max(contender.accuracies):.4f} | {contender.peak_megabytes:,.0f} |"
+            f"| {max(contender.accuracies):.4f} | {contender.peak_megabytes:,.0f} |",
+            flush=True,
         )
-
-
-def take_part(name: str, epochs: int) -> None:
-    """The process of one contender: an epoch for each line on stdin, a report on stdout."""
-    data = load("fashion-mnist", validation=0)
-    CONTENDERS[name](data, epochs)
 
 
 class Turn:
@@ -140,7 +148,10 @@ class Turn:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def end(self, test_accuracy: Callable[[], float]) -> None:
-        wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+        self.report(time.perf_counter() - self.wall, test_accuracy)
+
+    def report(self, wall: float, test_accuracy: Callable[[], float]) -> None:
+        cpu = time.process_time() - self.cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(REPORT, wall, cpu, test_accuracy(), peak, flush=True)
 
@@ -166,14 +177,14 @@ def keras_turns(data: DataSet) -> Any:
     return Turns()
 
 
-def wardrobe(data: DataSet, epochs: int) -> None:
+def wardrobe(data: DataSet, epochs: int, batch: int) -> None:
     """This program, with all that a run records."""
     from models import DataFacts, read, resolve
     from training.fit import Fit
 
     overrides = (
         f"training.epochs={epochs}",
-        f"training.batch_size={BATCH}",
+        f"training.batch_size={batch}",
         "training.validation=0",
         "optimizer.Adam.learning_rate=1e-3",
     )
@@ -181,12 +192,12 @@ def wardrobe(data: DataSet, epochs: int) -> None:
     declaration = resolve(read("mlp-256-128-100", overrides), facts)
     with tempfile.TemporaryDirectory() as folder:
         fit = Fit(declaration, data, Path(folder))
-        fit.parts.callbacks.append(keras_turns(data))
+        fit.watchers.append(keras_turns(data))
         fit.run()
 
 
-def stock_keras(data: DataSet, epochs: int) -> None:
-    """`keras.Model.fit(x, y, batch_size=128)` with default settings."""
+def stock_keras(data: DataSet, epochs: int, batch: int) -> None:
+    """`keras.Model.fit(x, y, batch_size=…)` with default settings."""
     import keras
 
     network = keras.Sequential([keras.Input((28, 28)), keras.layers.Rescaling(1 / 255)])
@@ -197,10 +208,10 @@ def stock_keras(data: DataSet, epochs: int) -> None:
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     turns = [keras_turns(data)]
     x, y = data.train.x, data.train.y
-    network.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=turns)
+    network.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=turns)
 
 
-def pytorch(data: DataSet, epochs: int) -> None:
+def pytorch(data: DataSet, epochs: int, batch: int) -> None:
     """A plain PyTorch loop over a shuffled index, all data in memory as floats."""
     import torch
     from torch import nn
@@ -219,17 +230,51 @@ def pytorch(data: DataSet, epochs: int) -> None:
     turn = Turn()
     for _ in range(epochs):
         turn.begin()
-        for batch in torch.randperm(len(x)).split(BATCH):
+        for chosen in torch.randperm(len(x)).split(batch):
             optimizer.zero_grad()
-            loss(network(x[batch]), y[batch]).backward()
+            loss(network(x[chosen]), y[chosen]).backward()
             optimizer.step()
         turn.end(accuracy)
 
 
-CONTENDERS: dict[str, Callable[[DataSet, int], None]] = {
-    "wardrobe": wardrobe,
-    "stock Keras": stock_keras,
-    "PyTorch": pytorch,
+def arithmetic_limit(data: DataSet, epochs: int, batch: int) -> None:
+    """No training: the time that its floating-point operations would take in one large product.
+
+    A layer multiplies three times (forward, gradient of its weights, gradient of its inputs, the
+    last not in the first layer), two operations for each weight and image.
+    """
+    import jax
+
+    widths = (784, 256, 128, 100, 10)
+    weights = [a * b for a, b in pairwise(widths)]
+    operations = IMAGES * 2 * (3 * sum(weights) - weights[0])
+    size = 2048
+    matrix = jax.numpy.ones((size, size))
+    product = jax.jit(lambda a: a @ a).lower(matrix).compile()
+    turn = Turn()
+    for _ in range(epochs):
+        turn.begin()
+        product(matrix).block_until_ready()
+        rate = 2 * size**3 / (time.perf_counter() - turn.wall)
+        turn.report(operations / rate, lambda: 0.0)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of training, and the backend that Keras has in it."""
+
+    train: Callable[[DataSet, int, int], None]
+    backend: str = "tensorflow"
+
+
+LIMIT = "arithmetic limit"
+
+CONTENDERS = {
+    "wardrobe, JAX": Way(wardrobe, "jax"),
+    "wardrobe, TensorFlow": Way(wardrobe),
+    "stock Keras": Way(stock_keras),
+    "PyTorch": Way(pytorch),
+    LIMIT: Way(arithmetic_limit, "jax"),
 }
 
 

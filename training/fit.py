@@ -73,6 +73,10 @@ class Fit:
             steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
             jit_compile=compiled,
         )
+        # They see an epoch end when all has been done that belongs to it.
+        self.watchers: list[keras.callbacks.Callback] = [
+            ProgressBar(declaration.training.epochs, len(data.train))
+        ]
         # Keras would do so in the first step; a checkpoint brings its variables back before.
         self.network.optimizer.build(self.network.trainable_variables)
 
@@ -99,7 +103,7 @@ class Fit:
                 shuffle=False,
                 validation_data=validation,
                 validation_batch_size=VALIDATION_BATCH,
-                callbacks=[order, *memory, checkpoint, ProgressBar(epochs, len(self.data.train))],
+                callbacks=[order, *memory, checkpoint, *self.watchers],
                 verbose=0,
             )
         except Exception as error:
