@@ -177,6 +177,16 @@ def _normalization_is_given(declaration: Declaration) -> Iterator[Finding]:
                 yield layer.path, "Normalization needs 'mean' and 'variance': it is not adapted"
 
 
+def _one_checkpoint(declaration: Declaration) -> Iterator[Finding]:
+    for callback in _callbacks(declaration):
+        if callback.name == "BackupAndRestore":
+            yield (
+                callback.path,
+                "BackupAndRestore forgets early stopping and the state of other callbacks: leave "
+                "it out, every run can go on with `wardrobe train --resume`",
+            )
+
+
 def _files_stay_in_the_run(declaration: Declaration) -> Iterator[Finding]:
     for callback in _callbacks(declaration):
         for argument in sorted(FILE_ARGUMENTS & set(callback.arguments)):
@@ -197,5 +207,6 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _fits_the_data,
     _scaled_once,
     _normalization_is_given,
+    _one_checkpoint,
     _files_stay_in_the_run,
 )

@@ -51,6 +51,7 @@ BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
         (["callbacks=[{ModelCheckpoint: {filepath: /etc/x.keras}}]"], "inside the run folder"),
         (["callbacks=[{CSVLogger: {filename: x}}]"], "kept by every run"),
         (["callbacks=[{BackupAndRestore: {backup_dir: ../x}}]"], "inside the run folder"),
+        (["callbacks=[{BackupAndRestore: {backup_dir: x}}]"], "`wardrobe train --resume`"),
         (
             ["loss=categorical_crossentropy", "metrics=[SparseTopKCategoricalAccuracy]"],
             "a sparse metric needs a sparse loss",

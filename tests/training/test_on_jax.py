@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import needs_fashion_mnist
 from tests.training.conftest import SMALL
 
 FOLDER = Path(__file__).with_name("jax")
@@ -55,3 +56,20 @@ def test_a_network_trained_on_jax_becomes_the_same_kind_of_artifact(
     stored = sum(f.stat().st_size for f in (artifact / "variables").glob("*.data-*"))
     assert stored < record["parameters"] * 4 * 1.1 + 4096
     assert [entry.name for entry in artifact.parent.iterdir()] == ["1"]
+
+
+@needs_fashion_mnist
+@pytest.mark.slow
+def test_both_backends_give_the_same_within_the_spread_of_seeds(wardrobe):
+    def accuracies(backend: str) -> np.ndarray:
+        return np.array([trained(backend, seed) for seed in ("1", "2", "3", "4")])
+
+    def trained(backend: str, seed: str) -> float:
+        options = ("--epochs", "4", "--seed", seed, "--backend", backend, "--json")
+        record = json.loads(wardrobe("train", "mlp-256-128-100", *options).stdout)
+        return float(record["metrics"]["test"]["accuracy"])
+
+    on_jax, on_tensorflow = accuracies("jax"), accuracies("tensorflow")
+    spread = np.sqrt((on_jax.var(ddof=1) + on_tensorflow.var(ddof=1)) / 4)
+    assert abs(on_jax.mean() - on_tensorflow.mean()) < 4 * spread + 0.002
+    assert min(on_jax.min(), on_tensorflow.min()) > 0.85

@@ -12,6 +12,11 @@ import keras
 import numpy as np
 import pytest
 
+from models import DataFacts
+from tests.training.conftest import SMALL, declared
+from training.errors import TrainingError
+from training.run import Run
+
 # Everything that remembers something from epoch to epoch; it stops early.
 TEXT = """\
 name: killed
@@ -108,3 +113,15 @@ def test_resuming_a_finished_run_trains_nothing(wardrobe, tmp_path):
     assert first == again
     other = wardrobe("train", "done.yaml", "--resume", "--seed", "8", "--json")
     assert json.loads(other.stdout)["run"] != first["run"]
+
+
+def test_a_run_does_not_go_on_with_what_would_give_another_result(tmp_path):
+    declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
+    Run(tmp_path, declaration).start([file], versions={"backend": "jax"}, data={"split": "a"})
+    interrupted = Run.latest(tmp_path, declaration)
+    assert interrupted is not None
+    interrupted.resume(versions={"backend": "jax"}, data={"split": "a"})
+    with pytest.raises(TrainingError, match=r"versions\.backend, data\.split in its run\.json"):
+        interrupted.resume(versions={"backend": "tensorflow"}, data={"split": "b"})
+    other, _ = declared(tmp_path, DataFacts((28, 28), 10), SMALL, "training.epochs=3")
+    assert Run.latest(tmp_path, other) is None

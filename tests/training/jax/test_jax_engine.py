@@ -57,6 +57,7 @@ CASES = {
 
 
 def fit_of(data, folder, *overrides) -> Fit:
+    folder.mkdir()
     facts = DataFacts(data.input_shape, data.classes)
     return Fit(declared(folder, facts, TEXT, *overrides)[0], data, folder)
 
@@ -68,14 +69,17 @@ def weights_and_history(fit: Fit):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_loops_compute_what_keras_own_do(few_silhouettes, tmp_path, monkeypatch, case):
-    weights, history = weights_and_history(fit_of(few_silhouettes, tmp_path, *CASES[case]))
+    weights, history = weights_and_history(
+        fit_of(few_silhouettes, tmp_path / "loops", *CASES[case])
+    )
 
     def by_keras(network, training, validation, batch_sizes, order):
+        network.jit_compile = True  # else Keras runs augmentation uncompiled, which takes long
         return Batches(training, batch_sizes[0], order), validation
 
     monkeypatch.setattr(jax_engine, "feed", by_keras)
     expected_weights, expected_history = weights_and_history(
-        fit_of(few_silhouettes, tmp_path, *CASES[case])
+        fit_of(few_silhouettes, tmp_path / "keras", *CASES[case])
     )
     assert list(history) == list(expected_history)
     for name, values in history.items():
