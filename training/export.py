@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,14 @@ def export(
 
 
 def _remove_what_killed_processes_left(models: Path) -> None:
+    """Whatever is still partial after an hour will never be finished."""
     for partial in models.glob(".partial-*"):
-        try:
-            os.kill(int(partial.stem.rpartition("-")[2]), 0)
-        except ProcessLookupError:
-            if partial.is_dir():
-                shutil.rmtree(partial)
-            else:
-                partial.unlink()
+        if time.time() - partial.stat().st_mtime < 3600:
+            continue
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def _input(data: DataSet) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -121,6 +122,15 @@ def test_versions_count_up(run, few_silhouettes, tmp_path):
     (tmp_path / "artifacts" / "small" / "7").mkdir(parents=True)
     (tmp_path / "artifacts" / "small" / "9.broken").mkdir()
     assert run(few_silhouettes, *["name: small\nmodel: {layers: []}\n"]).artifact.name == "8"
+
+
+def test_what_a_killed_export_left_is_removed(run, few_silhouettes, tmp_path):
+    models = tmp_path / "artifacts" / "small"
+    (models / ".partial-1" / "variables").mkdir(parents=True)
+    os.utime(models / ".partial-1", (0, 0))
+    (models / ".partial-2").mkdir()
+    run(few_silhouettes, "name: small\nmodel: {layers: []}\ntraining: {epochs: 1}\n")
+    assert sorted(entry.name for entry in models.iterdir()) == [".partial-2", "1"]
 
 
 def test_the_same_seed_gives_bit_identical_weights(run, few_silhouettes):

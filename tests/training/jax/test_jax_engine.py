@@ -26,7 +26,7 @@ training: {epochs: 2, batch_size: 64}
 
 AUGMENTED = (
     "model.input.layers=[Rescaling: {scale: 0.004}, Reshape: {target_shape: [28, 28, 1]}, "
-    "RandomTranslation: {height_factor: 0.1, width_factor: 0.1}, Flatten]"
+    "RandomFlip: {mode: horizontal}, Flatten]"
 )
 
 CASES = {
