@@ -82,12 +82,12 @@ def _write_saved_model(
 def answers(network: keras.Sequential, declaration: Declaration, examples: Any) -> dict[str, Any]:
     """`{"probabilities": [N, classes]}`, or `{"values": [N, outputs]}` of a regression.
 
-    The one unit of a sigmoid head is written out as the probabilities of both classes.
+    The one unit of a sigmoid or step head is written out as the probabilities of both classes.
     """
     outputs = network(examples, training=False)
     if declaration.model.head.activation == "linear":
         return {"values": outputs}
-    if declaration.model.head.activation == "sigmoid":
+    if declaration.model.head.is_one_unit_for_two:
         outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
     return {"probabilities": outputs}
 

@@ -76,10 +76,10 @@ class Fit:
         divergence = Divergence("val_loss" if validation else "loss")
         began = time.perf_counter()
         history = self.network.fit(
-            *self._arrays(self.data.train),
+            *arrays(self.declaration, self.data.train),
             batch_size=self.batch_size,
             epochs=self.declaration.training.epochs,
-            validation_data=self._arrays(validation) if validation else None,
+            validation_data=arrays(self.declaration, validation) if validation else None,
             validation_batch_size=VALIDATION_BATCH,
             callbacks=[*self.parts.callbacks, *self._own_callbacks(divergence)],
             verbose=0,
@@ -110,15 +110,16 @@ class Fit:
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
-    def _arrays(self, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Inputs, and targets in the form that the loss takes."""
-        head = self.declaration.model.head
-        targets: NDArray[Any] = examples.y
-        if head.activation == "sigmoid" and targets.ndim == 1:
-            targets = targets.astype(np.float32)[:, None]
-        elif not takes_class_indices(self.declaration):
-            targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
-        return examples.x, targets
+
+def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Inputs, and targets in the form that the declaration's loss takes."""
+    head = declaration.model.head
+    targets: NDArray[Any] = examples.y
+    if head.is_one_unit_for_two and targets.ndim == 1:
+        targets = targets.astype(np.float32)[:, None]
+    elif not takes_class_indices(declaration):
+        targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
+    return examples.x, targets
 
 
 def _has_gpu() -> bool:

@@ -17,6 +17,7 @@ def test_the_names():
         "fashion-mnist",
         "silhouettes",
         "xor",
+        "xor-table",
         "rings",
         "moons",
         "spirals",
@@ -31,7 +32,7 @@ def test_the_names():
     [("fashion_mnist", "fashion-mnist"), ("silhouetes", "silhouettes"), ("moon", "moons")],
 )
 def test_a_misspelt_name_is_answered_with_the_likely_one(act, typed, meant):
-    with pytest.raises(DataError, match=f"did you mean '{meant}'.*xor, rings"):
+    with pytest.raises(DataError, match=f"did you mean '{meant}'.*xor, xor-table, rings"):
         act(typed)
 
 
