@@ -3,9 +3,10 @@
     median(test_accuracy, width=10) > 0.95
     share(test_accuracy > 0.99, width=1) < share(test_accuracy > 0.99, width=100)
 
-A summary (min, max, mean, median, spread, share) takes one measure, and `axis=label` for some of
-the members. Numbers may be added, subtracted, multiplied and divided; comparisons may be joined
-with `and`. Python's grammar parses it, but nothing is evaluated by Python.
+A summary (min, max, mean, median, spread, share, lowest) takes one measure, and `axis=label` for
+some of the members; `lowest` is the lowest median of members that differ by their seed only.
+Numbers may be added, subtracted, multiplied and divided; comparisons may be joined with `and`.
+Python's grammar parses it, but nothing is evaluated by Python.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _SUMMARIES: dict[str, Callable[[Sequence[float]], float]] = {
     "median": statistics.median,
     "spread": _spread,
     "share": statistics.fmean,
+    "lowest": min,  # of the medians over the seeds
 }
 _ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[float, float], float]]] = {
     ast.Add: ("+", operator.add),
@@ -160,6 +162,8 @@ def _value(node: ast.expr, members: Sequence[Measured]) -> float:
                     compare(number, bound) for number in _numbers(argument.left, chosen)
                 )
             numbers = _numbers(argument, chosen)
+            if summary == "lowest":
+                numbers = _medians(numbers, chosen)
             return math.nan if any(map(math.isnan, numbers)) else _SUMMARIES[summary](numbers)
     raise ValueError(f"cannot be part of a claim: '{ast.unparse(node)}'")
 
@@ -173,6 +177,15 @@ def _chosen(members: Sequence[Measured], keywords: list[ast.keyword]) -> Sequenc
             raise ValueError(f"no member has {keyword.arg}={wanted}; there are {', '.join(labels)}")
         members = [member for member in members if member.labels[str(keyword.arg)] == wanted]
     return members
+
+
+def _medians(numbers: list[float], members: Sequence[Measured]) -> list[float]:
+    """The medians over the seeds; a loss that is no number any more counts as infinite."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for number, member in zip(numbers, members, strict=True):
+        alike = tuple(label for axis, label in member.labels.items() if axis != "seed")
+        groups.setdefault(alike, []).append(math.inf if math.isnan(number) else number)
+    return [statistics.median(group) for group in groups.values()]
 
 
 def _numbers(node: ast.expr, members: Sequence[Measured]) -> list[float]:

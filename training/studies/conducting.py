@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.errors import TrainingError
-from training.studies import records, running
+from training.studies import records, running, search
 from training.studies.members import expand
 from training.studies.report import Report, report
 from training.studies.study import Study
@@ -25,14 +25,16 @@ def conduct(
         TrainingError: matplotlib is missing.
     """
     _need_matplotlib()
-    of_study = [(study, expand(study)) for study in studies]
+    of_study = [(study, [] if study.trials else expand(study)) for study in studies]
     running.run([member for _, members in of_study for member in members], folder, jobs, progress)
     reports = []
     for study, members in of_study:
-        found = [records.read(folder, member) for member in members]
-        finished = [record for record in found if record is not None]
         where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
-        reports.append(report(study, finished, where, pictures))
+        if study.trials:
+            found = search.run(study, where, jobs, progress)
+        else:
+            found = [record for one in members if (record := records.read(folder, one))]
+        reports.append(report(study, found, where, pictures))
     return reports
 
 

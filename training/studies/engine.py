@@ -67,12 +67,19 @@ def prepare(declaration: Declaration, data: DataSet) -> Subject:
     return Subject(declaration, data, parts, parts.network.get_weights())
 
 
-def train(declarations: Sequence[Declaration], data: DataSet) -> list[Subject]:
+def train(
+    declarations: Sequence[Declaration],
+    data: DataSet,
+    watched_by: Sequence[keras.callbacks.Callback] = (),
+) -> list[Subject]:
     """Trains declarations that differ by their seed only, each to its own end.
 
-    Declared callbacks see what they would see in `keras.Model.fit` at the end of an epoch.
+    Declared callbacks, and those of `watched_by`, see what they would see in `keras.Model.fit` at
+    the end of an epoch.
     """
     subjects = [prepare(declaration, data) for declaration in declarations]
+    for subject in subjects:
+        subject.parts.callbacks.extend(watched_by)
     first = subjects[0]
     first.parts.optimizer.build(first.network.trainable_variables)
     state = _stacked([_state(subject, first.parts.optimizer) for subject in subjects])
@@ -81,11 +88,12 @@ def train(declarations: Sequence[Declaration], data: DataSet) -> list[Subject]:
         tuple(jnp.asarray(part) for part in arrays(first.declaration, part))
         for part in (data.train, data.validation)
     ]
-    epoch = jax.jit(jax.vmap(_epoch(first), (0, 0, None))).lower(state, keys, examples).compile()
+    every_seed = jax.jit(jax.vmap(_epoch(first), (0, 0, None, None)))
+    epoch = every_seed.lower(state, keys, 0, examples).compile()
     running = {number: _begin(subject) for number, subject in enumerate(subjects)}
     began = time.perf_counter()
     for number in range(first.declaration.training.epochs):
-        state, logs = epoch(state, jax.vmap(jax.random.fold_in, (0, None))(keys, number), examples)
+        state, logs = epoch(state, keys, number, examples)
         logs = {name: np.asarray(values) for name, values in logs.items()}
         logs["seconds"] = np.full(len(subjects), time.perf_counter() - began) / len(subjects)
         for one in list(running):
@@ -102,7 +110,7 @@ def train(declarations: Sequence[Declaration], data: DataSet) -> list[Subject]:
 
 
 def _epoch(subject: Subject) -> Callable[..., tuple[Any, dict[str, Any]]]:
-    """One epoch as a pure function of state, key and examples, for the network of a subject."""
+    """One epoch as a pure function of state, key, its number and the examples."""
     network, optimizer = subject.network, subject.parts.optimizer
     batch = min(subject.declaration.training.batch_size, len(subject.data.train))
     steps = math.ceil(len(subject.data.train) / batch)
@@ -120,9 +128,10 @@ def _epoch(subject: Subject) -> Callable[..., tuple[Any, dict[str, Any]]]:
         trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
         return (trainable, rest, slots), loss
 
-    def epoch(state: Any, key: Any, examples: Any) -> tuple[Any, dict[str, Any]]:
+    def epoch(state: Any, key: Any, number: Any, examples: Any) -> tuple[Any, dict[str, Any]]:
         (x, y), (inputs, targets) = examples
-        order = jnp.resize(jax.random.permutation(key, len(y)), (steps, batch))
+        order = jax.random.permutation(jax.random.fold_in(key, number), len(y))
+        order = jnp.resize(order, (steps, batch))
         state, losses = jax.lax.scan(
             lambda state, chosen: step(state, (x[chosen], y[chosen])), state, order
         )

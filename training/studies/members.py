@@ -60,9 +60,20 @@ def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides])
         tree = models.overridden(tree, "name", node_of(study.name, Origin(study.name)))
     for values in (study.overrides, *overrides):
         for path, value in values.items():
-            tree = models.overridden(tree, path, value)
+            tree = models.overridden(tree, _written_out(tree, path), value)
     declaration = models.resolve(tree, data.describe(_data_name(tree)))
     return Member(declaration, labels, study.frame.train, tuple(study.frame.measure))
+
+
+def _written_out(tree: Node, path: str) -> str:
+    """A path with the name of the one Keras object there for each `*`: `optimizer.*.momentum`."""
+    parts: list[str] = []
+    for part in path.split("."):
+        if part == "*":
+            node = tree.get(*(int(key) if key.isdigit() else key for key in parts))
+            (part,) = node.value if node is not None else ("*",)
+        parts.append(part)
+    return ".".join(parts)
 
 
 def _data_name(tree: Node) -> str:

@@ -34,7 +34,7 @@ def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) 
     groups = _groups(missing)
     if not groups:
         return
-    with _pool(min(jobs, len(groups))) as pool:
+    with processes(min(jobs, len(groups))) as pool:
         futures: dict[Future[None], int] = {
             pool.submit(run_group, group, folder): len(group) for group in groups
         }
@@ -89,7 +89,7 @@ def _groups(members: Sequence[Member]) -> list[list[Member]]:
     return groups
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
+def processes(jobs: int) -> ProcessPoolExecutor:
     """Processes in which Keras computes with JAX, whatever it computes with in this one."""
     return ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=use_jax

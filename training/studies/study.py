@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from models import DeclarationError, Problem
 from models.inheritance import shown
@@ -42,14 +49,31 @@ class Quick(_Frame):
 
     axes: dict[str, Any] = {}
     set: dict[str, Any] = {}
+    trials: int | None = Field(default=None, ge=1)
+
+
+class Range(_Frame):
+    """The values that a search may give to one path: from `low` to `high`, or one of `values`."""
+
+    path: str
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    values: list[Any] | None = None
+
+    @model_validator(mode="after")
+    def _has_ends_or_values(self) -> Range:
+        if (self.values is None) == (self.low is None or self.high is None):
+            raise ValueError("a range has low and high, or values")
+        return self
 
 
 class Search(_Frame):
-    """Ranges to search with Optuna: what Optuna's `suggest_*` functions take, by path."""
+    """Ranges to search for the highest validation accuracy, by the names of their numbers."""
 
     trials: int = Field(ge=1)
     seed: int = Field(default=1, ge=0)
-    ranges: dict[str, dict[str, Any]] = Field(min_length=1)
+    ranges: dict[str, Range] = Field(min_length=1)
 
 
 class _StudyFrame(_Frame):
@@ -91,6 +115,13 @@ class Study:
         """What holds for all members: the values that a quick study sets."""
         node = self.tree.get("quick", "set") if self.is_quick else None
         return dict(node.value) if node else {}
+
+    @property
+    def trials(self) -> int:
+        """How many trials a search makes; 0: this is no search."""
+        if self.frame.search is None:
+            return 0
+        return (self.is_quick and self.frame.quick.trials) or self.frame.search.trials
 
     @property
     def title(self) -> str:

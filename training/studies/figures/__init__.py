@@ -13,6 +13,7 @@ from training.studies.figures.lines import loss_curves
 from training.studies.figures.pictures import confusion_matrix, first_layers
 from training.studies.figures.plane import region_grid, spaces
 from training.studies.figures.range_test import rate_range
+from training.studies.figures.search import what_mattered
 from training.studies.figures.surface import landscape
 from training.studies.figures.units import (
     activation_curves,
@@ -41,5 +42,6 @@ FIGURES: dict[str, Drawing] = {
         softmax_curve,
         spaces,
         weighted_sums,
+        what_mattered,
     )
 }

@@ -21,7 +21,8 @@ def loss_curves(records: Sequence[Record], options: dict[str, Any]) -> Figure:
 
     Options: `y`, a column of the history or a list of them (loss), drawn in dashes of their own;
     `x` (epoch, or seconds), a list of both gives a panel each; `log` (true); `top`, the highest
-    value that is shown.
+    value that is shown; `best_of`, a number: of the members of a label only those are drawn whose
+    median of it, over the seeds, is lowest.
     """
     ways = options.get("x", ["epoch"])
     facets = by_label(records, options.get("panels"))
@@ -40,6 +41,8 @@ def _draw(panel: Axes, records: Sequence[Record], way: str, options: dict[str, A
     ends = []
     groups = by_label(records, options.get("by"))
     for number, (label, group) in enumerate(groups.items()):
+        if "best_of" in options:
+            group, label = _best(group, options["by"], options["best_of"])
         for dash, column in zip(_DASHES, columns, strict=False):
             colour = COLOURS[(number if len(groups) > 1 else _DASHES.index(dash)) % len(COLOURS)]
             x, low, middle, high = _over_seeds(group, way, column, options.get("top"))
@@ -58,6 +61,20 @@ def _draw(panel: Axes, records: Sequence[Record], way: str, options: dict[str, A
     panel.set_ylabel(words(columns[0] if len(columns) == 1 else "loss"))
     quiet(panel)
     label_ends(panel, ends)
+
+
+def _best(group: Sequence[Record], by: str, number: str) -> tuple[list[Record], str]:
+    """The members alike but for their seed whose median is lowest, and all their labels."""
+    alike: dict[str, list[Record]] = {}
+    for record in group:
+        others = [label for axis, label in record.labels.items() if axis not in (by, "seed")]
+        alike.setdefault(" ".join([record.labels[by], *others]), []).append(record)
+    medians = {
+        label: np.median(np.nan_to_num([one.numbers[number] for one in members], nan=np.inf))
+        for label, members in alike.items()
+    }
+    label = min(medians, key=lambda label: float(medians[label]))
+    return alike[label], label
 
 
 def _over_seeds(

@@ -60,7 +60,8 @@ def draw_regions(axes: Axes, arrays: dict[str, NDArray[Any]], space: str) -> Non
     probability = arrays[f"{space}probability"]
     left, right, low, high = (float(edge) for edge in arrays[f"{space}extent"])
     points, classes = arrays[f"{space}points"], arrays["classes"]
-    axes.imshow(probability, origin="lower", extent=(left, right, low, high), cmap=REGIONS, vmin=0, vmax=1,
+    edges = (left, right, low, high)
+    axes.imshow(probability, origin="lower", extent=edges, cmap=REGIONS, vmin=0, vmax=1,
                 aspect="auto", interpolation="bilinear")  # fmt: skip
     if probability.min() < 0.5 < probability.max():
         x, y = (np.linspace(*ends, len(probability)) for ends in ((left, right), (low, high)))
