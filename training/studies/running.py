@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from models import Declaration
 from training import data
+from training.errors import TrainingError
 from training.studies import records
 from training.studies.members import Member
 
@@ -27,6 +29,10 @@ def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) 
     """Runs each member whose record is missing; `progress` hears how many of how many are there.
 
     What has finished stays when this is interrupted.
+
+    Raises:
+        DeclarationError: with everything that is wrong with a member.
+        TrainingError: something is measured that there is not.
     """
     missing = [member for member in members if not records.is_finished(folder, member)]
     done = len(members) - len(missing)
@@ -54,6 +60,9 @@ def run_group(members: list[Member], folder: Path) -> None:
     from training.studies.measures import MEASURES, always
 
     first = members[0]
+    if unknown := [name for name in first.measures if name not in MEASURES]:
+        known = ", ".join(MEASURES)
+        raise TrainingError(f"{first.declaration.name}: no measure '{unknown[0]}'; known: {known}")
     loaded = load(first.declaration)
     declarations = [member.declaration for member in members]
     if first.train:
@@ -98,5 +107,7 @@ def processes(jobs: int) -> ProcessPoolExecutor:
 
 def use_jax() -> None:
     """Chooses Keras' backend for this process; call it before Keras is imported."""
+    # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()

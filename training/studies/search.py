@@ -34,7 +34,7 @@ def run(study: Study, folder: Path, jobs: int, progress: running.Progress) -> li
     """
     folder.mkdir(parents=True, exist_ok=True)
     trials = _open(study, folder, worker=0)
-    progress(_finished(trials), study.trials)
+    progress(min(_finished(trials), study.trials), study.trials)
     missing = study.trials - _finished(trials)
     if missing > 0:
         jobs = min(jobs, missing)

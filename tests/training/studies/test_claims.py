@@ -26,6 +26,7 @@ MEMBERS = [
         ("max(accuracy, width=1, seed=2) == 0.7 and min(accuracy) >= 0.5", True),
         ("min(accuracy) >= 0.5 and min(accuracy) > 0.5", False),
         ("mean(accuracy, width=9) - 2 * mean(accuracy, width=1) < -0.2", True),
+        ("lowest(accuracy) == 0.6 and lowest(accuracy, width=9) == 0.95", True),
         ("0.4 < spread(accuracy) <= 0.5", True),
     ],
 )

@@ -81,6 +81,13 @@ def test_mistakes_are_told_with_their_line(study_file, old, new, message):
         expand(read(file))
 
 
+def test_a_star_stands_for_the_one_object_there(study_file):
+    axis = "  rate: {path: optimizer.*.learning_rate, values: [0.5]}\n"
+    old = "  rate: {slow: {}, quick: {optimizer: {SGD: {learning_rate: 1.0}}}}\n"
+    (first, *_) = expand(read(study_file(TEXT.replace(old, axis))))
+    assert first.declaration.tree.plain["optimizer"] == {"Adam": {"learning_rate": 0.5}}
+
+
 def test_every_row_of_the_lecture_has_a_study():
     rows = [row for study in read_all() for row in study.frame.rows]
     assert set(rows) == set(range(1, 27))

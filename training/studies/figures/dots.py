@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from training.studies.figures.style import COLOURS, by_label, quiet, words
+from training.studies.figures.style import COLOURS, by_label, in_percent, logarithmic, quiet, words
 from training.studies.records import Record
 
 _NAMES = {
@@ -40,9 +39,9 @@ def dots(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         quiet(panel)
         panel.grid(axis="x", alpha=0.12)
         if number in options.get("log", []):
-            panel.set_xscale("log")
+            logarithmic(panel, "x")
         elif number.endswith("accuracy"):
-            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+            in_percent(panel.xaxis)
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
     axes[0].set_yticks(range(len(groups)), list(groups))

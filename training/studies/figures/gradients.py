@@ -71,7 +71,7 @@ def norms_by_layer(records: Sequence[Record], options: dict[str, Any]) -> Figure
             panel.plot(place, norms, color=colour, marker="o", markersize=2.2, linewidth=1.3)
             ends.append((float(norms[-1]), words(depth), colour))
         panel.set_yscale("log")
-        panel.set_ylim(1e-13, 1e6)
+        panel.set_ylim(1e-14, 1e14)
         panel.set_title(words(name))
         panel.set_xticks([0, 1], ["input", "output"])
         quiet(panel)

@@ -10,7 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.studies.figures.style import COLOURS, by_label, label_ends, panels, quiet, words
+from training.studies.figures.style import (
+    COLOURS,
+    by_label,
+    label_ends,
+    logarithmic,
+    panels,
+    quiet,
+    words,
+)
 from training.studies.records import Record
 
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
@@ -52,15 +60,17 @@ def _draw(panel: Axes, records: Sequence[Record], way: str, options: dict[str, A
             text = words(label if len(columns) == 1 else f"{label} {column}".strip())
             ends.append((middle[-1], text, colour))
     if options.get("log", True):
-        panel.set_yscale("log")
+        logarithmic(panel, "y")
     if "top" in options:
         panel.set_ylim(top=options["top"])
     if way == "seconds":
-        panel.set_xscale("log")
+        logarithmic(panel, "x")
     panel.set_xlabel("seconds (without compiling)" if way == "seconds" else "epoch")
     panel.set_ylabel(words(columns[0] if len(columns) == 1 else "loss"))
     quiet(panel)
     label_ends(panel, ends)
+    if len(groups) > 1:
+        panel.text(1.02, 1.06, words(options["by"]), transform=panel.transAxes, fontsize=8.5)
 
 
 def _best(group: Sequence[Record], by: str, number: str) -> tuple[list[Record], str]:

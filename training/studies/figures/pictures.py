@@ -9,20 +9,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from training.data.fashion_mnist import CLASS_NAMES
-from training.studies.figures.style import AMOUNT, INK, SIGNED, by_label
+from training.studies.figures.style import AMOUNT, INK, SIGNED, by_label, panels
 from training.studies.records import Record
 
 
 def first_layers(records: Sequence[Record], options: dict[str, Any]) -> Figure:
     """The weights into units of the first layer, orange positive and blue negative."""
     groups = by_label(records, options["by"])
-    figure = Figure(figsize=(3.2 * len(groups), 2.4), layout="constrained")
-    axes = figure.subplots(1, len(groups), squeeze=False)[0]
+    figure, axes = panels(len(groups), 2, 3.4, 2.6)
     for panel, (label, (record, *_)) in zip(axes, groups.items(), strict=True):
         pictures = record.arrays["first_weights"]
         pictures = pictures / np.abs(pictures).max(axis=(1, 2), keepdims=True)
-        panel.imshow(_sheet(pictures, 6), cmap=SIGNED, vmin=-1, vmax=1, interpolation="nearest")
-        panel.set_title(label)
+        panel.imshow(_sheet(pictures, 6), cmap=SIGNED, vmin=-1, vmax=1, interpolation="none")
+        accuracy = np.median([one.numbers["test_accuracy"] for one in groups[label]])
+        layers = "layer" if label == "1" else "layers"
+        panel.set_title(f"{label} hidden {layers}: {accuracy:.1%} of the test set right")
         panel.set_axis_off()
     return figure
 

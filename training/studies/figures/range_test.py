@@ -20,14 +20,14 @@ def rate_range(records: Sequence[Record], options: dict[str, Any]) -> Figure:
                    linewidth=1.4)  # fmt: skip
     first = records[0].arrays["smooth"][0]
     panel.set_ylim(0, 2 * first)
-    for number, text, colour in (
-        ("steepest_rate", "falls quickest", ORANGE),
-        ("limit_rate", "lowest", INK),
+    for number, text, colour, side in (
+        ("steepest_rate", "falls quickest at", ORANGE, "right"),
+        ("limit_rate", "lowest at", INK, "left"),
     ):
         rate = float(np.median([record.numbers[number] for record in records]))
         panel.axvline(rate, color=colour, linewidth=1, linestyle=(0, (4, 2)))
-        panel.text(rate, 1.96 * first, f"{text} {rate:.2g} ", color=colour, ha="right", va="top",
-                   fontsize=8.5, rotation=90)  # fmt: skip
+        panel.text(rate, 1.96 * first, f" {text} {rate:.2g} ", color=colour, ha=side, va="top",
+                   fontsize=8.5)  # fmt: skip
     panel.set_xscale("log")
     panel.set_xlabel("step size, larger with every batch")
     panel.set_ylabel("loss of the batch, smoothed")

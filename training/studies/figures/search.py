@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from training.studies.figures.style import BLUE, INK, ORANGE, panels, quiet, words
+from training.studies.figures.style import (
+    BLUE,
+    INK,
+    ORANGE,
+    in_percent,
+    logarithmic,
+    panels,
+    quiet,
+    words,
+)
 from training.studies.records import Record
 
 _PREFIX = "importance_"
@@ -40,8 +48,8 @@ def what_mattered(records: Sequence[Record], options: dict[str, Any]) -> Figure:
                    markersize=7)  # fmt: skip
         panel.set_xlabel(words(name))
         if name in options.get("log", []):
-            panel.set_xscale("log")
-        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            logarithmic(panel, "x")
+        in_percent(panel.yaxis)
         quiet(panel)
     axes[0].set_ylabel("validation accuracy")
     axes[0].set_title("best in orange, × ended early", fontsize=8.5)

@@ -10,8 +10,16 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+)
 
 from training.studies.records import Record
 
@@ -81,6 +89,7 @@ def by_label(records: Sequence[Record], axis: str | None) -> dict[str, list[Reco
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], gap: float = 0.075) -> None:
     """Names lines at their right ends, as (height, text, colour), moved apart where they touch."""
+    axes.get_ylim()  # the limits follow the lines only when they are asked for
     transform = axes.transData
     inverse = axes.transAxes.inverted()
     heights = [
@@ -93,6 +102,24 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], gap: float = 
         _, text, colour = ends[index]
         axes.text(1.02, place, text, color=colour, transform=axes.transAxes, va="center",
                   fontsize=8.5)  # fmt: skip
+
+
+def in_percent(axis: Axis) -> None:
+    """Few marks, as percentages."""
+    axis.set_major_locator(MaxNLocator(4))
+    axis.set_major_formatter(PercentFormatter(1, decimals=1))
+
+
+def logarithmic(axes: Axes, which: str) -> None:
+    """A logarithmic axis, x or y, with plain numbers at 1, 2 and 5 where there is room for them."""
+    axes.set(**{f"{which}scale": "log"})
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_minor_formatter(NullFormatter())
+    if high / low < 1e6:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def quiet(axes: Axes) -> None:

@@ -37,8 +37,8 @@ def weighted_sums(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         panel.set_title(label)
         for row, at in enumerate(order):
             says = options.get("yes", "1") if record.arrays["output"][at] > 0.5 else ""
-            panel.text(sums[at] + 0.25, row, says, color=ORANGE, va="center", fontsize=8.5,
-                       weight="bold")  # fmt: skip
+            panel.annotate(says, (sums[at], row), (7, 0), textcoords="offset points", color=ORANGE,
+                           va="center", fontsize=8.5, weight="bold")  # fmt: skip
     return figure
 
 
@@ -79,7 +79,9 @@ def fitted_curves(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         for record in group:
             panel.plot(record.arrays["x"], record.arrays["y"], color=BLUE, linewidth=1.4)
         error = np.median([record.numbers["test_loss"] for record in group])
-        panel.set_title(f"{label}\nsquared loss {error:.3f} on test examples", fontsize=8.5)
+        panel.set_title(
+            f"{label} {options['by']}\nsquared loss {error:.3f} on test examples", fontsize=8.5
+        )
         panel.set_xlabel("x")
         quiet(panel)
     axes[0].set_ylabel("y")

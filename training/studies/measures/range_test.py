@@ -41,12 +41,12 @@ def range_test(subject: Subject) -> Found:
         """The loss of each batch from the initial weights on, at these step sizes."""
         weights = [variable.value for variable in network.trainable_variables]
         random = np.random.default_rng(subject.declaration.seed)
-        found = []
+        found: list[float] = []
         for rate in rates:
             chosen = random.choice(len(y), subject.declaration.training.batch_size)
             value, weights = step(weights, x[chosen].astype(np.float32), y[chosen], rate)
             found.append(float(value))
-        return np.nan_to_num(np.array(found), nan=DIVERGED, posinf=DIVERGED)
+        return np.array([loss if np.isfinite(loss) else DIVERGED for loss in found])
 
     rates = np.geomspace(SMALLEST, LARGEST, STEPS)
     found = _rates(rates, losses(rates))
