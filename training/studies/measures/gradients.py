@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -40,8 +41,8 @@ def gradient_norms(subject: Subject) -> Found:
             if variable.name == "kernel"
         ]
     )
-    ratio = norms[0] / norms[-1] if norms[-1] else float("nan")
-    return {"norms": norms, "norm_ratio": float(ratio), "first_norm": float(norms[0])}
+    first, last = float(norms[0]), float(norms[-1])
+    return {"norms": norms, "norm_ratio": first / last if last else math.nan, "first_norm": first}
 
 
 def gradient_check(subject: Subject) -> Found:
