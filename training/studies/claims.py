@@ -158,9 +158,10 @@ def _value(node: ast.expr, members: Sequence[Measured]) -> float:
             if isinstance(argument, ast.Compare):
                 compare = _COMPARISONS[type(argument.ops[0])][1]
                 bound = _value(argument.comparators[0], members)
-                return statistics.fmean(
-                    compare(number, bound) for number in _numbers(argument.left, chosen)
-                )
+                numbers = _numbers(argument.left, chosen)
+                if any(map(math.isnan, numbers)):
+                    return math.nan
+                return statistics.fmean(compare(number, bound) for number in numbers)
             numbers = _numbers(argument, chosen)
             if summary == "lowest":
                 numbers = _medians(numbers, chosen)

@@ -75,7 +75,8 @@ def train(
     """Trains declarations that differ by their seed only, each to its own end.
 
     Declared callbacks, and those of `watched_by`, see what they would see in `keras.Model.fit` at
-    the end of an epoch.
+    the end of an epoch. `seconds` of the history is each one's share of the time since the first
+    step, compiling not counted.
     """
     subjects = [prepare(declaration, data) for declaration in declarations]
     for subject in subjects:

@@ -12,8 +12,14 @@ from training.studies.report import Report, command
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
-# The colour of text in figures (`figures.style.INK`, which would load matplotlib).
-_INK = "#1b1b1f"
+# Colours of `figures.style`, whose import would load matplotlib, and what the page puts for them:
+# each is lighter where the page is dark.
+_COLOURS = {
+    "#1b1b1f": "currentColor",
+    "#0072b2": "var(--blue)",
+    "#d55e00": "var(--orange)",
+    "#009e73": "var(--green)",
+}
 
 _QUICK = (
     "This page was built with <code>--quick</code>: fewer seeds, examples and epochs than the "
@@ -64,7 +70,7 @@ def _section(report: Report) -> str:
 {claims}
 </ul>
 <p>{escape(otherwise.strip())}</p>
-<details><summary>Numbers of {report.members} members (medians)</summary>
+<details><summary>Numbers: medians, members in all: {report.members}</summary>
 <div class="wide"><table>
 {_table(report.table)}
 </table></div></details>
@@ -81,7 +87,8 @@ def _figure(report: Report) -> str:
     svg = report.figure.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace(_INK, "currentColor")
+    for colour, on_page in _COLOURS.items():
+        svg = svg.replace(colour, on_page)
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(report.study.title)}"', 1)
 
 

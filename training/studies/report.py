@@ -112,7 +112,7 @@ def _markdown(report: Report) -> str:
     rows = ", ".join(map(str, study.frame.rows))
     lines: list[Any] = [
         f"# {study.title}",
-        f"Lecture, row {rows} · {report.members} members · `{command(study)}`",
+        f"Lecture, row {rows} · members: {report.members} · `{command(study)}`",
         study.frame.about.strip(),
         "![figure](figure.png)",
         f"## The claim {'holds' if report.holds else 'does not hold'}",

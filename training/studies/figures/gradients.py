@@ -77,5 +77,6 @@ def norms_by_layer(records: Sequence[Record], options: dict[str, Any]) -> Figure
         quiet(panel)
         if panel in axes[::3]:
             panel.set_ylabel("‖∂L/∂W‖")
-        label_ends(panel, [(height, text, colour) for height, text, colour in ends], 0.09)
+        label_ends(panel, ends, 0.09)
+        panel.text(1.02, 1.06, words(options["by"]), transform=panel.transAxes, fontsize=8.5)
     return figure
