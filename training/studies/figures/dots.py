@@ -45,5 +45,6 @@ def dots(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
     axes[0].set_yticks(range(len(groups)), list(groups))
+    axes[0].set_ylabel(words(options["by"]))
     axes[0].invert_yaxis()
     return figure

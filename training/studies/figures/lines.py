@@ -57,7 +57,8 @@ def _draw(panel: Axes, records: Sequence[Record], way: str, options: dict[str, A
             panel.plot(x, middle, color=colour, linestyle=dash)
             if len(group) > 1:
                 panel.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-            text = words(label if len(columns) == 1 else f"{label} {column}".strip())
+            kind = words(column) if "_" in column else f"training {column}"
+            text = words(label if len(columns) == 1 else f"{label} {kind}".strip())
             ends.append((middle[-1], text, colour))
     if options.get("log", True):
         logarithmic(panel, "y")
