@@ -405,7 +405,7 @@ def study(
     if every:
         from training.studies.page import write
 
-        click.echo(write(reports, page or folder / "lecture.html"))
+        click.echo(f"written to {write(reports, page or folder / 'lecture.html')}", err=True)
     verdicts = [_verdict_row(report) for report in reports]
     if as_json:
         _print_json(verdicts)

@@ -40,7 +40,7 @@ def lecture(wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory) -> 
         env=os.environ, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    verdicts = json.loads(done.stdout[done.stdout.index("[") :])
+    verdicts = json.loads(done.stdout)
     return Lecture(
         folder,
         {study.name: study for study in read_all(is_quick=True)},
