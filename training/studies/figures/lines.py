@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from training.studies.figures.style import (
@@ -66,6 +67,8 @@ def _draw(panel: Axes, records: Sequence[Record], way: str, options: dict[str, A
         panel.set_ylim(top=options["top"])
     if way == "seconds":
         logarithmic(panel, "x")
+    else:
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panel.set_xlabel("seconds (without compiling)" if way == "seconds" else "epoch")
     panel.set_ylabel(words(columns[0] if len(columns) == 1 else "loss"))
     quiet(panel)
