@@ -26,14 +26,19 @@ _QUICK = (
     "studies declare."
 )
 _FULL = "This page was built from the full studies."
+_MIXED = (
+    "This page was built from the full studies, except those whose command says "
+    "<code>--quick</code>: those have fewer seeds, examples and epochs."
+)
 
 
 def write(reports: Sequence[Report], page: Path) -> Path:
     """Writes the page of the reports, in their order; returns its path."""
-    is_quick = any(report.study.is_quick for report in reports)
+    sizes = {report.study.is_quick for report in reports}
+    extent = _MIXED if len(sizes) > 1 else _QUICK if True in sizes else _FULL
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        extent=_QUICK if is_quick else _FULL,
-        command=f"wardrobe study --all{' --quick' if is_quick else ''}",
+        extent=extent,
+        command=f"wardrobe study --all{'' if False in sizes else ' --quick'}",
         studies=len(reports),
         holding=sum(report.holds for report in reports),
         contents="\n".join(map(_entry, reports)),
