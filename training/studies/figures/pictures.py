@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from training.data.fashion_mnist import CLASS_NAMES
-from training.studies.figures.style import AMOUNT, INK, SIGNED, by_label, panels
+from training.studies.figures.style import AMOUNT, DARK, SIGNED, by_label, panels
 from training.studies.records import Record
 
 
@@ -49,7 +49,7 @@ def confusion_matrix(records: Sequence[Record], options: dict[str, Any]) -> Figu
     axes.imshow(np.sqrt(share), cmap=AMOUNT, vmin=0, vmax=1)
     for row, column in np.ndindex(*share.shape):
         if share[row, column] >= 0.005:
-            colour = "white" if share[row, column] > 0.25 else INK
+            colour = "white" if share[row, column] > 0.25 else DARK
             text = f"{100 * share[row, column]:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
     axes.set_xticks(range(len(CLASS_NAMES)), CLASS_NAMES, rotation=45, ha="right")

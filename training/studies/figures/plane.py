@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.studies.figures.style import CLASSES, INK, REGIONS, by_label, panels
+from training.studies.figures.style import CLASSES, DARK, REGIONS, by_label, panels
 from training.studies.records import Record
 
 SUCCESS = 0.98
@@ -65,7 +65,7 @@ def draw_regions(axes: Axes, arrays: dict[str, NDArray[Any]], space: str) -> Non
                 aspect="auto", interpolation="bilinear")  # fmt: skip
     if probability.min() < 0.5 < probability.max():
         x, y = (np.linspace(*ends, len(probability)) for ends in ((left, right), (low, high)))
-        axes.contour(x, y, probability, levels=[0.5], colors=[INK], linewidths=1.0)
+        axes.contour(x, y, probability, levels=[0.5], colors=[DARK], linewidths=1.0)
     for which, (colour, marker) in enumerate(zip(CLASSES, "o^", strict=True)):
         of_class = points[classes == which]
         # Units that are on or off put many examples on one spot: the jitter shows how many.

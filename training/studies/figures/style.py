@@ -33,6 +33,9 @@ CLASSES = (BLUE, ORANGE)
 # Text and axes: a page that is dark replaces it by the colour of its own text.
 INK = "#1b1b1f"
 
+# Lines and letters on a ground that the figure paints itself: they stay dark on a dark page.
+DARK = "#202024"
+
 REGIONS = LinearSegmentedColormap.from_list("regions", ["#9fcbe8", "#f6f6f4", "#f5bf97"])
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "#ffffff", ORANGE])
 AMOUNT = LinearSegmentedColormap.from_list("amount", ["#f6f6f4", SKY, BLUE, "#00263d"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.studies.figures.style import AMOUNT, BLUE, INK, ORANGE, panels, quiet
+from training.studies.figures.style import AMOUNT, BLUE, DARK, ORANGE, panels, quiet
 from training.studies.records import Record
 
 
@@ -29,7 +29,7 @@ def landscape(records: Sequence[Record], options: dict[str, Any]) -> Figure:
     right.imshow(heights, origin="lower", extent=(-reach, reach, -reach, reach), cmap=AMOUNT,
                  aspect="auto", interpolation="bilinear")  # fmt: skip
     steps = np.linspace(-reach, reach, len(surface))
-    right.contour(steps, steps, heights, levels=12, colors=[INK], linewidths=0.5, alpha=0.6,
+    right.contour(steps, steps, heights, levels=12, colors=[DARK], linewidths=0.5, alpha=0.6,
                   linestyles="solid")  # fmt: skip
     right.plot([0], [0], "o", color=ORANGE, markersize=6, markeredgecolor="white")
     right.set_xlabel("first random direction")
