@@ -48,8 +48,8 @@ LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(LOCKED) -o requirements.lock
-	$(LOCKED) --extra dev -o requirements-dev.lock
-	$(LOCKED) --extra dev --extra gpu -o requirements-dev-gpu.lock
+	$(LOCKED) --extra dev --extra lecture -o requirements-dev.lock
+	$(LOCKED) --extra dev --extra lecture --extra gpu -o requirements-dev-gpu.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

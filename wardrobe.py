@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from models.tree import Node
     from serving.settings import Settings
     from training.data import DataSet
+    from training.studies.report import Report
+    from training.studies.study import Study
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -376,6 +378,82 @@ def results(runs: Path, as_json: bool) -> None:
         click.echo(f"{len(taken)} records taken up from {runs}; written to {table}", err=True)
 
 
+@main.command()
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="All of the lecture, as one HTML page.")
+@click.option("--list", "only_list", is_flag=True, help="List the studies of the lecture.")
+@click.option("--quick", is_flag=True, help="Fewer and smaller members: under a minute each.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count(),
+    help="Processes.  [default: cores]",
+)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Where --all writes.  [default: below --runs]"
+)
+@click.option(
+    "--pictures/--no-pictures", default=True, help="Whether figures may show the data's pictures."
+)
+@Json
+def study(
+    name: str | None,
+    every: bool,
+    only_list: bool,
+    quick: bool,
+    jobs: int,
+    runs: Path,
+    page: Path | None,
+    pictures: bool,
+    as_json: bool,
+) -> None:
+    """Run a study of the lecture: its members, its figure, its claim."""
+    from training.studies import study as room
+
+    if only_list:
+        rows = [_study_row(study) for study in room.read_all()]
+        return _print_json(rows) if as_json else _print_table(rows, {})
+    if (name is None) is not every:
+        raise click.UsageError("give the name of a study, --all or --list")
+    from training.studies import conducting
+
+    studies = room.read_all(quick) if every else [room.read(str(name), quick)]
+    folder = runs / "studies"
+    reports = conducting.conduct(studies, folder, jobs, pictures, _show_progress)
+    if every:
+        from training.studies.page import write
+
+        click.echo(f"written to {write(reports, page or folder / 'lecture.html')}", err=True)
+    verdicts = [_verdict_row(report) for report in reports]
+    if as_json:
+        _print_json(verdicts)
+    else:
+        _print_table(verdicts, {})
+    return None
+
+
+def _study_row(study: Study) -> dict[str, Any]:
+    return {
+        "rows": ", ".join(map(str, study.frame.rows)),
+        "study": study.name,
+        "what it shows": study.title,
+    }
+
+
+def _verdict_row(report: Report) -> dict[str, Any]:
+    return {
+        "study": report.study.name,
+        "claim": "holds" if report.holds else "does not hold",
+        "computed": "; ".join(verdict.computed for verdict in report.verdicts),
+        "report": str(report.folder / "report.md"),
+    }
+
+
+def _show_progress(done: int, total: int) -> None:
+    click.echo(f"\r{done} of {total} members", err=True, nl=done == total)
+
+
 def _facts(tree: Node, data_dir: Path | None) -> DataFacts:
     """Shape and classes of a declaration's data, or Fashion-MNIST's where they are not at hand."""
     from training import data
@@ -410,6 +488,7 @@ def _with_data(
             validation=declaration.training.validation,
             folder=data_dir,
             resplit=wanted.resplit,
+            take=wanted.take,
         )
     except data.DataUnavailable as error:
         if not stand_in:

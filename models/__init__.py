@@ -8,7 +8,7 @@
 
 from models.check import check
 from models.declaration import DataFacts, Declaration, resolve
-from models.inheritance import chain, find, read
+from models.inheritance import chain, complete, find, overridden, read
 from models.problems import DeclarationError, Problem
 
 __all__ = [
@@ -18,7 +18,9 @@ __all__ = [
     "Problem",
     "chain",
     "check",
+    "complete",
     "find",
+    "overridden",
     "read",
     "resolve",
 ]

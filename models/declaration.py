@@ -101,6 +101,7 @@ class _Frame(BaseModel):
 class Data(_Frame):
     name: str = Field(min_length=1)
     resplit: int | None = Field(default=None, ge=0)
+    take: int | None = Field(default=None, ge=1)
 
 
 class Input(_Frame):
@@ -109,10 +110,10 @@ class Input(_Frame):
 
 
 class Head(_Frame):
-    """The last layer: a Dense of one unit a class (sigmoid: one for two), or of `outputs`."""
+    """The last layer: a Dense of one unit a class (sigmoid, step: one for two), or of `outputs`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    activation: Literal["softmax", "sigmoid", "linear"]
+    activation: Literal["softmax", "sigmoid", "step", "linear"]
     classes: int | None = Field(default=None, ge=2)
     outputs: int | None = Field(default=None, ge=1)
 
@@ -121,7 +122,12 @@ class Head(_Frame):
         if self.outputs is not None:
             return self.outputs
         assert self.classes is not None  # filled in by `resolve`
-        return 1 if self.activation == "sigmoid" else self.classes
+        return 1 if self.is_one_unit_for_two else self.classes
+
+    @property
+    def is_one_unit_for_two(self) -> bool:
+        """Whether one unit tells two classes apart: its output is the second class's share."""
+        return self.activation in ("sigmoid", "step")
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -49,6 +49,19 @@ def read(name_or_file: str, overrides: Sequence[str] = ()) -> Node:
     return tree
 
 
+def complete(declared: Node, beside: FilePath) -> Node:
+    """The whole tree of a declaration that stands in another file, as a study's `base` does.
+
+    Raises:
+        DeclarationError: its parent is unknown or cannot be read.
+    """
+    own = _canonical(_mapping(declared, declared.origin.source))
+    extends = own.get("extends")
+    parent = defaults() if extends is None else read(str(_parent(extends, beside)))
+    tree = merge(parent, own)
+    return Node({k: v for k, v in tree.value.items() if k != "extends"}, tree.origin)
+
+
 def defaults() -> Node:
     """What every declaration begins from."""
     return _canonical(read_file(_DEFAULTS, shown(_DEFAULTS)))
@@ -118,10 +131,21 @@ def _canonical(node: Node) -> Node:
 def _overridden(tree: Node, override: str) -> Node:
     origin = Origin(f"--set {override}")
     key, equals, text = override.partition("=")
-    path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
-    if not equals or "" in path:
+    if not equals:
         raise _error(origin, "write a value of the declaration as KEY.KEY=VALUE")
-    value = node_of(read_text(text, str(origin)).plain, origin)
+    return overridden(tree, key, node_of(read_text(text, str(origin)).plain, origin))
+
+
+def overridden(tree: Node, key: str, value: Node) -> Node:
+    """The tree with a value laid over it at `key.key`; elements of lists are named by number.
+
+    Raises:
+        DeclarationError: the key names nothing that there could be.
+    """
+    origin = value.origin
+    path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
+    if "" in path:
+        raise _error(origin, "write a value of the declaration as KEY.KEY=VALUE")
     if len(path) == 1:
         value = _canonical(Node({str(path[0]): value}, origin)).value[str(path[0])]
     try:

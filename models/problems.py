@@ -27,6 +27,10 @@ class DeclarationError(Exception):
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type[DeclarationError], tuple[tuple[Problem, ...]]]:
+        """How it comes out of another process: made of its problems again, not of its text."""
+        return type(self), (self.problems,)
+
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?`, or nothing where no known name is like the word."""

@@ -119,10 +119,10 @@ def _units_of_head(declaration: Declaration) -> Iterator[Finding]:
     head = declaration.model.head
     if head.classes is not None and head.outputs is not None:
         yield ("model", "head"), "give 'classes' (classification) or 'outputs', not both"
-    elif head.activation == "sigmoid" and (head.classes or 2) > 2:
+    elif head.is_one_unit_for_two and (head.classes or 2) > 2:
         yield (
             ("model", "head", "activation"),
-            f"a sigmoid head tells 2 classes apart, not {head.classes}: use softmax",
+            f"a {head.activation} head tells 2 classes apart, not {head.classes}: use softmax",
         )
     elif head.activation == "softmax" and head.classes is None:
         yield ("model", "head"), "a softmax head needs 'classes', not 'outputs'"

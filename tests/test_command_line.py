@@ -27,7 +27,9 @@ model: {layers: [{Dense: {units: 32, activation: relu}}]}
 training: {epochs: 2, batch_size: 128}
 """
 
-COMMANDS = ("list", "show", "check", "train", "evaluate", "predict", "serve", "data", "results")
+COMMANDS = (
+    "list", "show", "check", "train", "evaluate", "predict", "serve", "data", "results", "study"
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -75,6 +77,8 @@ def test_help_at_every_level(wardrobe):
         ["show"],
         ["train", "x", "--epochs", "many"],
         ["list", "x"],
+        ["study"],
+        ["study", "flu", "--all"],
     ],
 )
 def test_wrong_usage(wardrobe, arguments):
@@ -82,7 +86,14 @@ def test_wrong_usage(wardrobe, arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["--help"], 0), (["list"], 0), (["check", "no-such.yaml"], 1)]
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["list"], 0),
+        (["check", "no-such.yaml"], 1),
+        (["study", "--list"], 0),
+        (["study", "no-such"], 1),
+    ],
 )
 def test_what_needs_neither_keras_nor_tensorflow_loads_neither(wardrobe, arguments, code):
     done = wardrobe(*arguments, PYTHONPROFILEIMPORTTIME="1")

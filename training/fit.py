@@ -114,8 +114,9 @@ class Fit:
 
     def _feed(self, order: Order) -> tuple[Any, Any]:
         """Training examples in that order, and validation examples or None, as `fit` takes them."""
-        training = self.arrays(self.data.train)
-        validation = self.arrays(self.data.validation) if len(self.data.validation) else None
+        training = arrays(self.declaration, self.data.train)
+        held_out = self.data.validation
+        validation = arrays(self.declaration, held_out) if len(held_out) else None
         if _on_jax():
             from training import jax_engine
 
@@ -138,15 +139,16 @@ class Fit:
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
-    def arrays(self, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Inputs, and targets in the form that the loss takes."""
-        head = self.declaration.model.head
-        targets: NDArray[Any] = examples.y
-        if head.activation == "sigmoid" and targets.ndim == 1:
-            targets = targets.astype(np.float32)[:, None]
-        elif not takes_class_indices(self.declaration):
-            targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
-        return examples.x, targets
+
+def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Inputs, and targets in the form that the declaration's loss takes."""
+    head = declaration.model.head
+    targets: NDArray[Any] = examples.y
+    if head.is_one_unit_for_two and targets.ndim == 1:
+        targets = targets.astype(np.float32)[:, None]
+    elif not takes_class_indices(declaration):
+        targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
+    return examples.x, targets
 
 
 def _on_jax() -> bool:

@@ -39,12 +39,12 @@ def write(network: keras.Sequential, head: str, folder: Path) -> None:
 def answers(network: keras.Sequential, head: str, examples: Any) -> dict[str, Any]:
     """`{"probabilities": [N, classes]}`, or `{"values": [N, outputs]}` of a regression.
 
-    The one unit of a sigmoid head is written out as the probabilities of both classes.
+    The one unit of a sigmoid or step head is written out as the probabilities of both classes.
     """
     outputs = network(examples, training=False)
     if head == "linear":
         return {"values": outputs}
-    if head == "sigmoid":
+    if head in ("sigmoid", "step"):
         outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
     return {"probabilities": outputs}
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from models import Declaration
 from models.tree import Path
-from training.fit import VALIDATION_BATCH, Fit, Fitted
+from training.fit import VALIDATION_BATCH, Fit, Fitted, arrays
 from training.history import Divergence, HistoryFile
 from training.jax_engine import Calls, loop
 from training.order import InTurn, Order
@@ -134,7 +134,7 @@ class _Together:
     def __init__(self, members: Sequence[_Member], part: str) -> None:
         first = members[0].fit
         self.members, self.part = members, part
-        examples = first.arrays(getattr(first.data, part))
+        examples = arrays(first.declaration, getattr(first.data, part))
         for member in members:
             member.network._symbolic_build(data_batch=tuple(array[:1] for array in examples))
         self.examples = jax.device_put(examples)

@@ -42,6 +42,7 @@ BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
         (["model.head.activation=sigmoid", "loss=categorical_crossentropy"], "a softmax head"),
         (["model.head.classes=10", "model.head.outputs=2"], "not both"),
         (["model.head.activation=sigmoid", "model.head.classes=10"], "use softmax"),
+        (["model.head.activation=step", "model.head.classes=10"], "a step head tells 2 classes"),
         (["model.head.classes=3"], "3 classes, but fashion-mnist has 10 classes"),
         (["model.head.units=3"], "the head sets 'units' itself"),
         (["model.input.shape=[32, 32]"], "the examples of fashion-mnist have the shape [28, 28]"),

@@ -44,6 +44,7 @@ def load(
     validation: int | float | None = None,
     folder: Path | None = None,
     resplit: int | None = None,
+    take: int | None = None,
 ) -> DataSet:
     """A data set, split into training, validation and test examples.
 
@@ -53,11 +54,15 @@ def load(
         None: a fifth, at most 5,000. Which ones does not depend on a run's seed.
     folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
     resplit: seed of a new test set of the official size, drawn from all examples.
+    take: train on the first so many training examples only; validation and test stay whole.
     Raises DataError for what cannot be found, read or split, DataUnavailable where Fashion-MNIST
     is to be had nowhere.
     """
     collection = _origin(name, folder).collect()
     train, validate, test = split(collection, validation, resplit)
+    if take is not None and take > len(train):
+        raise DataError(f"take: {take:,} of {len(train):,} training examples; take fewer")
+    train = train[:take]
     examples = collection.examples
     return DataSet(
         name=name,

@@ -25,6 +25,15 @@ def xor(random: np.random.Generator) -> Collection:
     return _classes(corner + random.normal(0, 0.25, corner.shape), ~same_sign, "same", "different")
 
 
+def xor_table(_: np.random.Generator) -> Collection:
+    """The four corners of the unit square: the first class where both inputs are equal.
+
+    Its 4 rows are all there is: they train, validate and test.
+    """
+    corners = np.array(list(np.ndindex(2, 2)), np.float64)
+    return _classes(corners, corners.sum(axis=1) == 1, "same", "different", divisible=False)
+
+
 def rings(random: np.random.Generator) -> Collection:
     """A disc in the middle of a ring."""
     outer = random.random(TRAIN + TEST) < 0.5
@@ -68,7 +77,8 @@ def flu(_: np.random.Generator) -> Collection:
 
 
 TABLES: dict[str, Callable[[np.random.Generator], Collection]] = {
-    table.__name__: table for table in (xor, rings, moons, spirals, curve, flu)
+    table.__name__.replace("_", "-"): table
+    for table in (xor, xor_table, rings, moons, spirals, curve, flu)
 }
 
 

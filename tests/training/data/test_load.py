@@ -17,6 +17,7 @@ def test_the_names():
         "fashion-mnist",
         "silhouettes",
         "xor",
+        "xor-table",
         "rings",
         "moons",
         "spirals",
@@ -31,7 +32,7 @@ def test_the_names():
     [("fashion_mnist", "fashion-mnist"), ("silhouetes", "silhouettes"), ("moon", "moons")],
 )
 def test_a_misspelt_name_is_answered_with_the_likely_one(act, typed, meant):
-    with pytest.raises(DataError, match=f"did you mean '{meant}'.*xor, rings"):
+    with pytest.raises(DataError, match=f"did you mean '{meant}'.*xor, xor-table, rings"):
         act(typed)
 
 
@@ -90,3 +91,16 @@ def test_importing_loads_neither_keras_nor_tensorflow():
     code = "import sys, training.data; print({'keras', 'tensorflow', 'jax'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
+
+
+class TestTake:
+    def test_trains_on_the_first_examples_only(self):
+        whole, part = load("moons", validation=200), load("moons", validation=200, take=50)
+        assert np.array_equal(part.train.x, whole.train.x[:50])
+        assert np.array_equal(part.validation.x, whole.validation.x)
+        assert np.array_equal(part.test.x, whole.test.x)
+        assert part.split_hash != whole.split_hash
+
+    def test_more_than_there_are(self):
+        with pytest.raises(DataError, match=r"take: 2,000 of 800 training examples"):
+            load("moons", take=2_000)

@@ -64,3 +64,9 @@ def test_flu_is_the_whole_table_three_times():
         assert part.x[part.y == 1].tolist() == [[0, 1, 1]]
     with pytest.raises(DataError, match="resplit"):
         load("flu", resplit=1)
+
+
+def test_the_xor_table_is_four_corners():
+    data = load("xor-table")
+    assert data.train.x[data.train.y == 1].tolist() == [[0, 1], [1, 0]]
+    assert len(data.train) == len(data.test) == 4

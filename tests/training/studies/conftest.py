@@ -1,0 +1,48 @@
+"""The quick lecture, run once by the program itself for all tests that look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.studies import records
+from training.studies.members import Member, expand
+from training.studies.study import Study, read_all
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """What `wardrobe study --all --quick` left."""
+
+    folder: Path
+    studies: dict[str, Study]
+    verdicts: dict[str, dict[str, Any]]
+
+    def members(self, name: str) -> list[Member]:
+        return expand(self.studies[name])
+
+    def records(self, name: str) -> list[records.Record]:
+        found = [records.read(self.folder / "studies", member) for member in self.members(name)]
+        return [record for record in found if record is not None]
+
+
+@pytest.fixture(scope="session")
+def lecture(wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory) -> Lecture:
+    folder = tmp_path_factory.mktemp("lecture")
+    done = subprocess.run(
+        [wardrobe_program, "study", "--all", "--quick", "--json", "--runs", str(folder)],
+        env=os.environ, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    verdicts = json.loads(done.stdout)
+    return Lecture(
+        folder,
+        {study.name: study for study in read_all(is_quick=True)},
+        {verdict["study"]: verdict for verdict in verdicts},
+    )

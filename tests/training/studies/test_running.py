@@ -1,0 +1,45 @@
+"""Running members: what is there stays, what is wrong is told."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+from tests.training.studies.test_study import TEXT
+
+PLAIN = TEXT.replace("quick: {axes: {seed: [1]}, set: {training.epochs: 1}}\n", "")
+
+
+def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
+    (tmp_path / "small.yaml").write_text(PLAIN)
+    command = [wardrobe_program, "study", "small.yaml", "--jobs", "1"]
+    first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    members = tmp_path / "runs" / "studies" / "members"
+    deadline = time.monotonic() + 200
+    while not list(members.glob("*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=100)
+    assert first.returncode == 1
+    assert said.rstrip().endswith("interrupted")
+    assert "Traceback" not in said
+    kept = {file: file.stat().st_mtime_ns for file in members.glob("*/*.json")}
+    assert 0 < len(kept) < 12
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    assert len(list(members.glob("*/*.json"))) == 12
+    assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
+
+
+def test_mistakes_of_members_are_told_with_file_and_line(wardrobe, tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(PLAIN.replace("activation: tanh", "activaton: tanh"))
+    done = wardrobe("study", file)
+    assert done.returncode == 1
+    assert "small.yaml:6: Dense has no argument 'activaton'" in done.stderr
+    assert "Traceback" not in done.stderr
+    file.write_text(PLAIN.replace("figure:", "measure: [tempo]\nfigure:"))
+    done = wardrobe("study", file)
+    assert done.returncode == 1
+    assert "no measure 'tempo'; known: activation_curve" in done.stderr
+    assert "Traceback" not in done.stderr

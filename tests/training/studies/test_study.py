@@ -1,0 +1,104 @@
+"""Study files: what they say, how they are checked, and the members that they stand for."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from models import DeclarationError
+from training.studies.members import expand
+from training.studies.study import read, read_all
+
+TEXT = """\
+title: Small
+rows: [6]
+about: a study for tests
+base:
+  data: xor
+  model: {layers: [{Dense: {units: 2, activation: tanh}}], head: {activation: sigmoid}}
+  training: {epochs: 3, batch_size: 100, validation: 0}
+axes:
+  units: {path: model.layers.0.Dense.units, values: [1, 2]}
+  rate: {slow: {}, quick: {optimizer: {SGD: {learning_rate: 1.0}}}}
+  seed: [1, 2, 3]
+figure: {loss_curves: {by: units}}
+claim: ["max(test_accuracy) > 0.5"]
+quick: {axes: {seed: [1]}, set: {training.epochs: 1}}
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    def write(text: str = TEXT):
+        file = tmp_path / "small.yaml"
+        file.write_text(dedent(text))
+        return str(file)
+
+    return write
+
+
+def test_members_are_all_combinations(study_file):
+    members = expand(read(study_file()))
+    assert len(members) == 12
+    last = members[-1]
+    assert last.labels == {"units": "2", "rate": "quick", "seed": "3"}
+    assert last.declaration.seed == 3
+    assert last.declaration.tree.plain["optimizer"] == {"SGD": {"learning_rate": 1.0}}
+
+
+def test_a_quick_study_is_smaller(study_file):
+    members = expand(read(study_file(), is_quick=True))
+    assert len(members) == 4
+    assert members[0].declaration.training.epochs == 1
+
+
+def test_members_alike_but_for_the_seed_share_a_key(study_file):
+    members = expand(read(study_file()))
+    assert len({member.key for member in members}) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "title: Small",
+            "titel: Small",
+            r"small.yaml:1: unknown key 'titel'; did you mean 'title'",
+        ),
+        ("rows: [6]", "rows: [27]", r"small.yaml:2: rows.0: .*26"),
+        ("max(test_accuracy)", "max(test_accuracy", "small.yaml:13: claim.0: .*not a claim"),
+        ("data: xor", "data: xor\n  sede: 1", r"small.yaml:6: unknown key 'sede'"),
+        ("units: 2, ", "", None),
+    ],
+)
+def test_mistakes_are_told_with_their_line(study_file, old, new, message):
+    file = study_file(TEXT.replace(old, new))
+    if message is None:  # the axis gives what the base leaves out
+        assert len(expand(read(file))) == 12
+        return
+    with pytest.raises(DeclarationError, match=message):
+        expand(read(file))
+
+
+def test_a_star_stands_for_the_one_object_there(study_file):
+    axis = "  rate: {path: optimizer.*.learning_rate, values: [0.5]}\n"
+    old = "  rate: {slow: {}, quick: {optimizer: {SGD: {learning_rate: 1.0}}}}\n"
+    (first, *_) = expand(read(study_file(TEXT.replace(old, axis))))
+    assert first.declaration.tree.plain["optimizer"] == {"Adam": {"learning_rate": 0.5}}
+
+
+def test_every_row_of_the_lecture_has_a_study():
+    rows = [row for study in read_all() for row in study.frame.rows]
+    assert set(rows) == set(range(1, 27))
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_every_member_of_the_lecture_is_a_sound_declaration(is_quick):
+    for study in read_all(is_quick):
+        assert expand(study)
+
+
+def test_a_misspelt_name():
+    with pytest.raises(DeclarationError, match="did you mean 'overfitting'"):
+        read("overfiting")

@@ -1,0 +1,199 @@
+"""A claim: a comparison of numbers that the members of a study measured.
+
+    median(test_accuracy, width=10) > 0.95
+    share(test_accuracy > 0.99, width=1) < share(test_accuracy > 0.99, width=100)
+
+A summary (min, max, mean, median, spread, share, lowest) takes one measure, and `axis=label` for
+some of the members; `lowest` is the lowest median of members that differ by their seed only.
+Numbers may be added, subtracted, multiplied and divided; comparisons may be joined with `and`.
+Python's grammar parses it, but nothing is evaluated by Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from models.problems import suggestion
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The labels of one member on each axis, and its numbers by name."""
+
+    labels: dict[str, str]
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim holds, and the same claim with its numbers filled in."""
+
+    claim: str
+    holds: bool
+    computed: str
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+_SUMMARIES: dict[str, Callable[[Sequence[float]], float]] = {
+    "min": min,
+    "max": max,
+    "mean": statistics.fmean,
+    "median": statistics.median,
+    "spread": _spread,
+    "share": statistics.fmean,
+    "lowest": min,  # of the medians over the seeds
+}
+_ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[float, float], float]]] = {
+    ast.Add: ("+", operator.add),
+    ast.Sub: ("−", operator.sub),
+    ast.Mult: ("×", operator.mul),
+    ast.Div: ("/", operator.truediv),
+}
+_COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
+    ast.Lt: ("<", operator.lt),
+    ast.LtE: ("≤", operator.le),
+    ast.Gt: (">", operator.gt),
+    ast.GtE: ("≥", operator.ge),
+    ast.Eq: ("=", operator.eq),
+}
+
+
+def parse(claim: str) -> list[ast.Compare]:
+    """The comparisons of a claim.
+
+    Raises:
+        ValueError: it is not a comparison of summaries and numbers.
+    """
+    try:
+        body = ast.parse(claim.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"not a claim: {error.msg} in '{claim}'") from None
+    joined = isinstance(body, ast.BoolOp) and isinstance(body.op, ast.And)
+    parts = body.values if joined and isinstance(body, ast.BoolOp) else [body]
+    comparisons = [part for part in parts if isinstance(part, ast.Compare)]
+    if len(comparisons) < len(parts):
+        raise ValueError(f"a claim compares numbers, such as 'max(moved) == 0', not '{claim}'")
+    for comparison in comparisons:
+        _check_operators(comparison)
+        for side in (comparison.left, *comparison.comparators):
+            _check(side)
+    return comparisons
+
+
+def judge(claim: str, members: Sequence[Measured]) -> Verdict:
+    """Whether a claim holds for what was measured. A comparison with NaN does not.
+
+    Raises:
+        ValueError: it names a measure that no member has, or members that there are not.
+    """
+    verdicts, texts = [], []
+    for comparison in parse(claim):
+        sides = [comparison.left, *comparison.comparators]
+        values = [_value(side, members) for side in sides]
+        symbols = []
+        for sign, left, right in zip(comparison.ops, values, values[1:], strict=False):
+            symbol, compare = _COMPARISONS[type(sign)]
+            symbols.append(symbol)
+            verdicts.append(compare(left, right))
+        shown = [f"{values[0]:.4g}"]
+        for symbol, value in zip(symbols, values[1:], strict=True):
+            shown += [symbol, f"{value:.4g}"]
+        texts.append(" ".join(shown))
+    return Verdict(claim, all(verdicts), " and ".join(texts))
+
+
+def _check_operators(comparison: ast.Compare) -> None:
+    for sign in comparison.ops:
+        if type(sign) not in _COMPARISONS:
+            raise ValueError("a claim compares with <, <=, >, >= or ==")
+
+
+def _check(node: ast.expr) -> None:
+    """Refuses whatever is not a number, a summary or arithmetic of both."""
+    match node:
+        case ast.Constant(value=int() | float()):
+            return None
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _check(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+            _check(left)
+            return _check(right)
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=keywords):
+            if name not in _SUMMARIES:
+                raise ValueError(f"no summary '{name}'{suggestion(name, _SUMMARIES)}")
+            if (name == "share") != isinstance(argument, ast.Compare):
+                raise ValueError("share takes a comparison, the other summaries a measure")
+            if isinstance(argument, ast.Compare):
+                _check_operators(argument)
+                _check(argument.comparators[0])
+                argument = argument.left
+            labels = [keyword.value for keyword in keywords]
+            if isinstance(argument, ast.Name) and all(map(_is_label, labels)):
+                return None
+    raise ValueError(f"cannot be part of a claim: '{ast.unparse(node)}'")
+
+
+def _is_label(node: ast.expr) -> bool:
+    return isinstance(node, (ast.Constant, ast.Name))
+
+
+def _value(node: ast.expr, members: Sequence[Measured]) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.UnaryOp(operand=operand):
+            return -_value(operand, members)
+        case ast.BinOp(left=left, op=op, right=right):
+            return _ARITHMETIC[type(op)][1](_value(left, members), _value(right, members))
+        case ast.Call(func=ast.Name(id=summary), args=[argument], keywords=keywords):
+            chosen = _chosen(members, keywords)
+            if isinstance(argument, ast.Compare):
+                compare = _COMPARISONS[type(argument.ops[0])][1]
+                bound = _value(argument.comparators[0], members)
+                numbers = _numbers(argument.left, chosen)
+                if any(map(math.isnan, numbers)):
+                    return math.nan
+                return statistics.fmean(compare(number, bound) for number in numbers)
+            numbers = _numbers(argument, chosen)
+            if summary == "lowest":
+                numbers = _medians(numbers, chosen)
+            return math.nan if any(map(math.isnan, numbers)) else _SUMMARIES[summary](numbers)
+    raise ValueError(f"cannot be part of a claim: '{ast.unparse(node)}'")
+
+
+def _chosen(members: Sequence[Measured], keywords: list[ast.keyword]) -> Sequence[Measured]:
+    for keyword in keywords:
+        label = keyword.value
+        wanted = label.id if isinstance(label, ast.Name) else str(ast.literal_eval(label))
+        labels = dict.fromkeys(member.labels.get(str(keyword.arg), "") for member in members)
+        if wanted not in labels:
+            raise ValueError(f"no member has {keyword.arg}={wanted}; there are {', '.join(labels)}")
+        members = [member for member in members if member.labels[str(keyword.arg)] == wanted]
+    return members
+
+
+def _medians(numbers: list[float], members: Sequence[Measured]) -> list[float]:
+    """The medians over the seeds; a loss that is no number any more counts as infinite."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for number, member in zip(numbers, members, strict=True):
+        alike = tuple(label for axis, label in member.labels.items() if axis != "seed")
+        groups.setdefault(alike, []).append(math.inf if math.isnan(number) else number)
+    return [statistics.median(group) for group in groups.values()]
+
+
+def _numbers(node: ast.expr, members: Sequence[Measured]) -> list[float]:
+    assert isinstance(node, ast.Name)  # `parse` has seen to it
+    try:
+        return [member.numbers[node.id] for member in members]
+    except KeyError:
+        known = dict.fromkeys(name for member in members for name in member.numbers)
+        hint = suggestion(node.id, known) or f"; measured are {', '.join(known)}"
+        raise ValueError(f"nothing is called '{node.id}'{hint}") from None

@@ -1,0 +1,47 @@
+"""Figures of studies by name: from the records of all members to one drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from training.studies.figures.dots import dots
+from training.studies.figures.gradients import gradient_agreement, norms_by_layer
+from training.studies.figures.lines import loss_curves
+from training.studies.figures.pictures import confusion_matrix, first_layers
+from training.studies.figures.plane import region_grid, spaces
+from training.studies.figures.range_test import rate_range
+from training.studies.figures.search import what_mattered
+from training.studies.figures.surface import landscape
+from training.studies.figures.units import (
+    activation_curves,
+    fitted_curves,
+    softmax_curve,
+    weighted_sums,
+)
+from training.studies.records import Record
+
+Drawing = Callable[[Sequence[Record], dict[str, Any]], Figure]
+
+FIGURES: dict[str, Drawing] = {
+    drawing.__name__: drawing
+    for drawing in (
+        activation_curves,
+        confusion_matrix,
+        dots,
+        first_layers,
+        fitted_curves,
+        gradient_agreement,
+        landscape,
+        loss_curves,
+        norms_by_layer,
+        rate_range,
+        region_grid,
+        softmax_curve,
+        spaces,
+        weighted_sums,
+        what_mattered,
+    )
+}

@@ -1,0 +1,50 @@
+"""Numbers of several kinds of members side by side: a dot a seed, a bar for the median."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from training.studies.figures.style import COLOURS, by_label, in_percent, logarithmic, quiet, words
+from training.studies.records import Record
+
+_NAMES = {
+    "train_accuracy": "training accuracy",
+    "train_loss": "training loss",
+    "parameters": "parameters",
+}
+
+
+def dots(records: Sequence[Record], options: dict[str, Any]) -> Figure:
+    """A row a label of `by`; a panel for each number of `show`.
+
+    Option `log`: the numbers whose scale is logarithmic.
+    """
+    groups, shown = by_label(records, options["by"]), options["show"]
+    figure = Figure(
+        figsize=(1.6 + 2.7 * len(shown), 0.75 + 0.27 * len(groups)), layout="constrained"
+    )
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for colour, number, panel in zip(COLOURS, shown, axes, strict=False):
+        for row, group in enumerate(groups.values()):
+            values = [record.numbers[number] for record in group]
+            panel.plot(values, [row] * len(values), "o", color=colour, markersize=4.5, alpha=0.5,
+                       markeredgewidth=0)  # fmt: skip
+            panel.plot([np.median(values)] * 2, [row - 0.32, row + 0.32], color=colour,
+                       linewidth=2.5)  # fmt: skip
+        panel.set_xlabel(_NAMES.get(number, words(number)))
+        quiet(panel)
+        panel.grid(axis="x", alpha=0.12)
+        if number in options.get("log", []):
+            logarithmic(panel, "x")
+        elif number.endswith("accuracy"):
+            in_percent(panel.xaxis)
+        panel.tick_params(axis="y", length=0)
+        panel.spines["left"].set_visible(False)
+    axes[0].set_yticks(range(len(groups)), list(groups))
+    axes[0].set_ylabel(words(options["by"]))
+    axes[0].invert_yaxis()
+    return figure

@@ -1,0 +1,135 @@
+"""From the records of a study to its verdicts, its figure and its report."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models import DeclarationError, Problem
+from models.inheritance import shown
+from training.errors import TrainingError
+from training.studies.claims import Measured, Verdict, judge
+from training.studies.records import Record
+from training.studies.study import Study
+
+# What a reader wants to see first, where the members have it.
+_COLUMNS = ("parameters", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study that has been run: where its files lie, and whether its claim holds."""
+
+    study: Study
+    folder: Path
+    verdicts: list[Verdict]
+    members: int
+    table: list[list[str]]
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.holds for verdict in self.verdicts)
+
+    @property
+    def figure(self) -> Path:
+        return self.folder / "figure.svg"
+
+
+def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool) -> Report:
+    """Judges the claim, draws the figure and writes `report.md`.
+
+    `pictures`: whether figures may show examples of the data set.
+
+    Raises:
+        DeclarationError: the claim or the figure names something that there is not.
+        TrainingError: a member lacks a number that the figure draws.
+    """
+    measured = [Measured(record.labels, record.numbers) for record in records]
+    try:
+        verdicts = [judge(claim, measured) for claim in study.frame.claim]
+    except ValueError as error:
+        line = study.tree.origin_of(("claim",)).line
+        raise DeclarationError([Problem(shown(study.file), line, str(error))]) from None
+    done = Report(study, folder, verdicts, len(records), _table(study, records))
+    folder.mkdir(parents=True, exist_ok=True)
+    _draw(study, records, folder, pictures)
+    (folder / "report.md").write_text(_markdown(done), encoding="utf-8")
+    return done
+
+
+def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool) -> None:
+    from training.studies.figures import FIGURES
+    from training.studies.figures.style import styled
+
+    ((name, options),) = study.frame.figure.items()
+    if name not in FIGURES:
+        line = study.tree.origin_of(("figure",)).line
+        text = f"no figure '{name}'; there are {', '.join(FIGURES)}"
+        raise DeclarationError([Problem(shown(study.file), line, text)])
+    with styled():
+        try:
+            figure = FIGURES[name](records, options | {"pictures": pictures})
+        except KeyError as error:
+            raise TrainingError(f"{study.name}: {name} needs {error}, which is nowhere") from error
+        import matplotlib
+
+        # The ids of one study's drawing differ from those of all others on the page.
+        with matplotlib.rc_context({"svg.hashsalt": study.name}):
+            figure.savefig(folder / "figure.svg", metadata={"Date": None})
+        figure.savefig(folder / "figure.png", facecolor="white", metadata={"Software": None})
+
+
+def _table(study: Study, records: Sequence[Record]) -> list[list[str]]:
+    """A row for all members that differ by their seed only: how many, and medians."""
+    axes = [axis.name for axis in study.axes if axis.name != "seed"]
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(tuple(record.labels[axis] for axis in axes), []).append(record)
+    claimed = " ".join(study.frame.claim)
+    names = dict.fromkeys(name for record in records for name in record.numbers)
+    columns = [name for name in names if name in _COLUMNS or name in claimed]
+    rows = [
+        [*labels, str(len(group)), *(_median(group, name) for name in columns)]
+        for labels, group in groups.items()
+    ]
+    return [[*axes, "seeds", *(name.replace("_", " ") for name in columns)], *rows]
+
+
+def _median(group: Sequence[Record], name: str) -> str:
+    values = [record.numbers.get(name, math.nan) for record in group]
+    middle = statistics.median(values)
+    if math.isnan(middle):
+        return "–"
+    return f"{middle:,.0f}" if middle.is_integer() and abs(middle) >= 1 else f"{middle:.4g}"
+
+
+def _markdown(report: Report) -> str:
+    study = report.study
+    rows = ", ".join(map(str, study.frame.rows))
+    lines: list[Any] = [
+        f"# {study.title}",
+        f"Lecture, row {rows} · members: {report.members} · `{command(study)}`",
+        study.frame.about.strip(),
+        "![figure](figure.png)",
+        f"## The claim {'holds' if report.holds else 'does not hold'}",
+        "\n".join(
+            f"- `{verdict.claim}`: {verdict.computed}, "
+            f"{'holds' if verdict.holds else '**does not hold**'}"
+            for verdict in report.verdicts
+        ),
+    ]
+    if not report.holds and study.frame.otherwise:
+        lines.append(study.frame.otherwise.strip())
+    head, *body = report.table
+    table = [head, ["---"] * len(head), *body]
+    lines += ["## Numbers (medians)", "\n".join(f"| {' | '.join(row)} |" for row in table)]
+    return "\n\n".join(lines) + "\n"
+
+
+def command(study: Study) -> str:
+    """What runs a study again."""
+    return f"wardrobe study {study.name}{' --quick' if study.is_quick else ''}"

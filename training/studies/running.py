@@ -1,0 +1,113 @@
+"""Runs the members of a study that have not run yet, in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from models import Declaration
+from training import data
+from training.errors import TrainingError
+from training.studies import records
+from training.studies.members import Member
+
+# Members that share one compiled program; more of them would make the steps of progress large.
+LARGEST_GROUP = 10
+
+# The processes share the cores among themselves: none of them needs all.
+_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+Progress = Callable[[int, int], None]
+
+
+def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) -> None:
+    """Runs each member whose record is missing; `progress` hears how many of how many are there.
+
+    What has finished stays when this is interrupted.
+
+    Raises:
+        DeclarationError: with everything that is wrong with a member.
+        TrainingError: something is measured that there is not.
+    """
+    missing = [member for member in members if not records.is_finished(folder, member)]
+    done = len(members) - len(missing)
+    progress(done, len(members))
+    groups = _groups(missing)
+    if not groups:
+        return
+    with processes(min(jobs, len(groups))) as pool:
+        futures: dict[Future[None], int] = {
+            pool.submit(run_group, group, folder): len(group) for group in groups
+        }
+        try:
+            for future in as_completed(futures):
+                future.result()
+                done += futures[future]
+                progress(done, len(members))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def run_group(members: list[Member], folder: Path) -> None:
+    """Trains members that differ by their seed only, measures each and writes its record."""
+    from training.studies import engine
+    from training.studies.measures import MEASURES, always
+
+    first = members[0]
+    if unknown := [name for name in first.measures if name not in MEASURES]:
+        known = ", ".join(MEASURES)
+        raise TrainingError(f"{first.declaration.name}: no measure '{unknown[0]}'; known: {known}")
+    loaded = load(first.declaration)
+    declarations = [member.declaration for member in members]
+    if first.train:
+        subjects = engine.train(declarations, loaded)
+    else:
+        subjects = [engine.prepare(declaration, loaded) for declaration in declarations]
+    for member, subject in zip(members, subjects, strict=True):
+        found = always(subject)
+        for name in member.measures:
+            found |= MEASURES[name](subject)
+        records.write(folder, member, found)
+
+
+def load(declaration: Declaration) -> data.DataSet:
+    """The data of a declaration."""
+    wanted = declaration.data
+    return data.load(
+        wanted.name,
+        validation=declaration.training.validation,
+        resplit=wanted.resplit,
+        take=wanted.take,
+    )
+
+
+def _groups(members: Sequence[Member]) -> list[list[Member]]:
+    by_key: dict[str, dict[int, Member]] = defaultdict(dict)
+    for member in members:
+        by_key[member.key][member.declaration.seed] = member
+    groups = []
+    for alike in by_key.values():
+        several = list(alike.values())
+        groups += [several[at : at + LARGEST_GROUP] for at in range(0, len(several), LARGEST_GROUP)]
+    return groups
+
+
+def processes(jobs: int) -> ProcessPoolExecutor:
+    """Processes in which Keras computes with JAX, whatever it computes with in this one."""
+    return ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=use_jax
+    )
+
+
+def use_jax() -> None:
+    """Chooses Keras' backend for this process; call it before Keras is imported."""
+    # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()

@@ -1,0 +1,133 @@
+"""A search over ranges of a declaration's values: Optuna proposes, the engine trains.
+
+Trials that fall behind the median of the others are ended early (Optuna's MedianPruner). The
+trials lie in `search.db`, an SQLite file beside the report: an interrupted search goes on, and
+several processes share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.tree import Origin, node_of
+from training.errors import TrainingError
+from training.studies import running
+from training.studies.members import Member, member
+from training.studies.records import Record
+from training.studies.study import Overrides, Range, Search, Study
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def run(study: Study, folder: Path, jobs: int, progress: running.Progress) -> list[Record]:
+    """Makes the trials that are missing and returns a record of each.
+
+    Numbers of a record: `validation_accuracy` (the best epoch's), the value of each range by its
+    name, `pruned`, and `importance_NAME` of each range, which is the same in all of them.
+
+    Raises:
+        TrainingError: Optuna is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trials = _open(study, folder, worker=0)
+    progress(min(_finished(trials), study.trials), study.trials)
+    missing = study.trials - _finished(trials)
+    if missing > 0:
+        jobs = min(jobs, missing)
+        with running.processes(jobs) as pool:
+            waiting = {pool.submit(_work, study, folder, worker) for worker in range(jobs)}
+            while waiting:
+                done, waiting = wait(waiting, timeout=1)
+                for future in done:
+                    future.result()
+                progress(min(_finished(trials), study.trials), study.trials)
+    return list(_records(study, trials))
+
+
+def _work(study: Study, folder: Path, worker: int) -> None:
+    """Makes trials until there are enough, together with the other workers."""
+    from optuna.study import MaxTrialsCallback
+    from optuna.trial import TrialState
+
+    enough = MaxTrialsCallback(study.trials, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    trials = _open(study, folder, worker)
+    trials.optimize(lambda trial: _train(study, trial), callbacks=[enough])
+
+
+def _train(study: Study, trial: optuna.Trial) -> float:
+    """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
+    from training.studies import engine
+    from training.studies.pruning import Pruning
+
+    assert study.frame.search is not None
+    proposed = {
+        name: _proposal(trial, name, range_) for name, range_ in study.frame.search.ranges.items()
+    }
+    one = _member(study, study.frame.search, proposed)
+    data = running.load(one.declaration)
+    (subject,) = engine.train([one.declaration], data, watched_by=[Pruning(trial)])
+    return max(subject.history["validation_accuracy"])
+
+
+def _proposal(trial: optuna.Trial, name: str, of: Range) -> Any:
+    if of.values is not None:
+        return trial.suggest_categorical(name, of.values)
+    assert of.low is not None  # the frame has seen to it
+    assert of.high is not None
+    if isinstance(of.low, int) and isinstance(of.high, int):
+        return trial.suggest_int(name, of.low, of.high, log=of.log)
+    return trial.suggest_float(name, of.low, of.high, log=of.log)
+
+
+def _member(study: Study, search: Search, proposed: dict[str, Any]) -> Member:
+    overrides: Overrides = {
+        search.ranges[name].path: node_of(value, Origin(f"search.ranges.{name}"))
+        for name, value in proposed.items()
+    }
+    return member(study, {}, [overrides])
+
+
+def _open(study: Study, folder: Path, worker: int) -> optuna.Study:
+    """The trials of a study, made or found; each worker proposes by a seed of its own."""
+    try:
+        import optuna
+    except ImportError:
+        text = "a search needs Optuna: pip install 'wardrobe[lecture]'"
+        raise TrainingError(text) from None
+    assert study.frame.search is not None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        storage=f"sqlite:///{folder / 'search.db'}",
+        study_name=study.name,
+        sampler=optuna.samplers.TPESampler(seed=study.frame.search.seed + worker),
+        pruner=optuna.pruners.MedianPruner(n_warmup_steps=1),
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+def _finished(trials: optuna.Study) -> int:
+    return sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in trials.get_trials(False))
+
+
+def _records(study: Study, trials: optuna.Study) -> Iterator[Record]:
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    assert study.frame.search is not None
+    weights = get_param_importances(trials, evaluator=PedAnovaImportanceEvaluator())
+    importance = {f"importance_{name}": weight for name, weight in weights.items()}
+    for trial in trials.get_trials(False):
+        if trial.value is None:
+            continue
+        values = {n: float(v) for n, v in trial.params.items() if isinstance(v, (int, float))}
+        numbers = {
+            "validation_accuracy": trial.value,
+            "pruned": float(trial.state.name == "PRUNED"),
+            **values,
+            **importance,
+        }
+        yield Record(_member(study, study.frame.search, trial.params), numbers, {})
