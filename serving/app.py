@@ -1,12 +1,15 @@
 """The Flask application: protocols, health, the page, and one shape of error for all of them."""
 
 from flask import Flask, Response, jsonify, request
-from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
 
+from serving import bodies
 from serving.errors import ServingError
 from serving.health import health
+from serving.json_text import FastJSON
+from serving.protocols.open_inference import open_inference
 from serving.protocols.pictures import pictures
+from serving.protocols.tensorflow_serving import add_converters, tensorflow_serving
 from serving.repository import Repository
 from serving.settings import Settings
 
@@ -19,18 +22,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     restarted answers nothing rather than 503 beside a healthy one, and readiness needs no guess.
     """
     settings = settings or Settings.from_environment()
-    repository = Repository(settings.artifacts, settings.model)
+    repository = Repository(settings.artifacts, settings.model, settings.latest)
     repository.load()
 
     app = Flask(__name__, static_folder="page", static_url_path="/page")
-    app.json = json = DefaultJSONProvider(app)
-    json.sort_keys = False  # keys stand in the order of the contract
+    app.json = FastJSON(app)
+    add_converters(app.url_map)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["MAX_FORM_PARTS"] = settings.max_pictures
     app.extensions["repository"] = repository
-    app.register_blueprint(pictures(repository, settings))
+    for protocol in (pictures, tensorflow_serving, open_inference):
+        app.register_blueprint(protocol(repository, settings))
     app.register_blueprint(health(repository))
     app.add_url_rule("/", "page", lambda: app.send_static_file("index.html"))
+    app.after_request(bodies.compress)
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
     return app

@@ -35,6 +35,10 @@ class Settings:
     model: str | None = None
     """The model that answers when a request names none; without it see `Repository.get`."""
 
+    latest: int = 2
+    """Versions of a model that are served, the newest: one, and one to go back to. Its
+    `serving.json` may say otherwise."""
+
     host: str = "127.0.0.1"
     port: int = 8080
     """0 lets the system choose a free port."""
