@@ -17,6 +17,7 @@ import numpy as np
 
 from serving import deadline
 from serving.errors import TooLateError
+from serving.metrics import BATCH_EXAMPLES, MODEL_SECONDS
 from serving.network import Array, Network, Signature
 
 LARGEST = 64
@@ -92,8 +93,11 @@ class _Queue:
 class Batching:
     """Stands in place of a network: same signatures, same `call`, fewer calls of the graph."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, name: str) -> None:
+        """`name` is the model's, for the metrics."""
         self._network = network
+        self._seconds = MODEL_SECONDS.labels(name)
+        self._examples = BATCH_EXAMPLES.labels(name)
         self._queues: dict[object, _Queue] = {}
 
     @property
@@ -113,7 +117,7 @@ class Batching:
         on_the_way.end()
         examples = _examples(self.signatures[name], inputs)
         if not 0 < examples < LARGEST:
-            return self._network.call(name, inputs)
+            return self._call(name, inputs, examples or 1)
         call = _Call(inputs, examples)
         queue = self._join(call, (name, *(array.shape[1:] for array in inputs.values())))
         if not call.leads and not call.turn.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
@@ -171,7 +175,7 @@ class Batching:
             }
             bounds = list(accumulate((call.examples for call in batch), initial=0))
             try:
-                answers = self._network.call(name, inputs)
+                answers = self._call(name, inputs, bounds[-1])
             except Exception:
                 pass
             else:
@@ -180,9 +184,14 @@ class Batching:
                 return
         for call in batch:
             try:
-                call.answer = self._network.call(name, call.inputs)
+                call.answer = self._call(name, call.inputs, call.examples)
             except Exception as error:
                 call.answer = error
+
+    def _call(self, name: str, inputs: Mapping[str, Array], examples: int) -> dict[str, Array]:
+        self._examples.observe(examples)
+        with self._seconds.time():
+            return self._network.call(name, inputs)
 
 
 def _examples(signature: Signature, inputs: Mapping[str, Array]) -> int:

@@ -12,12 +12,18 @@ _request = threading.local()
 def start(arrived: float, allowed: float) -> None:
     """This thread takes up a request that arrived at `arrived` (of `time.monotonic`) and is of use
     to its sender for `allowed` seconds from then."""
-    _request.ends = arrived + allowed
+    _request.arrived, _request.ends = arrived, arrived + allowed
 
 
 def stop() -> None:
     """The request is answered; what the thread does next has no deadline."""
-    _request.ends = math.inf
+    _request.arrived, _request.ends = None, math.inf
+
+
+def arrived() -> float | None:
+    """When the request arrived; None outside one."""
+    moment: float | None = getattr(_request, "arrived", None)
+    return moment
 
 
 def remaining() -> float:

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +68,7 @@ class Repository:
         self._attempts: dict[Artifact, Attempt] = {}
         self._unsettled: dict[Artifact, Fingerprint] = {}
         self._loading: Artifact | None = None
+        self._is_retired = False
         self._look()
 
     def load(self) -> None:
@@ -115,8 +117,14 @@ class Repository:
 
         True only of loaded models, each of which has answered a prediction.
         """
+        if self._is_retired:
+            return False
         names = [self._default] if self._default else list(self._served)
         return any(self._served.get(name) for name in names)
+
+    def retire(self) -> None:
+        """The process is about to stop: it answers on, but is ready no more."""
+        self._is_retired = True
 
     def describe(self) -> list[dict[str, Any]]:
         """Every version for people and probes: name, version, state ("available", "broken",
@@ -204,7 +212,7 @@ class Repository:
         self._unsettled.pop(artifact, None)
         self._loading, reason = artifact, ""
         try:
-            model = saved_model.load(artifact, gather=Batching)
+            model = saved_model.load(artifact, gather=partial(Batching, name=artifact.name))
             logger.info("%s is served", artifact.folder)
         except ArtifactError as error:
             reason = str(error)

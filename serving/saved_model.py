@@ -1,6 +1,6 @@
 """From an artifact on disk to a model that answers: its network, and what its answers mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy.typing as npt
 from serving.artifacts import Artifact, Extras, PictureInput, read_extras
 from serving.batching import Batching
 from serving.errors import ArtifactError
-from serving.network import DEFAULT, Network, Signature
+from serving.metrics import count_classes
+from serving.network import DEFAULT, Array, Network, Signature
 
 Floats = npt.NDArray[np.float32]
 PROBABILITIES = "probabilities"
@@ -29,12 +30,24 @@ class Model:
     uncertain_below: float | None
     network: Network | Batching
 
+    def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs of a signature; what a classifier says is counted.
+
+        Raises `RequestError` for values that the network refuses, `TooLateError` at the deadline.
+        """
+        answers = self.network.call(signature, inputs)
+        if self.picture and signature == DEFAULT:
+            count_classes(
+                self.artifact.name, self.artifact.version, self.labels, answers[PROBABILITIES]
+            )
+        return answers
+
     def predict(self, examples: Floats) -> Floats:
         """Pictures `float32 [N, height, width]`, 0–255 → probabilities `float32 [N, classes]`;
         rows of a table `float32 [N, inputs]` → probabilities, or values `float32 [N, outputs]`."""
         signature = self.network.signatures[DEFAULT]
         (name,) = signature.inputs
-        answers = self.network.call(DEFAULT, {name: examples})
+        answers = self.call(DEFAULT, {name: examples})
         return answers[PROBABILITIES if PROBABILITIES in answers else next(iter(answers))]
 
     def explain(self, images: Floats) -> Floats | None:

@@ -14,7 +14,6 @@ from flask import Blueprint, Response, jsonify, request
 from serving import bodies, json_text
 from serving.errors import ModelUnavailableError, RequestError
 from serving.network import DEFAULT, STRING, Array, Signature, Spec
-from serving.predictions import count_classes
 from serving.repository import Repository
 from serving.saved_model import Model
 from serving.settings import Settings
@@ -179,8 +178,7 @@ def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Respon
     signature = model.network.signatures[DEFAULT]
     inputs = _inputs(document, binary, signature)
     wanted = _wanted(document, signature)
-    answers = model.network.call(DEFAULT, inputs)
-    count_classes(model, answers)
+    answers = model.call(DEFAULT, inputs)
     told: dict[str, Any] = {
         "model_name": model.artifact.name,
         "model_version": str(model.artifact.version),

@@ -10,7 +10,6 @@ from werkzeug.routing import BaseConverter, Map
 from serving import bodies, examples, json_text
 from serving.errors import ModelNotFoundError, RequestError
 from serving.network import DEFAULT, STRING, Array, Signature, Spec
-from serving.predictions import count_classes
 from serving.repository import Condition, Repository
 from serving.saved_model import Model
 from serving.settings import Settings
@@ -154,8 +153,7 @@ def _predict(model: Model, document: Mapping[str, Any]) -> Response:
     name, signature = _signature(model, document)
     is_row = ROW in document
     read = _from_rows if is_row else _from_columns
-    outputs = model.network.call(name, read(document[ROW if is_row else COLUMN], signature))
-    count_classes(model, outputs)
+    outputs = model.call(name, read(document[ROW if is_row else COLUMN], signature))
     answer = {"predictions": _rows(outputs)} if is_row else {"outputs": _columns(outputs)}
     return Response(json_text.dumps(answer, outputs.values()), mimetype="application/json")
 
@@ -265,6 +263,6 @@ def _on_examples(model: Model, document: Mapping[str, Any], verb: str) -> Respon
     (key,) = signature.inputs
     if spec.dtype != STRING:
         raise RequestError(f"Expected {verb} signature to take serialised examples")
-    outputs = model.network.call(name, {key: examples.serialised(document)})
+    outputs = model.call(name, {key: examples.serialised(document)})
     answer = {"results": examples.results(outputs, verb)}
     return Response(json_text.dumps(answer, outputs.values()), mimetype="application/json")
