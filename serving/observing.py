@@ -9,7 +9,6 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from serving import deadline
-from serving.batching import on_the_way
 from serving.metrics import QUEUE_SECONDS, REQUEST_SECONDS, REQUESTS
 
 HEADER = "X-Request-Id"
@@ -22,7 +21,6 @@ def observe(app: Flask) -> None:
     """Makes the application number, time, count and log what it answers."""
     app.before_request(_begin)
     app.after_request(_end)
-    app.teardown_request(_leave)
 
 
 def _begin() -> None:
@@ -31,8 +29,6 @@ def _begin() -> None:
     g.begun = time.monotonic()
     g.arrived = deadline.arrived() or g.begun
     QUEUE_SECONDS.observe(g.begun - g.arrived)
-    if request.method == "POST":
-        on_the_way.begin()
 
 
 def _end(response: Response) -> Response:
@@ -44,10 +40,6 @@ def _end(response: Response) -> Response:
     if logger.isEnabledFor(logging.INFO):
         logger.info("%s", json.dumps(_line(response, seconds)))
     return response
-
-
-def _leave(_: BaseException | None) -> None:
-    on_the_way.end()
 
 
 def _line(response: Response, seconds: float) -> dict[str, Any]:
