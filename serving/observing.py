@@ -29,6 +29,7 @@ def _begin() -> None:
     g.begun = time.monotonic()
     g.arrived = deadline.arrived() or g.begun
     QUEUE_SECONDS.observe(g.begun - g.arrived)
+    deadline.remaining()  # what waited too long is not begun
 
 
 def _end(response: Response) -> Response:

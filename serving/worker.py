@@ -18,7 +18,6 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from serving import deadline
-from serving.errors import TooLateError
 from serving.metrics import IN_HAND, REFUSED
 from serving.settings import Settings
 
@@ -33,16 +32,18 @@ BUSY = (
 
 
 class _Reading:
-    """The socket as the parser reads it: no longer than the request has time."""
+    """The socket as the parser reads it: no longer than a request may hold a thread."""
+
+    until = 0.0
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
     def recv(self, size: int) -> bytes:
         try:
-            self._connection.settimeout(min(deadline.remaining(), threading.TIMEOUT_MAX))
+            self._connection.settimeout(max(self.until - time.monotonic(), 0.001))
             return self._connection.recv(size)
-        except (TimeoutError, TooLateError):
+        except TimeoutError:
             raise ConnectionResetError(errno.ECONNRESET, "too slow") from None
 
     def __getattr__(self, name: str) -> Any:
@@ -53,13 +54,15 @@ class _Connection(TConn):  # type: ignore[misc]
     """A connection that is closed without the accepting thread waiting for it."""
 
     linger: Callable[["_Connection"], None]
+    seconds: float
+    """How long the client may take to send a request, once a thread waits for it."""
     arrived = 0.0
 
     def init(self) -> None:
-        is_new = not self.initialized
         super().init()
-        if is_new and self.parser is not None:
-            self.parser.unreader.sock = _Reading(self.sock)
+        reading = _Reading(self.sock)
+        reading.until = time.monotonic() + self.seconds
+        self.parser.unreader.sock = reading
 
     def close(self, graceful: bool = False) -> None:
         if graceful:
@@ -89,6 +92,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns += 1
         connection = _Connection(self.cfg, client, address, listener.getsockname())
         connection.linger = self._linger
+        connection.seconds = self.settings.deadline_seconds
         self._pend(connection, self.cfg.keepalive, self.on_pending_socket_readable)
 
     def enqueue_req(self, conn: _Connection) -> None:

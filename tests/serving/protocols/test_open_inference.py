@@ -86,8 +86,7 @@ def test_numbers_flat_nested_and_binary_both_ways_are_the_same(client, band) -> 
 
 
 def test_the_answer_names_request_model_and_version(client, band) -> None:
-    document = {"id": "7", "inputs": [images([1, 28, 28], data=band(3).tolist())]}
-    document["inputs"][0]["data"] = [band(3).tolist()]
+    document = {"id": "7", "inputs": [images([1, 28, 28], data=[band(3).tolist()])]}
     answer = post(client, "/v2/models/bands/versions/1/infer", document).json
     assert (answer["id"], answer["model_name"], answer["model_version"]) == ("7", "bands", "1")
 
