@@ -10,6 +10,7 @@ from serving.health import health
 from serving.json_text import FastJSON
 from serving.metrics import metrics
 from serving.observing import observe
+from serving.openapi import openapi
 from serving.protocols.open_inference import open_inference
 from serving.protocols.pictures import pictures
 from serving.protocols.tensorflow_serving import add_converters, tensorflow_serving
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(protocol(repository, settings))
     app.register_blueprint(health(repository))
     app.register_blueprint(metrics())
+    app.register_blueprint(openapi())
     app.add_url_rule("/", "page", lambda: app.send_static_file("index.html"))
     app.after_request(bodies.compress)
     app.register_error_handler(ServingError, _serving_error)
