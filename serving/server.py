@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import socket
-import sys
+from contextlib import suppress
 from tempfile import mkdtemp
 from typing import Any
 
@@ -24,28 +24,29 @@ def serve(settings: Settings) -> None:
     be listened on, both before any worker is started, and `StartError` if the workers do not come
     up. Broken artifacts do not prevent the start: the others serve, readiness says why.
     """
-    # Read when serving.metrics is imported, which is why the repository is imported below.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
-    from serving.repository import Repository
-
-    Repository(settings.artifacts, settings.model).check()
-    listener = _listen(settings.host, settings.port)
-    _write_logs(settings)
-    _share_cores(settings.workers)
-    _run(settings, listener)
-
-
-def _run(settings: Settings, listener: socket.socket) -> None:
     master = os.getpid()
+    # Read when serving.metrics is imported, which is why `_serve` imports the repository.
+    shared = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
     try:
-        _Server(settings, listener).run()
+        _serve(settings)
     except SystemExit as stop:
         if stop.code and os.getpid() == master:  # workers leave through here as well
             raise StartError("the workers do not start; the lines above say why") from None
         raise
     finally:
         if os.getpid() == master:
-            shutil.rmtree(os.environ.pop("PROMETHEUS_MULTIPROC_DIR"), ignore_errors=True)
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
+            shutil.rmtree(shared, ignore_errors=True)
+
+
+def _serve(settings: Settings) -> None:
+    from serving.repository import Repository
+
+    Repository(settings.artifacts, settings.model).check()
+    listener = _listen(settings.host, settings.port)
+    _write_logs(settings)
+    _share_cores(settings.workers)
+    _Server(settings, listener).run()
 
 
 def _write_logs(settings: Settings) -> None:
@@ -53,9 +54,21 @@ def _write_logs(settings: Settings) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("serving").setLevel(logging.INFO)
     access = logging.getLogger("serving.access")
-    access.addHandler(logging.StreamHandler(sys.stdout))
+    access.addHandler(_Lines())
     access.propagate = False
     access.disabled = not settings.access_log
+
+
+class _Lines(logging.Handler):
+    """Writes each line to stdout in one piece, so that neither a lock nor a flush is needed."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # whoever read the log has left
+            os.write(1, f"{record.getMessage()}\n".encode())
 
 
 def _share_cores(workers: int) -> None:

@@ -117,7 +117,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: _Connection, fs: "Future[Any]") -> None:
         self._in_hand -= 1
-        IN_HAND.set(self._in_hand)
+        if not self._in_hand:
+            IN_HAND.set(0)
         super().finish_request(conn, fs)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
