@@ -10,7 +10,7 @@ MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 
-.PHONY: install run test test-slow lint format bench lock clean
+.PHONY: install clients run test test-slow lint format bench lock clean
 
 install: $(VENV)/.installed
 
@@ -21,14 +21,21 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+clients: .venv-clients/.installed  # real clients of protocol v2, whose pins clash with TensorFlow's
+
+.venv-clients/.installed: requirements-clients.lock
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --require-hashes -r requirements-clients.lock
+	touch $@
+
 run: install
 	$(BIN)/wardrobe train $(MODEL) --stand-in
 	$(BIN)/wardrobe serve --model $(MODEL) --host $(HOST) --port $(PORT) --try
 
-test: install
+test: install clients
 	$(BIN)/python -m pytest
 
-test-slow: install  # what takes minutes: every network of the zoo trained, start-up times
+test-slow: install clients  # what takes minutes: every network of the zoo trained, start-up times
 	$(BIN)/python -m pytest -m slow
 
 lint: install
@@ -44,12 +51,13 @@ bench: install
 	$(BIN)/python -m benchmarks.train
 
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-          --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml
+          --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 lock: install  # the pinned versions, with hashes and without the name of any package host
-	$(LOCKED) -o requirements.lock
-	$(LOCKED) --extra dev --extra lecture -o requirements-dev.lock
-	$(LOCKED) --extra dev --extra lecture --extra gpu -o requirements-dev-gpu.lock
+	$(LOCKED) pyproject.toml -o requirements.lock
+	$(LOCKED) pyproject.toml --extra dev --extra lecture -o requirements-dev.lock
+	$(LOCKED) pyproject.toml --extra dev --extra lecture --extra gpu -o requirements-dev-gpu.lock
+	printf 'tritonclient[http]>=2.60\nkserve>=0.19\n' | $(LOCKED) -o requirements-clients.lock -
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-clients build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

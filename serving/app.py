@@ -1,12 +1,19 @@
 """The Flask application: protocols, health, the page, and one shape of error for all of them."""
 
 from flask import Flask, Response, jsonify, request
-from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
 
+from serving import bodies
 from serving.errors import ServingError
+from serving.guards import guard
 from serving.health import health
+from serving.json_text import FastJSON
+from serving.metrics import metrics
+from serving.observing import observe
+from serving.openapi import openapi
+from serving.protocols.open_inference import open_inference
 from serving.protocols.pictures import pictures
+from serving.protocols.tensorflow_serving import add_converters, tensorflow_serving
 from serving.repository import Repository
 from serving.settings import Settings
 
@@ -19,18 +26,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     restarted answers nothing rather than 503 beside a healthy one, and readiness needs no guess.
     """
     settings = settings or Settings.from_environment()
-    repository = Repository(settings.artifacts, settings.model)
+    repository = Repository(settings.artifacts, settings.model, settings.latest)
     repository.load()
 
     app = Flask(__name__, static_folder="page", static_url_path="/page")
-    app.json = json = DefaultJSONProvider(app)
-    json.sort_keys = False  # keys stand in the order of the contract
+    app.json = FastJSON(app)
+    add_converters(app.url_map)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["MAX_FORM_PARTS"] = settings.max_pictures
     app.extensions["repository"] = repository
-    app.register_blueprint(pictures(repository, settings))
+    observe(app)
+    guard(app, settings)
+    for protocol in (pictures, tensorflow_serving, open_inference):
+        app.register_blueprint(protocol(repository, settings))
     app.register_blueprint(health(repository))
+    app.register_blueprint(metrics())
+    app.register_blueprint(openapi())
     app.add_url_rule("/", "page", lambda: app.send_static_file("index.html"))
+    app.after_request(bodies.compress)
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
     return app
@@ -42,6 +55,8 @@ def _serving_error(error: ServingError) -> tuple[Response, int]:
 
 def _http_error(error: HTTPException) -> Response:
     """Flask's and Werkzeug's own errors, in our words where theirs do not say what to do."""
+    if isinstance(error, ClientDisconnected):
+        error = RequestTimeout("the request did not arrive whole in time; send it again")
     messages = {
         404: f"there is nothing at {request.path}; pictures go to POST /predict",
         405: f"{request.method} is not possible at {request.path}; see the header Allow",

@@ -11,6 +11,7 @@ An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive intege
 
 import json
 import logging
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ Ground = Literal["dark", "light", "mixed"]
 """What a network's pictures stand on; "mixed" takes either, so that none is turned round."""
 
 VERSION = re.compile(r"[1-9][0-9]*")
+
+Fingerprint = frozenset[tuple[str, int, int]]
+"""Path, size and time of change of each file."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,20 @@ def at(folder: Path) -> Artifact:
     if not newest:
         raise ArtifactError(f"{folder} is no artifact; name a folder NAME/VERSION")
     return newest[0]
+
+
+def fingerprint(artifact: Artifact) -> Fingerprint:
+    """What tells whether the files of a version are still being written, or have been changed."""
+    found = set()
+    for folder, _, files in os.walk(artifact.folder):
+        for file in files:
+            path = os.path.join(folder, file)  # noqa: PTH118, every second for every model
+            try:
+                status = os.stat(path)  # noqa: PTH116
+            except OSError:  # gone again
+                continue
+            found.add((path, status.st_size, status.st_mtime_ns))
+    return frozenset(found)
 
 
 def _versions(folder: Path) -> list[Path]:

@@ -25,10 +25,26 @@ class RequestError(ServingError):
     status = 400
 
 
+class TooLargeError(ServingError):
+    """A request of more bytes than the service takes."""
+
+    status = 413
+
+
+class UnsupportedError(ServingError):
+    """A request in a form that the service does not read."""
+
+    status = 415
+
+
 class ArtifactError(ServingError):
     """A version folder that cannot be served: empty, half-copied, broken, contradicting itself."""
 
     status = 503
+
+
+class RepositoryError(ServingError):
+    """The artifact folder does not let itself be changed."""
 
 
 class ModelNotFoundError(ServingError):
@@ -41,6 +57,18 @@ class ModelUnavailableError(ServingError):
     """There is nothing to answer with: no model at all, or none that could be loaded."""
 
     status = 503
+
+
+class LabelNotFoundError(ServingError):
+    """A version label that the model does not have, or whose version is not served."""
+
+    status = 400
+
+
+class TooLateError(ServingError):
+    """The request waited until its deadline."""
+
+    status = 504
 
 
 class NotAPictureModelError(ServingError):

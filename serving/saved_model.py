@@ -1,40 +1,54 @@
-"""Reading a SavedModel and calling it: the one place in serving that imports TensorFlow."""
+"""From an artifact on disk to a model that answers: its network, and what its answers mean."""
 
-import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.artifacts import Artifact, Extras, PictureInput, read_extras
+from serving.batching import Batching
 from serving.errors import ArtifactError
+from serving.metrics import count_classes
+from serving.network import DEFAULT, Array, Network, Signature
 
 Floats = npt.NDArray[np.float32]
+PROBABILITIES = "probabilities"
 
 
 @dataclass(frozen=True)
 class Model:
     """One loaded version of a model, safe to call from several threads.
 
-    `picture` is None where the network does not classify pictures. `predict` is the only way to
-    the network: what gathers batches stands in its place.
+    `picture` is None where the network does not classify pictures. `network` is the only way to
+    the weights: what gathers batches stands in its place.
     """
 
     artifact: Artifact
     labels: tuple[str, ...]
     picture: PictureInput | None
     uncertain_below: float | None
-    network: Any
-    """TensorFlow's loaded object; it owns the variables of the signatures below."""
+    network: Network | Batching
+
+    def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs of a signature; what a classifier says is counted.
+
+        Raises `RequestError` for values that the network refuses, `TooLateError` at the deadline.
+        """
+        answers = self.network.call(signature, inputs)
+        if self.picture and signature == DEFAULT:
+            count_classes(
+                self.artifact.name, self.artifact.version, self.labels, answers[PROBABILITIES]
+            )
+        return answers
 
     def predict(self, examples: Floats) -> Floats:
         """Pictures `float32 [N, height, width]`, 0–255 → probabilities `float32 [N, classes]`;
         rows of a table `float32 [N, inputs]` → probabilities, or values `float32 [N, outputs]`."""
-        signature = self.network.signatures["serving_default"]
-        outputs = signature.structured_outputs
-        output = "probabilities" if "probabilities" in outputs else next(iter(outputs))
-        return _call(signature, examples, output)
+        signature = self.network.signatures[DEFAULT]
+        (name,) = signature.inputs
+        answers = self.call(DEFAULT, {name: examples})
+        return answers[PROBABILITIES if PROBABILITIES in answers else next(iter(answers))]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -45,13 +59,16 @@ class Model:
     def explain(self, images: Floats) -> Floats | None:
         """`float32 [N, height, width]`, 0–255 → evidence `float32 [N, height, width]`, positive
         where a pixel spoke for the likeliest class; None where the network has no `explain`."""
-        if "explain" not in self.network.signatures:
+        signature = self.network.signatures.get("explain")
+        if signature is None:
             return None
-        return _call(self.network.signatures["explain"], images, "evidence")
+        (name,) = signature.inputs
+        return self.network.call("explain", {name: images})["evidence"]
 
 
-def load(artifact: Artifact) -> Model:
-    """Load a version, check its signature and let it answer once.
+def load(artifact: Artifact, gather: Callable[[Network], Batching] | None = None) -> Model:
+    """Load a version, check its signature and let it answer once; what gathers batches, if given,
+    is put in the network's place.
 
     Raises `ArtifactError` with the reason for anything that cannot be served.
     """
@@ -61,50 +78,16 @@ def load(artifact: Artifact) -> Model:
             " copy it again or delete it"
         )
     extras = read_extras(artifact)
-    network, answer = _load(artifact)
-    picture = _picture(network.signatures["serving_default"], extras)
+    network = Network(artifact.folder)
+    picture = _picture(network.signatures[DEFAULT], extras)
     labels = extras.labels or ()
     if picture:
-        labels = _labels(answer["probabilities"], extras.labels)
-    return Model(artifact, labels, picture, extras.uncertain_below, network)
+        labels = _labels(network.example[PROBABILITIES], extras.labels)
+    in_place = gather(network) if gather else network
+    return Model(artifact, labels, picture, extras.uncertain_below, in_place)
 
 
-def _load(artifact: Artifact) -> tuple[Any, dict[str, Any]]:
-    """TensorFlow's object, and its answer to one example of zeros: the first call is slow, and
-    shows what is broken."""
-    tensorflow = _tensorflow()
-    try:
-        network = tensorflow.saved_model.load(str(artifact.folder))
-        signature = network.signatures["serving_default"]
-        examples = {
-            name: tensorflow.zeros([side or 1 for side in spec.shape], spec.dtype)
-            for name, spec in signature.structured_input_signature[1].items()
-        }
-        return network, {name: tensor.numpy() for name, tensor in signature(**examples).items()}
-    except Exception as error:  # a broken file can fail anywhere below TensorFlow's loader
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ArtifactError(
-            f"TensorFlow cannot load it and call its signature serving_default ({reason});"
-            " copy it again or delete it"
-        ) from error
-
-
-def _tensorflow() -> Any:
-    """TensorFlow, imported late: finding, checking and refusing artifacts does without it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # failures arrive as exceptions
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # workers share the GPU
-    import tensorflow
-
-    return tensorflow
-
-
-def _call(signature: Any, images: Floats, output: str) -> Floats:
-    (name,) = signature.structured_input_signature[1]
-    answer: Floats = signature(**{name: images})[output].numpy()
-    return answer
-
-
-def _picture(signature: Any, extras: Extras) -> PictureInput | None:
+def _picture(signature: Signature, extras: Extras) -> PictureInput | None:
     """What pictures a network takes: as it says, if its signature agrees; without a word, as its
     signature looks."""
     shape = _picture_shape(signature)
@@ -113,20 +96,19 @@ def _picture(signature: Any, extras: Extras) -> PictureInput | None:
     if extras.picture and extras.picture.shape != shape:
         raise ArtifactError(
             f"input.json promises pictures of shape {list(extras.picture.shape)}, but its signature"
-            f" is {signature.structured_input_signature[1]} → {signature.structured_outputs};"
-            " export the model again"
+            f" is {signature.inputs} → {signature.outputs}; export the model again"
         )
     return extras.picture
 
 
-def _picture_shape(signature: Any) -> tuple[int, int] | None:
+def _picture_shape(signature: Signature) -> tuple[int, int] | None:
     """(height, width) if the signature is one `float32 [None, height, width]` → `probabilities`."""
-    inputs = list(signature.structured_input_signature[1].values())
-    if len(inputs) != 1 or "probabilities" not in signature.structured_outputs:
+    if len(signature.inputs) != 1 or PROBABILITIES not in signature.outputs:
         return None
-    if inputs[0].dtype.name != "float32" or inputs[0].shape.rank != 3:
+    (images,) = signature.inputs.values()
+    if images.dtype != "float32" or images.shape is None or len(images.shape) != 3:
         return None
-    count, height, width = inputs[0].shape.as_list()
+    count, height, width = images.shape
     return (height, width) if count is None and height and width else None
 
 

@@ -2,14 +2,16 @@
 
 import logging
 import os
+import shutil
 import socket
+from contextlib import suppress
+from tempfile import mkdtemp
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from serving.errors import StartError
-from serving.repository import Repository
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -22,18 +24,51 @@ def serve(settings: Settings) -> None:
     be listened on, both before any worker is started, and `StartError` if the workers do not come
     up. Broken artifacts do not prevent the start: the others serve, readiness says why.
     """
-    Repository(settings.artifacts, settings.model).check()
-    listener = _listen(settings.host, settings.port)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("serving").setLevel(logging.INFO)
-    _share_cores(settings.workers)
     master = os.getpid()
+    # Read when serving.metrics is imported, which is why `_serve` imports the repository.
+    shared = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
     try:
-        _Server(settings, listener).run()
+        _serve(settings)
     except SystemExit as stop:
         if stop.code and os.getpid() == master:  # workers leave through here as well
             raise StartError("the workers do not start; the lines above say why") from None
         raise
+    finally:
+        if os.getpid() == master:
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
+            shutil.rmtree(shared, ignore_errors=True)
+
+
+def _serve(settings: Settings) -> None:
+    from serving.repository import Repository
+
+    Repository(settings.artifacts, settings.model).check()
+    listener = _listen(settings.host, settings.port)
+    _write_logs(settings)
+    _share_cores(settings.workers)
+    _Server(settings, listener).run()
+
+
+def _write_logs(settings: Settings) -> None:
+    """What happens on stderr, for people; what was asked on stdout, a line of JSON each."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("serving").setLevel(logging.INFO)
+    access = logging.getLogger("serving.access")
+    access.addHandler(_Lines())
+    access.propagate = False
+    access.disabled = not settings.access_log
+
+
+class _Lines(logging.Handler):
+    """Writes each line to stdout in one piece, so that neither a lock nor a flush is needed."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # whoever read the log has left
+            os.write(1, f"{record.getMessage()}\n".encode())
 
 
 def _share_cores(workers: int) -> None:
@@ -67,14 +102,16 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         configuration = {
             "bind": f"fd://{self._descriptor}",
-            "worker_class": "gthread",
+            "worker_class": _worker_class(self._settings),
             "workers": self._settings.workers,
             "threads": self._settings.threads,
             "preload_app": False,  # TensorFlow does not survive a fork
             "timeout": 120,  # for loading the models; it is no deadline of requests
             "loglevel": "warning",
+            "graceful_timeout": self._settings.drain_seconds + self._settings.deadline_seconds + 5,
             "control_socket_disable": True,  # nothing here uses it
-            "post_worker_init": self._announce,
+            "post_worker_init": self._begin,
+            "child_exit": _forget_worker,
         }
         for name, value in configuration.items():
             self.cfg.set(name, value)
@@ -85,6 +122,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
         return create_app(self._settings)
 
+    def _begin(self, worker: Any) -> None:
+        """The worker's models have answered: it watches the artifact folders from now on."""
+        from serving.watching import watch
+
+        watch(worker.wsgi.extensions["repository"], self._settings.poll_seconds)
+        self._announce(worker)
+
     def _announce(self, worker: Any) -> None:
         """Says once where the service is: the first worker's models have answered."""
         if worker.age > 1:
@@ -93,3 +137,17 @@ class _Server(BaseApplication):  # type: ignore[misc]
             logger.info("ready on %s", self._url)
         else:
             logger.error("on %s, but no model can answer; the lines above say why", self._url)
+
+
+def _worker_class(settings: Settings) -> type:
+    """gunicorn makes the workers; this is how they come to know the settings."""
+    from serving.worker import Worker
+
+    return type("Worker", (Worker,), {"settings": settings})
+
+
+def _forget_worker(_: Any, worker: Any) -> None:
+    """A worker has ended: its gauges count no more, its counters stay."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

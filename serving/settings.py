@@ -9,6 +9,7 @@ from typing import Any
 from serving.errors import SettingsError
 
 MEBIBYTE = 2**20
+MAY_BE_0 = ("port", "queue", "drain_seconds", "access_log")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Settings:
     model: str | None = None
     """The model that answers when a request names none; without it see `Repository.get`."""
 
+    latest: int = 2
+    """Versions of a model that are served, the newest: one, and one to go back to. Its
+    `serving.json` may say otherwise."""
+
     host: str = "127.0.0.1"
     port: int = 8080
     """0 lets the system choose a free port."""
@@ -42,8 +47,29 @@ class Settings:
     workers: int = 2
     """Processes, each with TensorFlow and every model in memory: one dies, the other answers."""
 
-    threads: int = 4
+    threads: int = 8
     """Requests that one worker reads and answers at a time."""
+
+    queue: int = 32
+    """Requests that may wait for a thread of a worker; beyond it they are answered 503."""
+
+    deadline_seconds: int = 10
+    """From a request's arrival; what is not answered by then is answered 504."""
+
+    drain_seconds: int = 1
+    """After SIGTERM, readiness is false so long before no connection is accepted any more."""
+
+    poll_seconds: int = 1
+    """Between two looks at the artifact folders."""
+
+    api_key: str | None = None
+    """If set, requests need it; the page and the health probes do not."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask, such as `https://shop.example`; `*` for all."""
+
+    access_log: int = 1
+    """1: a line of JSON on stdout for each request; 0: none."""
 
     max_request_bytes: int = 64 * MEBIBYTE
     max_pictures: int = 64
@@ -58,11 +84,13 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.artifacts:
             raise SettingsError("no artifact folder is given; name at least one")
+        if self.queue < 0 or self.drain_seconds < 0 or self.access_log not in (0, 1):
+            raise SettingsError("queue and drain_seconds are at least 0, access_log is 0 or 1")
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port is {self.port}; it must be from 0 to 65535")
         for setting in fields(self):
             value = getattr(self, setting.name)
-            if setting.type is int and setting.name != "port" and value < 1:
+            if setting.type is int and setting.name not in MAY_BE_0 and value < 1:
                 raise SettingsError(f"{setting.name} is {value}; it must be at least 1")
 
     @property
@@ -90,6 +118,8 @@ def _read(variable: str, text: str, kind: object) -> object:
     """The value of one environment variable, of the type of its field."""
     if kind == tuple[Path, ...]:
         return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
+    if kind == tuple[str, ...]:
+        return tuple(origin.strip() for origin in text.split(",") if origin.strip())
     if kind is not int:
         return text
     try:

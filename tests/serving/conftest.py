@@ -158,23 +158,32 @@ class Running:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
-    """`start(folders, workers=2)`: a server that says it is up; stopped when the tests end."""
+    """`start(folders, workers=2, SETTING=value…)`: a server that says it is up; it is stopped when
+    the tests end."""
     started: list[subprocess.Popen[bytes]] = []
     program = (
         "from serving.server import serve; from serving.settings import Settings;"
         "serve(Settings.from_environment())"
     )
 
-    def run(folders: Sequence[Path], workers: int = 2) -> Running:
+    def run(folders: Sequence[Path], workers: int = 2, **options: str) -> Running:
         log = tmp_path_factory.mktemp("server") / "log"
-        environment = os.environ | {
-            "WARDROBE_ARTIFACTS": os.pathsep.join(map(str, folders)),
-            "WARDROBE_PORT": "0",
-            "WARDROBE_WORKERS": str(workers),
-        }
+        environment = (
+            os.environ
+            | {
+                "WARDROBE_ARTIFACTS": os.pathsep.join(map(str, folders)),
+                "WARDROBE_PORT": "0",
+                "WARDROBE_WORKERS": str(workers),
+            }
+            | {f"WARDROBE_{name}": value for name, value in options.items()}
+        )
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-c", program], stderr=stderr, env=environment, cwd=ROOT
+                [sys.executable, "-c", program],
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environment,
+                cwd=ROOT,
             )
         started.append(process)
         deadline = time.monotonic() + 60

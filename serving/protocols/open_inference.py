@@ -1,0 +1,361 @@
+"""The Open Inference Protocol v2 of KServe and Triton, under `/v2`, with binary tensors.
+
+A body with binary tensors is its JSON, as long as the header `Inference-Header-Content-Length`
+says, and after it the raw little-endian bytes of those tensors that say `binary_data_size`.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import numpy as np
+from flask import Blueprint, Response, jsonify, request
+
+from serving import bodies, json_text
+from serving.errors import ModelUnavailableError, RequestError
+from serving.network import DEFAULT, STRING, Array, Signature, Spec
+from serving.repository import Repository
+from serving.saved_model import Model
+from serving.settings import Settings
+from serving.tensors import array, quote, shape
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "parameters"]
+DATATYPES = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "bfloat16": "BF16",
+    STRING: "BYTES",
+}
+"""TensorFlow's names of types and the protocol's."""
+
+
+class Wanted(NamedTuple):
+    """One output as the request asks for it."""
+
+    name: str
+    is_binary: bool
+    classes: int
+    """0: the tensor itself; K: the K likeliest classes as "probability:index:label"."""
+
+
+def open_inference(repository: Repository, settings: Settings) -> Blueprint:
+    """The blueprint of everything under `/v2`."""
+    blueprint = Blueprint("open_inference", __name__, url_prefix="/v2")
+
+    def for_each_version(path: str, method: str) -> Callable[[Any], Any]:
+        """Registers a view with and without `/versions/V` in its path."""
+
+        def register(view: Any) -> Any:
+            for model in ("/models/<name>", "/models/<name>/versions/<version>"):
+                blueprint.add_url_rule(model + path, view_func=view, methods=[method])
+            return view
+
+        return register
+
+    @for_each_version("", "GET")
+    def metadata(name: str, version: str | None = None) -> Response:
+        return jsonify(_metadata(repository, _get(repository, name, version)))
+
+    @for_each_version("/ready", "GET")
+    def model_ready(name: str, version: str | None = None) -> Response:
+        return jsonify(name=_get(repository, name, version).artifact.name, ready=True)
+
+    @for_each_version("/infer", "POST")
+    def infer(name: str, version: str | None = None) -> Response:
+        model = _get(repository, name, version)
+        document, binary = _document(bodies.read(settings.max_request_bytes))
+        return _infer(model, document, binary)
+
+    _add_server(blueprint, repository)
+    _add_repository(blueprint, repository, settings)
+    return blueprint
+
+
+def _add_server(blueprint: Blueprint, repository: Repository) -> None:
+    """What the protocol asks of the server as a whole."""
+
+    @blueprint.get("/", strict_slashes=False)
+    def server() -> Response:
+        return jsonify(name="wardrobe", version=version("wardrobe"), extensions=EXTENSIONS)
+
+    @blueprint.get("/health/live")
+    def live() -> Response:
+        return jsonify(live=True)
+
+    @blueprint.get("/health/ready")
+    def ready() -> Response:
+        if not repository.ready:
+            raise ModelUnavailableError("no model can answer; /health/ready says why")
+        return jsonify(ready=True)
+
+
+def _add_repository(blueprint: Blueprint, repository: Repository, settings: Settings) -> None:
+    """The protocol's extension with which models are listed, loaded and unloaded."""
+
+    @blueprint.post("/repository/index")
+    def index() -> Response:
+        return jsonify(_index(repository, bodies.read(settings.max_request_bytes)))
+
+    @blueprint.post("/repository/models/<name>/load")
+    def load(name: str) -> Response:
+        repository.set_loaded(name, True)
+        return jsonify({})
+
+    @blueprint.post("/repository/models/<name>/unload")
+    def unload(name: str) -> Response:
+        repository.set_loaded(name, False)
+        return jsonify({})
+
+
+def _get(repository: Repository, name: str, version: str | None) -> Model:
+    if version is None:
+        return repository.get(name)
+    if not (version.isascii() and version.isdecimal() and len(version) < 19):
+        raise RequestError(f"model version is {quote(version)}; it must be a whole number")
+    return repository.get(name, int(version))
+
+
+def _metadata(repository: Repository, model: Model) -> dict[str, Any]:
+    conditions = repository.conditions(model.artifact.name)
+    signature = model.network.signatures[DEFAULT]
+    return {
+        "name": model.artifact.name,
+        "versions": [str(e.artifact.version) for e in conditions if e.state == "available"],
+        "platform": "tensorflow_savedmodel",
+        "inputs": [_tensor_metadata(*each) for each in signature.inputs.items()],
+        "outputs": [_tensor_metadata(*each) for each in signature.outputs.items()],
+    }
+
+
+def _tensor_metadata(name: str, spec: Spec) -> dict[str, Any]:
+    return {"name": name, "datatype": DATATYPES.get(spec.dtype, spec.dtype), "shape": spec.sizes}
+
+
+def _index(repository: Repository, body: bytes) -> list[dict[str, Any]]:
+    """All versions, or with `{"ready": true}` those that answer."""
+    asked = json_text.loads(body) if body.strip() else {}
+    if not isinstance(asked, dict):
+        raise RequestError(f'{quote(asked)} is no object; send {{}} or {{"ready": true}}')
+    listed = [
+        {
+            "name": each.artifact.name,
+            "version": str(each.artifact.version),
+            "state": "READY" if each.state == "available" else "UNAVAILABLE",
+            "reason": each.reason,
+        }
+        for each in repository.conditions()
+    ]
+    return [each for each in listed if each["state"] == "READY" or not asked.get("ready")]
+
+
+def _document(body: bytes) -> tuple[dict[str, Any], memoryview]:
+    """The JSON of a request, and the bytes behind it."""
+    told = request.headers.get(HEADER_LENGTH)
+    length = len(body)
+    if told is not None:
+        is_number = told.isascii() and told.isdecimal() and len(told) < 19
+        if not is_number or int(told) > length:
+            raise RequestError(f"{HEADER_LENGTH} is {quote(told)}, the body has {length} bytes")
+        length = int(told)
+    document = json_text.loads(body[:length])
+    if not isinstance(document, dict):
+        raise RequestError(f"{quote(document)} is no object with 'inputs'")
+    return document, memoryview(body)[length:]
+
+
+def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Response:
+    signature = model.network.signatures[DEFAULT]
+    inputs = _inputs(document, binary, signature)
+    wanted = _wanted(document, signature)
+    answers = model.call(DEFAULT, inputs)
+    told: dict[str, Any] = {
+        "model_name": model.artifact.name,
+        "model_version": str(model.artifact.version),
+    }
+    if isinstance(document.get("id"), str):
+        told["id"] = document["id"]
+    outputs = []
+    for want in wanted:
+        values, datatype = answers[want.name], DATATYPES[signature.outputs[want.name].dtype]
+        if want.classes:
+            values, datatype = _classes(values, want.classes, model.labels), "BYTES"
+        outputs.append((want, datatype, values))
+    return _response(told, outputs)
+
+
+def _inputs(
+    document: Mapping[str, Any], binary: memoryview, signature: Signature
+) -> dict[str, Array]:
+    """The arrays of all inputs of the signature, in JSON or from the bytes behind it."""
+    tensors: dict[str, Array] = {}
+    for tensor in _objects(document, "inputs"):
+        name = tensor.get("name")
+        if not isinstance(name, str) or name not in signature.inputs:
+            raise RequestError(
+                f"unexpected inference input {quote(name)}; there are {sorted(signature.inputs)}"
+            )
+        try:
+            size = _parameters(tensor).get("binary_data_size")
+            if size is None:
+                tensors[name] = _from_data(tensor, signature.inputs[name])
+            else:
+                if type(size) is not int or not 0 <= size <= len(binary):
+                    raise RequestError(f"binary_data_size is {quote(size)}, {len(binary)} follow")
+                tensors[name] = _from_bytes(tensor, signature.inputs[name], binary[:size])
+                binary = binary[size:]
+        except RequestError as error:
+            raise RequestError(f"input {name!r}: {error}") from None
+    missing = signature.inputs.keys() - tensors.keys()
+    if missing:
+        raise RequestError(f"the inputs {sorted(missing)} are missing")
+    if len(binary):
+        raise RequestError(f"{len(binary)} bytes behind the JSON belong to no input")
+    return tensors
+
+
+def _from_data(tensor: Mapping[str, Any], spec: Spec) -> Array:
+    """A tensor of numbers or strings in JSON, flat or nested."""
+    wanted = _shape(tensor, spec)
+    if "data" not in tensor:
+        raise RequestError("has neither 'data' nor 'binary_data_size'")
+    found = shape(tensor["data"], spec)
+    flat = (int(np.prod(wanted, dtype=object)),)
+    if found not in (wanted, flat):
+        raise RequestError(f"its data has shape {list(found)}, not {list(wanted)}")
+    return array(tensor["data"], found, spec).reshape(wanted)
+
+
+def _from_bytes(tensor: Mapping[str, Any], spec: Spec, data: memoryview) -> Array:
+    """A tensor of little-endian numbers, or of strings with their lengths in front."""
+    wanted = _shape(tensor, spec)
+    count = int(np.prod(wanted, dtype=object))
+    if spec.dtype == STRING:
+        strings = _unpack(data)
+        if len(strings) != count:
+            raise RequestError(f"has {len(strings)} strings, its shape says {count}")
+        return np.array(strings, object).reshape(wanted)
+    dtype = np.dtype(spec.numpy)
+    if len(data) != count * dtype.itemsize:
+        raise RequestError(f"has {len(data)} bytes, its shape says {count * dtype.itemsize}")
+    return np.frombuffer(data, dtype).reshape(wanted)
+
+
+def _shape(tensor: Mapping[str, Any], spec: Spec) -> tuple[int, ...]:
+    """The shape that a tensor claims, if the network takes it, and its type."""
+    datatype, wanted = tensor.get("datatype"), DATATYPES.get(spec.dtype)
+    if datatype != wanted:
+        raise RequestError(f"its datatype is {quote(datatype)}, the model takes {wanted}")
+    claimed = tensor.get("shape")
+    if not isinstance(claimed, list) or not all(type(s) is int and s >= 0 for s in claimed):
+        raise RequestError(f"its shape is {quote(claimed)}, not a list of sizes")
+    if not spec.admits(tuple(claimed)):
+        raise RequestError(f"its shape is {quote(claimed)}, the model takes {spec.sizes}")
+    return tuple(claimed)
+
+
+def _unpack(data: memoryview) -> list[bytes]:
+    """Strings, each behind its length as four little-endian bytes."""
+    strings, position = [], 0
+    while position < len(data):
+        start = position + 4
+        position = start + int.from_bytes(data[position:start], "little")
+        if position > len(data):
+            raise RequestError("its last string is cut short")
+        strings.append(bytes(data[start:position]))
+    return strings
+
+
+def _pack(values: Array) -> bytes:
+    """The other way: an array as the bytes of the protocol."""
+    if values.dtype != object:
+        return np.ascontiguousarray(values).tobytes()
+    return b"".join(len(each).to_bytes(4, "little") + each for each in values.reshape(-1))
+
+
+def _wanted(document: Mapping[str, Any], signature: Signature) -> list[Wanted]:
+    """The outputs that are asked for: all, if none is named."""
+    all_binary = _flag(_parameters(document), "binary_data_output")
+    if not document.get("outputs"):
+        return [Wanted(name, all_binary, 0) for name in signature.outputs]
+    wanted = []
+    for output in _objects(document, "outputs"):
+        name, parameters = output.get("name"), _parameters(output)
+        if not isinstance(name, str) or name not in signature.outputs:
+            raise RequestError(
+                f"unexpected inference output {quote(name)}; there are {sorted(signature.outputs)}"
+            )
+        classes = parameters.get("classification", 0)
+        if type(classes) is not int or classes < 0:
+            raise RequestError(f"classification is {quote(classes)}; it must be a whole number")
+        wanted.append(Wanted(name, _flag(parameters, "binary_data", all_binary), classes))
+    return wanted
+
+
+def _classes(values: Array, count: int, labels: tuple[str, ...]) -> Array:
+    """`[N, classes]` → strings `[N, count]`: "probability:index:label", the likeliest first."""
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise RequestError("classification needs an output [N, classes] of numbers")
+    likeliest = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    texts = np.empty(likeliest.shape, object)
+    for row, indices in enumerate(likeliest):
+        for column, index in enumerate(indices):
+            label = f":{labels[index]}" if index < len(labels) else ""
+            texts[row, column] = f"{values[row, index]:f}:{index}{label}".encode()
+    return texts
+
+
+def _response(told: dict[str, Any], outputs: list[tuple[Wanted, str, Array]]) -> Response:
+    """The answer as JSON, with the tensors that were asked for so behind it as bytes."""
+    described: list[dict[str, Any]] = []
+    buffers: list[bytes] = []
+    for want, datatype, values in outputs:
+        output: dict[str, Any] = {
+            "name": want.name,
+            "datatype": datatype,
+            "shape": list(values.shape),
+        }
+        if want.is_binary:
+            buffers.append(_pack(values))
+            output["parameters"] = {"binary_data_size": len(buffers[-1])}
+        else:
+            output["data"] = values.reshape(-1)
+        described.append(output)
+    in_json = [values for want, _, values in outputs if not want.is_binary]
+    head = json_text.dumps(told | {"outputs": described}, in_json)
+    if not buffers:
+        return Response(head, mimetype="application/json")
+    response = Response(b"".join([head, *buffers]), mimetype="application/octet-stream")
+    response.headers[HEADER_LENGTH] = str(len(head))
+    return response
+
+
+def _objects(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    listed = document.get(key)
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise RequestError(f"{key!r} is no list of objects")
+    return listed
+
+
+def _parameters(document: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = document.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise RequestError(f"parameters is {quote(parameters)}, not an object")
+    return parameters
+
+
+def _flag(parameters: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    flag = parameters.get(name, default)
+    if not isinstance(flag, bool):
+        raise RequestError(f"{name} is {quote(flag)}; it must be true or false")
+    return flag

@@ -1,0 +1,235 @@
+"""What an operator relies on: metrics, logs, limits of load, keys, the way out."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import time
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from serving.app import create_app
+from serving.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def large(encode) -> bytes:
+    """A picture that takes a tenth of a second to decode."""
+    noise = np.random.default_rng(1).integers(0, 255, (3000, 3000), np.uint8)
+    return bytes(encode(noise, "PNG", compress_level=1))
+
+
+def post(url: str, data: bytes, headers: dict[str, str] | None = None) -> tuple[int, Any, float]:
+    """Status, response and seconds of `POST /predict`."""
+    begun = time.monotonic()
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    connection.request("POST", "/predict", data, headers or {})
+    response = connection.getresponse()
+    response.body = response.read()  # type: ignore[attr-defined]
+    connection.close()
+    return response.status, response, time.monotonic() - begun
+
+
+def scrape(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def total(text: str, name: str, *labels: str) -> float:
+    """The sum of a metric's samples that have these labels."""
+    lines = [line for line in text.splitlines() if re.match(rf"{name}(\{{|\s)", line)]
+    return sum(
+        float(line.rpartition(" ")[2]) for line in lines if all(each in line for each in labels)
+    )
+
+
+def test_metrics_are_those_of_all_workers(start, good: Path, encode, band) -> None:
+    server = start([good])
+    version = ("wardrobe_model_versions", 'model="bands"', 'version="2"')
+    until = time.monotonic() + 60
+    while total(scrape(server.url), *version) < 2:  # both workers have loaded it
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: post(server.url, encode(band(6))), range(60)))
+    post(server.url, b"text")
+    for _ in range(5):
+        text = scrape(server.url)
+        route = 'route="/predict"'
+        assert total(text, "wardrobe_requests_total", route, 'status="200"') == 60
+        assert total(text, "wardrobe_requests_total", route, 'status="415"') == 1
+        assert total(text, "wardrobe_predictions_total", 'label="band 6"', 'version="2"') == 60
+        assert total(text, "wardrobe_prediction_confidence_count") == 60
+        assert total(text, "wardrobe_batch_examples_sum") == 60
+        assert total(text, "wardrobe_request_seconds_count", route) == 61
+        assert total(text, "wardrobe_queue_seconds_count") >= 61
+    os.kill(server.children()[0], signal.SIGKILL)
+    time.sleep(2)
+    text = scrape(server.url)
+    assert total(text, "wardrobe_requests_total", route, 'status="200"') == 60
+
+
+def test_beyond_the_queue_requests_are_refused_at_once_and_the_others_answered(
+    start, good: Path, large: bytes
+) -> None:
+    server = start([good], 1, THREADS="1", QUEUE="2", DEADLINE_SECONDS="30")
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(lambda _: post(server.url, large), range(20)))
+        statuses = Counter(status for status, _, _ in outcomes)
+        assert set(statuses) == {200, 503}
+        assert statuses[200] >= 3
+    for status, response, _ in outcomes:
+        if status == 503:
+            assert response.headers["Retry-After"] == "1"
+            assert json.loads(response.body) == {
+                "error": "the server is full; try again in a second"
+            }
+    text = scrape(server.url)
+    assert total(text, "wardrobe_requests_refused_total") == statuses[503]
+
+
+def test_a_refusal_takes_less_than_50_milliseconds(
+    start, good: Path, large: bytes, encode, band
+) -> None:
+    server = start([good], 1, THREADS="1", QUEUE="0", DEADLINE_SECONDS="30")
+    small, seconds = encode(band(3)), []
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            held = pool.submit(post, server.url, large)
+            time.sleep(0.05)
+            for _ in range(3):
+                status, _, taken = post(server.url, small)
+                if status == 503:
+                    seconds.append(taken)
+            held.result()
+    assert len(seconds) >= 5
+    assert sorted(seconds)[len(seconds) // 2] < 0.05
+
+
+def test_what_cannot_be_answered_in_time_is_told_so(start, good: Path, large: bytes) -> None:
+    server = start([good], 1, THREADS="1", QUEUE="100", DEADLINE_SECONDS="1")
+    with ThreadPoolExecutor(30) as pool:
+        outcomes = list(pool.map(lambda _: post(server.url, large), range(60)))
+    statuses = Counter(status for status, _, _ in outcomes)
+    assert statuses[200] >= 1
+    assert statuses[504] >= 1
+    assert set(statuses) == {200, 504}
+
+
+def test_slow_senders_hold_nobody_up(start, good: Path, encode, band) -> None:
+    server = start([good], 1, THREADS="9", DEADLINE_SECONDS="2")
+    netloc = urlsplit(server.url)
+    slow = []
+    for beginning in (b"", b"POST /predict HTTP/1.1\r\nContent-", b"POST /predict HTTP/1.1\r\n"):
+        for _ in range(4):
+            connection = socket.create_connection((netloc.hostname, netloc.port))
+            connection.sendall(beginning)
+            slow.append(connection)
+    status, _, seconds = post(server.url, encode(band(3)))
+    assert status == 200
+    assert seconds < 2
+    unfinished = http.client.HTTPConnection(netloc.netloc, timeout=30)
+    unfinished.putrequest("POST", "/predict")
+    unfinished.putheader("Content-Length", "1000")
+    unfinished.endheaders(b"the beginning")
+    response = unfinished.getresponse()
+    assert response.status == 408
+    assert "did not arrive whole in time" in json.load(response)["error"]
+    for each in slow:
+        each.close()
+
+
+def test_at_sigterm_readiness_turns_false_while_requests_are_still_answered(
+    start, good: Path, encode, band
+) -> None:
+    server = start([good], 1, DRAIN_SECONDS="2")
+    server.process.terminate()
+    time.sleep(0.5)
+    with pytest.raises(HTTPError, match="503"):
+        urllib.request.urlopen(f"{server.url}/health/ready", timeout=30)
+    assert post(server.url, encode(band(6)))[0] == 200
+    assert server.process.wait(timeout=20) == 0
+
+
+def test_the_request_id_is_in_the_answer_and_in_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture, encode, band
+) -> None:
+    client: Any = create_app(settings).test_client()
+    logged = "serving.access"
+    with caplog.at_level("INFO", logged):
+        own = client.post("/predict", data=encode(band(1)), headers={"X-Request-Id": "mine-7"})
+        made = client.get("/nothing")
+    assert own.headers["X-Request-Id"] == "mine-7"
+    lines = [json.loads(record.message) for record in caplog.records if record.name == logged]
+    assert [line["id"] for line in lines] == ["mine-7", made.headers["X-Request-Id"]]
+    assert [line["status"] for line in lines] == [200, 404]
+    strange = client.get("/", headers={"X-Request-Id": "a b" * 100})
+    assert re.fullmatch("[0-9a-f]+", strange.headers["X-Request-Id"])
+
+
+def test_a_key_is_needed_for_all_but_probes_and_page(settings: Settings, encode, band) -> None:
+    client: Any = create_app(replace(settings, api_key="secret")).test_client()
+    for path in ("/", "/page/page.js", "/health/live", "/health/ready", "/v2/health/ready"):
+        assert client.get(path).status_code == 200
+    for path in ("/v2", "/v1/models/bands", "/metrics", "/v2/models/bands"):
+        assert client.get(path).status_code == 401
+    picture = encode(band(1))
+    refused = client.post("/predict", data=picture, headers={"X-API-Key": "other"})
+    assert refused.status_code == 401
+    assert "Authorization: Bearer" in refused.json["error"]
+    for headers in ({"X-API-Key": "secret"}, {"Authorization": "Bearer secret"}):
+        assert client.post("/predict", data=picture, headers=headers).status_code == 200
+
+
+def test_pages_of_allowed_origins_may_ask(settings: Settings) -> None:
+    shop = "https://shop.example"
+    client: Any = create_app(
+        replace(settings, cors_origins=(shop,), api_key="secret")
+    ).test_client()
+    asked = client.options("/predict", headers={"Origin": shop})
+    assert asked.status_code == 200
+    assert asked.headers["Access-Control-Allow-Origin"] == shop
+    assert "POST" in asked.headers["Access-Control-Allow-Methods"]
+    assert client.get("/health/live", headers={"Origin": shop}).headers[
+        "Access-Control-Allow-Origin"
+    ]
+    other = client.get("/health/live", headers={"Origin": "https://other.example"})
+    assert "Access-Control-Allow-Origin" not in other.headers
+
+
+def test_the_page_tells_the_browser_to_trust_nobody_else(client) -> None:
+    headers = client.get("/").headers
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert client.get("/health/live").headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.slow
+def test_a_soak_of_good_and_bad_requests_grows_no_memory(start, good: Path, encode, band) -> None:
+    server = start([good], 1)
+    bodies = [encode(band(1)), encode(band(2), "JPEG"), b"text", encode(band(3))[:60], bytes(10**6)]
+
+    def resident() -> float:
+        return float(Path(f"/proc/{server.children()[0]}/statm").read_text().split()[1]) / 256
+
+    def ask(index: int) -> int:
+        return post(server.url, bodies[index % len(bodies)])[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = set(pool.map(ask, range(3000)))
+        before = resident()
+        statuses |= set(pool.map(ask, range(12000)))
+    assert statuses == {200, 400, 415}
+    assert resident() - before < 20

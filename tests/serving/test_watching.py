@@ -1,0 +1,186 @@
+"""Artifact folders that change under a running service."""
+
+import json
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import numpy as np
+import pytest
+
+from serving.errors import LabelNotFoundError, ModelNotFoundError
+from serving.repository import Repository
+
+
+@pytest.fixture
+def copy(good: Path, tmp_path: Path) -> Callable[..., Path]:
+    """`copy(version)`: one more version of `bands` in an own artifact folder, which it returns."""
+
+    def run(version: int, into: str = "bands") -> Path:
+        shutil.copytree(good / "bands/1", tmp_path / into / str(version))
+        return tmp_path
+
+    return run
+
+
+def served(repository: Repository) -> list[int]:
+    conditions = repository.conditions("bands")
+    return [each.artifact.version for each in conditions if each.state == "available"]
+
+
+def settle(repository: Repository) -> None:
+    """Two looks: at the first, new files may still be being written."""
+    repository.refresh()
+    repository.refresh()
+
+
+def test_a_new_version_takes_over_when_it_is_whole(copy) -> None:
+    repository = Repository([copy(1)])
+    assert repository.get("bands").artifact.version == 1
+    copy(2)
+    repository.refresh()
+    assert repository.get("bands").artifact.version == 1
+    repository.refresh()
+    assert repository.get("bands").artifact.version == 2
+
+
+def test_a_request_finishes_on_the_version_that_it_began_with(copy) -> None:
+    folder = copy(1)
+    repository = Repository([folder])
+    model = repository.get("bands")
+    copy(2)
+    shutil.rmtree(folder / "bands/1")
+    settle(repository)
+    assert served(repository) == [2]
+    assert model.predict(np.zeros((1, 28, 28), np.float32)).shape == (1, 10)
+
+
+def test_a_broken_version_never_takes_over_until_it_is_mended(copy, good: Path) -> None:
+    folder = copy(1)
+    repository = Repository([folder])
+    repository.load()
+    (folder / "bands/2").mkdir()
+    shutil.copy(good / "bands/1/saved_model.pb", folder / "bands/2")
+    settle(repository)
+    assert repository.get("bands").artifact.version == 1
+    newest = repository.conditions("bands")[0]
+    assert (newest.artifact.version, newest.state) == (2, "broken")
+    assert "TensorFlow cannot load it" in newest.reason
+    shutil.copytree(good / "bands/1", folder / "bands/2", dirs_exist_ok=True)
+    settle(repository)
+    assert repository.get("bands").artifact.version == 2
+
+
+def test_a_loaded_version_whose_files_break_serves_on(copy) -> None:
+    folder = copy(1)
+    repository = Repository([folder])
+    repository.load()
+    (folder / "bands/1/saved_model.pb").write_bytes(b"x")
+    settle(repository)
+    assert repository.get("bands").artifact.version == 1
+    assert "TensorFlow cannot load it" in repository.conditions("bands")[0].reason
+
+
+def test_while_the_folder_is_out_of_reach_the_models_serve_on(copy) -> None:
+    folder = copy(1)
+    repository = Repository([folder])
+    repository.load()
+    away = folder.with_name("away")
+    folder.rename(away)
+    settle(repository)
+    assert repository.ready
+    away.rename(folder)
+    shutil.rmtree(folder / "bands")
+    settle(repository)
+    assert not repository.ready
+    with pytest.raises(ModelNotFoundError):
+        repository.get("bands")
+
+
+@pytest.mark.parametrize(
+    ("policy", "versions"),
+    [
+        ({}, [4, 3]),
+        ({"versions": {"latest": 1}}, [4]),
+        ({"versions": {"latest": 1}, "labels": {"stable": 2}}, [4, 2]),
+        ({"versions": "all"}, [4, 3, 2, 1]),
+        ({"versions": [1, 3]}, [3, 1]),
+        ({"loaded": False}, []),
+        ({"versions": "some"}, [4, 3]),
+        ({"labels": 3}, [4, 3]),
+        ([], [4, 3]),
+    ],
+)
+def test_the_policy_says_which_versions_are_served(copy, policy: Any, versions: list[int]) -> None:
+    for version in (1, 2, 3, 4):
+        folder = copy(version)
+    (folder / "bands/serving.json").write_text(json.dumps(policy))
+    repository = Repository([folder])
+    repository.load()
+    assert served(repository) == versions
+
+
+def test_labels_follow_the_file_and_survive_a_restart(copy) -> None:
+    copy(1)
+    folder = copy(2)
+    file = folder / "bands/serving.json"
+    file.write_text('{"labels": {"stable": 1, "canary": 2}}')
+    repository = Repository([folder])
+    assert repository.get("bands", label="stable").artifact.version == 1
+    assert repository.get("bands", label="canary").artifact.version == 2
+    with pytest.raises(LabelNotFoundError, match="Unrecognized servable version label: old"):
+        repository.get("bands", label="old")
+    file.write_text('{"labels": {"stable": 2}}')
+    repository.refresh()
+    assert repository.get("bands", label="stable").artifact.version == 2
+    file.write_text('{"labels": ')
+    repository.refresh()
+    assert repository.get("bands", label="stable").artifact.version == 2
+    file.write_text('{"labels": {"stable": 2}}')
+    assert Repository([folder]).get("bands", label="stable").artifact.version == 2
+
+
+def test_every_worker_takes_over_while_clients_are_answered(start, copy, encode, band) -> None:
+    server = start([copy(1)])
+    picture = encode(band(6))
+
+    def version(_: int) -> int:
+        with urllib.request.urlopen(f"{server.url}/predict", picture, timeout=30) as response:
+            answer: int = json.load(response)["predictions"][0]["version"]
+            return answer
+
+    copy(2)
+    deadline = time.monotonic() + 30
+    with ThreadPoolExecutor(4) as pool:
+        while set(pool.map(version, range(20))) != {2}:
+            assert time.monotonic() < deadline
+    assert "Traceback" not in server.log.read_text()
+    request = urllib.request.Request(
+        f"{server.url}/v2/repository/models/bands/unload", method="POST"
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+    time.sleep(2.5)
+    for _ in range(10):
+        with pytest.raises(HTTPError, match="503"):
+            urllib.request.urlopen(f"{server.url}/v2/models/bands/ready", timeout=30)
+
+
+@pytest.mark.slow
+def test_a_hundred_reloads_do_not_grow_memory(copy) -> None:
+    folder = copy(1)
+    repository = Repository([folder], latest=1)
+    repository.load()
+    resident = []
+    for version in range(2, 122):
+        copy(version)
+        settle(repository)
+        assert served(repository) == [version]
+        shutil.rmtree(folder / f"bands/{version - 1}")
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        resident.append(pages * 4096 / 2**20)
+    assert resident[-1] - resident[19] < 20, resident
