@@ -53,8 +53,8 @@ class Model:
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape of one example, as the signature declares it."""
-        (spec,) = self.network.signatures["serving_default"].structured_input_signature[1].values()
-        return tuple(spec.shape[1:])
+        (spec,) = self.network.signatures[DEFAULT].inputs.values()
+        return tuple(spec.shape or ())[1:]
 
     def explain(self, images: Floats) -> Floats | None:
         """`float32 [N, height, width]`, 0–255 → evidence `float32 [N, height, width]`, positive

@@ -25,7 +25,7 @@ from training.checkpoint import Checkpoint
 from training.data import DataSet, Examples
 from training.errors import TrainingError, in_words
 from training.history import Divergence, HistoryFile
-from training.order import Batches, Order
+from training.order import Order
 from training.progress import ProgressBar
 from training.run import CHECKPOINT
 
@@ -122,7 +122,9 @@ class Fit:
 
             batch_sizes = (self.batch_size, VALIDATION_BATCH)
             return jax_engine.feed(self.network, training, validation, batch_sizes, order)
-        return Batches(training, self.batch_size, order), validation
+        from training import tensorflow_feed
+
+        return tensorflow_feed.Feed(training, self.batch_size, order), validation
 
     def _tensorboard(self) -> list[keras.callbacks.Callback]:
         """Logs for TensorBoard, unless the declaration has its own."""

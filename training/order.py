@@ -38,22 +38,3 @@ def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int32]:
     """The numbers from 0 to `count` - 1 in the order of one epoch."""
     generator = np.random.default_rng((seed, epoch))
     return generator.permutation(count).astype(np.int32)
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of NumPy arrays in a given order, for Keras' `fit` on any backend."""
-
-    def __init__(
-        self, arrays: tuple[NDArray[Any], NDArray[Any]], batch_size: int, order: Order
-    ) -> None:
-        super().__init__()
-        self.arrays, self.batch_size, self.order = arrays, batch_size, order
-
-    @property
-    def num_batches(self) -> int:
-        return -(-self.order.count // self.batch_size)
-
-    def __getitem__(self, number: int) -> tuple[NDArray[Any], ...]:
-        start = number * self.batch_size
-        chosen = self.order.indices[start : start + self.batch_size]
-        return tuple(array[chosen] for array in self.arrays)

@@ -1,4 +1,4 @@
-"""Writes the SavedModel of a network: the only place of `training` that imports TensorFlow.
+"""Writes the SavedModel of a network.
 
 A network that another backend has trained is written by a process of its own, in which Keras loads
 it on TensorFlow. What Keras would write on JAX itself is one opaque XLA program that TensorFlow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -9,7 +10,6 @@ from models import DataFacts
 from tests.training.conftest import declared
 from training import jax_engine
 from training.fit import Fit
-from training.order import Batches
 
 # 1,000 examples in batches of 64: 15 full batches and one of 40.
 TEXT = """\
@@ -54,6 +54,23 @@ CASES = {
         "metrics=[accuracy, {SparseTopKCategoricalAccuracy: {k: 2}}]",
     ],
 }
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of NumPy arrays in a given order, as Keras' own loop takes them."""
+
+    def __init__(self, arrays, batch_size, order):
+        super().__init__()
+        self.arrays, self.batch_size, self.order = arrays, batch_size, order
+
+    @property
+    def num_batches(self):
+        return -(-self.order.count // self.batch_size)
+
+    def __getitem__(self, number):
+        start = number * self.batch_size
+        chosen = self.order.indices[start : start + self.batch_size]
+        return tuple(array[chosen] for array in self.arrays)
 
 
 def fit_of(data, folder, *overrides) -> Fit:
