@@ -44,22 +44,28 @@ def fit_together(fits: Sequence[Fit]) -> list[Fitted]:
     for member in members:
         member.callbacks.on_train_begin()
     for epoch in range(fits[0].declaration.training.epochs):
-        live = [member for member in members if not member.network.stop_training]
-        if not live:
-            break
-        for member in live:
-            member.callbacks.on_epoch_begin(epoch)
-        logs = training.run(live)
-        if validation:
-            for member in live:
-                member.callbacks.on_test_begin()
-            for of_member, measured in zip(logs, validation.run(live), strict=True):
-                of_member |= {f"val_{name}": value for name, value in measured.items()}
-            for member in live:
-                member.callbacks.on_test_end()
-        for member, of_member in zip(live, logs, strict=True):
-            member.callbacks.on_epoch_end(epoch, of_member)
+        if live := [member for member in members if not member.network.stop_training]:
+            _one_epoch(live, training, validation, epoch)
     return [member.finish() for member in members]
+
+
+def _one_epoch(
+    live: Sequence[_Member], training: _Together, validation: _Together | None, epoch: int
+) -> None:
+    """What Keras' `fit` does in an epoch, for the members that have not stopped."""
+    for member in live:
+        member.callbacks.on_epoch_begin(epoch)
+        member.callbacks.on_train_batch_begin(0)
+    logs = training.run(live)
+    for member, of_member in zip(live, logs, strict=True):
+        member.callbacks.on_train_batch_end(member.fit.steps - 1, of_member)
+        member.callbacks.on_test_begin()
+    if validation:
+        for of_member, measured in zip(logs, validation.run(live), strict=True):
+            of_member |= {f"val_{name}": value for name, value in measured.items()}
+    for member, of_member in zip(live, logs, strict=True):
+        member.callbacks.on_test_end()
+        member.callbacks.on_epoch_end(epoch, of_member)
 
 
 def refuse_strangers(declarations: Sequence[Declaration]) -> None:
@@ -74,8 +80,12 @@ def refuse_strangers(declarations: Sequence[Declaration]) -> None:
 
 
 def _may_vary(path: Path, values: tuple[Any, Any]) -> bool:
-    numbers = all(type(value) is float and value > 0 for value in values)
-    return numbers and (path[0] == "optimizer" or path[-1] in ("rate", "stddev"))
+    """Numbers that Keras keeps as attributes; durations become whole steps, which it tests."""
+    if not all(type(value) is float and value > 0 for value in values):
+        return False
+    name = str(path[-1])
+    of_optimizer = path[0] == "optimizer" and type(path[-1]) is str
+    return name in ("rate", "stddev") or (of_optimizer and not name.endswith("epochs"))
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -28,6 +28,7 @@ MEMBERS = [
     ("seed=2",),
     ("seed=2", "model.layers.1.Dropout.rate=0.6", "optimizer.AdamW.weight_decay=0.3"),
     ("seed=1", "optimizer.AdamW.learning_rate=1e-7"),  # learns nothing: stopped early
+    ("seed=1", "optimizer.AdamW.learning_rate=1e30"),  # a loss that is no number
 ]
 
 
@@ -48,10 +49,12 @@ def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     alone = [fit.run() for fit in fits("alone")]
     assert [one.epochs for one in together] == [one.epochs for one in alone]
     assert together[3].epochs < together[0].epochs == 3
-    for got, expected in zip(together, alone, strict=True):
+    assert [one.diverged_in for one in together] == [None] * 4 + [1]
+    assert alone[4].diverged_in == 1
+    for got, expected in zip(together[:4], alone[:4], strict=True):
         pairs = zip(got.network.get_weights(), expected.network.get_weights(), strict=True)
         assert max(np.abs(a - b).max() for a, b in pairs) < 1e-4
-    for number in range(len(MEMBERS)):
+    for number in range(4):
         rows = [
             [
                 [float(value) for value in line.split(",")[:-1]]
@@ -69,6 +72,11 @@ def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
         ("training.epochs=4", "training.epochs is 3 and 4"),
         ("model.layers.1.Dropout.rate=0.0", "rate is 0.3 and 0.0"),
         ("callbacks=[]", "callbacks"),
+        (
+            "optimizer.AdamW.learning_rate={CosineDecay: "
+            "{initial_learning_rate: 0.1, decay_epochs: 2.0}}",
+            "learning_rate is 0.002 and None",
+        ),
     ],
 )
 def test_other_differences_are_refused(few_silhouettes, tmp_path, override, place):
