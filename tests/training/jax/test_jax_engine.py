@@ -84,7 +84,12 @@ def weights_and_history(fit: Fit):
     return network.get_weights(), network.history.history
 
 
-@pytest.mark.parametrize("case", CASES)
+QUICK = list(CASES)[:2]  # the others take longer to compile
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if case in QUICK else pytest.mark.slow) for case in CASES]
+)
 def test_the_loops_compute_what_keras_own_do(few_silhouettes, tmp_path, monkeypatch, case):
     weights, history = weights_and_history(
         fit_of(few_silhouettes, tmp_path / "loops", *CASES[case])
