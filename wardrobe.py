@@ -315,10 +315,7 @@ def serve(
     from serving.server import serve as run_server
 
     settings = _settings(artifacts, model=model, host=host, port=port, workers=workers)
-    if try_it and os.fork() == 0:
-        _try(f"http://{settings.host}:{settings.port}")
-        os._exit(0)
-    run_server(settings)
+    run_server(settings, listening=_try if try_it else None)
 
 
 @main.group("data")
@@ -531,7 +528,10 @@ def _settings(artifacts: tuple[Path, ...], **given: Any) -> Settings:
 
 
 def _try(url: str) -> None:
-    """Shows the answer of a service to a garment that this program draws."""
+    """Begins a process that shows the service's answer to a garment that this program draws."""
+    if os.fork():
+        return
+    os.closerange(3, 64)  # the address is the server's alone
     from io import BytesIO
 
     from PIL import Image
@@ -542,12 +542,13 @@ def _try(url: str) -> None:
     drawn = silhouettes.draw(1, seed=1)
     picture = BytesIO()
     Image.fromarray(drawn.x[0]).save(picture, "png")
-    answer = first_answer(url, picture.getvalue())
-    click.echo(
-        f"{url} has answered: a drawn {fashion_mnist.CLASS_NAMES[drawn.y[0]]} is taken for "
-        f"{answer['label']}, probability {answer['probability']:.2f}, by {answer['model']}",
-        err=True,
-    )
+    if answer := first_answer(url, picture.getvalue()):
+        click.echo(
+            f"{url} has answered: a drawn {fashion_mnist.CLASS_NAMES[drawn.y[0]]} is taken for "
+            f"{answer['label']}, probability {answer['probability']:.2f}, by {answer['model']}",
+            err=True,
+        )
+    os._exit(0)
 
 
 def _zoo() -> list[Declaration]:

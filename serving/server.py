@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from tempfile import mkdtemp
 from typing import Any
@@ -17,8 +18,10 @@ from serving.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C, finish what is in flight, then raise `SystemExit(0)`.
+
+    `listening` is called with the URL once the address is ours, before any worker is started.
 
     Raises `ModelNotFoundError` if there is nothing to serve and `StartError` if the address cannot
     be listened on, both before any worker is started, and `StartError` if the workers do not come
@@ -28,7 +31,7 @@ def serve(settings: Settings) -> None:
     # Read when serving.metrics is imported, which is why `_serve` imports the repository.
     shared = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
     try:
-        _serve(settings)
+        _serve(settings, listening)
     except SystemExit as stop:
         if stop.code and os.getpid() == master:  # workers leave through here as well
             raise StartError("the workers do not start; the lines above say why") from None
@@ -39,14 +42,17 @@ def serve(settings: Settings) -> None:
             shutil.rmtree(shared, ignore_errors=True)
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
     from serving.repository import Repository
 
     Repository(settings.artifacts, settings.model).check()
     listener = _listen(settings.host, settings.port)
     _write_logs(settings)
     _share_cores(settings.workers)
-    _Server(settings, listener).run()
+    server = _Server(settings, listener)
+    if listening:
+        listening(server.url)
+    server.run()
 
 
 def _write_logs(settings: Settings) -> None:
@@ -95,7 +101,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings = settings
         host, port = listener.getsockname()[:2]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._descriptor = listener.detach()  # gunicorn's from here on; it closes it
         super().__init__()
 
@@ -134,9 +140,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
         if worker.age > 1:
             return
         if worker.wsgi.extensions["repository"].ready:
-            logger.info("ready on %s", self._url)
+            logger.info("ready on %s", self.url)
         else:
-            logger.error("on %s, but no model can answer; the lines above say why", self._url)
+            logger.error("on %s, but no model can answer; the lines above say why", self.url)
 
 
 def _worker_class(settings: Settings) -> type:
