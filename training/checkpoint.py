@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from training.errors import TrainingError
 from training.history import Divergence, HistoryFile
 
 # Keeping more often costs more than is lost by doing so short a time once more.
@@ -101,15 +102,24 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def _write(file: Path, state: dict[str, Any]) -> None:
-    """The whole file or none of it: a reader finds the old one until the new one is complete."""
+    """The whole file or none of it: a reader finds the old one until the new one is complete.
+
+    Raises:
+        TrainingError: it cannot be written; the old one is still there.
+    """
     arrays: dict[str, Any] = {}
     text = json.dumps(_without_arrays(state, arrays))
     partial = file.with_name(f".{file.name}.partial")
-    with partial.open("wb") as stream:
-        np.savez(stream, state=np.array(text), **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, state=np.array(text), **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    except OSError as error:
+        raise TrainingError(f"cannot write {file}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any]:
