@@ -170,6 +170,14 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def test_evaluate_refuses_data_of_another_shape(wardrobe, trained, tmp_path):
+    artifact = tmp_path / "artifacts" / "small" / "1"
+    shutil.copytree(trained / "artifacts/small/1", artifact)
+    declared = artifact / "assets.extra" / "declaration.yaml"
+    declared.write_text(declared.read_text().replace("name: silhouettes", "name: rings"))
+    assert "takes examples of shape (28, 28)" in says_in_words(wardrobe("evaluate", artifact))
+
+
 @pytest.fixture
 def pictures(tmp_path):
     drawn = silhouettes.draw(4, seed=9).x
