@@ -61,6 +61,7 @@ _SETTINGS: Any = {
     "svg.fonttype": "none",  # letters stay text: small files that can be searched
     "figure.dpi": 110,
     "savefig.dpi": 150,
+    "savefig.bbox": "tight",  # long labels stay whole
 }
 
 
