@@ -8,7 +8,6 @@ PATH. The contenders take turns, so that what else the machine does falls on all
     decode only     a Flask view that reads and decodes the upload: the limit
     wardrobe        `POST /predict`
     model.predict   a Flask view that calls Keras' `predict`
-    LitServe, BentoML   the same SavedModel, where they are installed
 
 All of them run under two workers. CPU is that of the server's processes for each answered request;
 it is the measure to trust on a noisy machine. Memory is their proportional share (PSS).
@@ -29,7 +28,6 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -70,7 +68,6 @@ def main() -> None:
         contenders = [
             Contender.start(name, arguments.artifact.absolute(), Path(folder))
             for name in arguments.only
-            if name not in PACKAGES or find_spec(PACKAGES[name])
         ]
         try:
             for turn in range(arguments.rounds + 1):
@@ -316,8 +313,6 @@ CONTENDERS: dict[str, Callable[[int], list[str]]] = {
     "wardrobe": _wardrobe,
     "model.predict": _gunicorn("keras_predict()"),
 }
-PACKAGES: dict[str, str] = {}
-"""Contenders that take part only where a package is installed."""
 
 
 if __name__ == "__main__":
