@@ -273,9 +273,14 @@ def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
 )
 @click.option("--model", help="Name of the model; default: the first that takes pictures.")
 @Artifacts
+@click.option("--explain", is_flag=True, help="With --json: what it saw, and the evidence.")
 @Json
 def predict(
-    images: tuple[Path, ...], model: str | None, artifacts: tuple[Path, ...], as_json: bool
+    images: tuple[Path, ...],
+    model: str | None,
+    artifacts: tuple[Path, ...],
+    explain: bool,
+    as_json: bool,
 ) -> None:
     """Name the garments in pictures: the same answer as the server gives."""
     from serving.classification import Upload, classify
@@ -285,7 +290,7 @@ def predict(
     repository = Repository(settings.artifacts, settings.model)
     repository.check()
     uploads = [Upload(str(image), image.read_bytes()) for image in images]
-    answers = classify(repository.get(), uploads, settings.limits)
+    answers = classify(repository.get(), uploads, settings.limits, explain=explain)
     if as_json:
         _print_json({"predictions": answers})
     else:

@@ -31,8 +31,9 @@ def classify(
 
     An answer has `file`, `label`, `class_index`, `probability`, `uncertain` (less probable than
     the artifact's own threshold), `top` (the likeliest classes), `model` and `version`. `explain`
-    adds `input`, the 0–255 pixels that the network saw, and, if the network can say it,
-    `evidence`. A picture that cannot be read has `file`, `error` and `status` instead.
+    adds `input`, the 0–255 pixels that the network saw, and `evidence`, how much each of them
+    spoke for the label: None where the artifact has no signature `explain`. A picture that cannot
+    be read has `file`, `error` and `status` instead.
 
     Raises `NotAPictureModelError` if the model takes something else.
     """
@@ -84,5 +85,10 @@ def _explain(
     evidence = model.explain(images)
     for index, (answer, pixels) in enumerate(seen):
         answer["input"] = pixels.tolist()
-        if evidence is not None:
-            answer["evidence"] = evidence[index].tolist()
+        answer["evidence"] = None if evidence is None else _rounded(evidence[index])
+
+
+def _rounded(evidence: npt.NDArray[np.float32]) -> list[list[float]]:
+    """To four decimals: an answer would be twice as long with all that a float32 has."""
+    rows: list[list[float]] = evidence.astype(np.float64).round(4).tolist()
+    return rows

@@ -49,6 +49,8 @@ def _pictures() -> Schema:
         "top": _list(_object(one)),
         "model": STRING,
         "version": COUNT,
+        "input": _list(_list({"type": "integer", "minimum": 0, "maximum": 255})),
+        "evidence": {"type": ["array", "null"], "items": _list({"type": "number"})},
         "error": STRING,
         "status": COUNT,
     }

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -197,6 +198,16 @@ def test_predict_gives_the_contracts_answer(wardrobe, trained, pictures):
             "file", "label", "class_index", "probability", "uncertain", "top", "model", "version"
         }  # fmt: skip
         assert answer["top"][0]["label"] == answer["label"]
+
+
+def test_predict_explains(wardrobe, trained, pictures):
+    options = ("--artifacts", trained / "artifacts", "--explain", "--json")
+    (answer,) = json.loads(wardrobe("predict", pictures[0], *options).stdout)["predictions"]
+    np.testing.assert_array_equal(answer["input"], np.asarray(Image.open(pictures[0])))
+    evidence = np.array(answer["evidence"])
+    assert evidence.shape == (28, 28)
+    assert evidence.max() > 0
+    assert (evidence[np.array(answer["input"]) == 0] == 0).all()
 
 
 def test_predict_tells_of_a_bad_picture_and_answers_the_others(wardrobe, trained, pictures):

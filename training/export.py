@@ -48,7 +48,8 @@ def export(
     try:
         models.mkdir(parents=True, exist_ok=True)
         _remove_what_killed_processes_left(models)
-        saved_model.write(network, declaration.model.head.activation, partial)
+        empty = 255 if data.ground == "light" else 0
+        saved_model.write(network, declaration.model.head.activation, empty, partial)
         extra = partial / "assets.extra"
         extra.mkdir()
         if data.class_names is not None:

@@ -76,10 +76,10 @@ def test_explaining_shows_what_the_network_saw_and_what_spoke_for_its_answer(
     upload = Upload(None, encode(255 - band(5)))
     (answer,) = classify(repository.get("bands"), [upload], LIMITS, explain=True)
     np.testing.assert_array_equal(answer["input"], band(5))
-    np.testing.assert_allclose(answer["evidence"], band(5) / 255, rtol=1e-6)
+    np.testing.assert_allclose(answer["evidence"], band(5) / 255, atol=5e-5)
     (answer,) = classify(repository.get("plain"), [upload], LIMITS, explain=True)
     assert "input" in answer
-    assert "evidence" not in answer
+    assert answer["evidence"] is None  # it has no signature `explain`
 
 
 def test_a_network_of_light_ground_gets_light_ground(repository: Repository, encode, band) -> None:

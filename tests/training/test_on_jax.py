@@ -48,6 +48,10 @@ def test_a_network_trained_on_jax_becomes_the_same_kind_of_artifact(
     accuracy = (probabilities.argmax(axis=1) == few_silhouettes.test.y[:300]).mean()
     assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"], abs=0.1)
 
+    explained = tf.saved_model.load(str(artifact)).signatures["explain"](images=tf.constant(pixels))
+    assert explained["evidence"].shape == (300, 28, 28)
+    np.testing.assert_allclose(explained["probabilities"], probabilities, atol=1e-6)
+
     operations = {node.op for node in saved.graph.as_graph_def().node} | {
         node.op
         for function in saved.graph.as_graph_def().library.function
