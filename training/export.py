@@ -9,6 +9,8 @@ know beside the graph:
 | `input.json` | kind and shape of an input, range of its pixels, ground of the pictures |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on validation and test examples |
+| `calibration.json` | a classifier's temperature, which the graph applies, and what it does |
+| `uncertainty.json` | `{"below": p}`: an answer of less probability is uncertain |
 | `card.md` | the model card |
 """
 
@@ -33,12 +35,14 @@ def export(
     network: keras.Sequential,
     declaration: Declaration,
     data: DataSet,
+    temperature: float,
     artifacts: Path,
     texts: dict[str, str],
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
 
-    `texts` are further files of `assets.extra/` by name.
+    Its graph divides the logits by the temperature; `texts` are further files of
+    `assets.extra/` by name.
 
     Raises:
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
@@ -48,7 +52,7 @@ def export(
     try:
         models.mkdir(parents=True, exist_ok=True)
         _remove_what_killed_processes_left(models)
-        saved_model.write(network, declaration.model.head.activation, partial)
+        saved_model.write(network, declaration.model.head.activation, temperature, partial)
         extra = partial / "assets.extra"
         extra.mkdir()
         if data.class_names is not None:
