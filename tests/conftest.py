@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
 from training.data import DataSet, Examples, fashion_mnist, load, silhouettes
@@ -52,3 +56,11 @@ def few_silhouettes() -> DataSet:
         for part in ("train", "validation", "test")
     }
     return DataSet(**(vars(full) | parts))
+
+
+def keras_and_temperature(run: Path, examples: Any) -> Any:
+    """What a run's model.keras gives, its logits divided by the temperature in the record."""
+    probabilities = keras.models.load_model(run / "model.keras").predict(examples, verbose=0)
+    temperature = json.loads((run / "run.json").read_text())["calibration"]["temperature"]
+    logits = np.log(probabilities) / temperature
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from models import DataFacts, chain, check, find, read, resolve, zoo
 from serving import artifacts, saved_model
-from tests.conftest import needs_fashion_mnist
+from tests.conftest import keras_and_temperature, needs_fashion_mnist
 from training import results
 from training.data import load
 from training.evaluation import evaluate
@@ -75,7 +74,7 @@ def test_a_short_training_gives_an_artifact_that_answers(name, few_silhouettes, 
     signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
     probabilities = signature(images=tf.constant(pixels))["probabilities"].numpy()
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    by_keras = keras.models.load_model(trained.run / "model.keras").predict(pixels, verbose=0)
+    by_keras = keras_and_temperature(trained.run, pixels)
     assert np.abs(probabilities - by_keras).max() < 1e-6
 
 

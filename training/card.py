@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models import Declaration
+from training.calibration import RIGHT_WHEN_CERTAIN
 from training.data import DataSet
 
 
@@ -21,6 +22,8 @@ def card(declaration: Declaration, data: DataSet, record: dict[str, Any]) -> str
     ]
     if data.class_names is not None:
         parts.append(f"On the test examples, by class:\n\n{_by_class(test)}")
+    if "calibration" in record:
+        parts.append(f"## How far to trust it\n\n{_trust(record['calibration'])}")
     parts += [
         f"## What it takes and gives\n\n{_interface(data)}",
         f"## Where it fails\n\n{_limits(data)}",
@@ -51,6 +54,23 @@ def _measures(metrics: dict[str, Any]) -> str:
         for name in names
     ]
     return _table(["measure", *metrics], rows)
+
+
+def _trust(calibration: dict[str, Any]) -> str:
+    parts = [part for part in ("validation", "test") if part in calibration]
+    names = calibration[parts[0]]
+    rows = [
+        [name.replace("_", " "), *(_number(calibration[part][name]) for part in parts)]
+        for name in names
+    ]
+    return (
+        f"Its logits are divided by a temperature of {calibration['temperature']:.3f}, fitted on "
+        "the validation examples; all measures here are of the answers after that. An answer "
+        f"of a probability below {calibration['uncertain_below']:.4f} is uncertain; that is the "
+        f"smallest limit with {RIGHT_WHEN_CERTAIN:.0%} of the validation examples above it right."
+        "\n\n"
+        f"{_table(['', *parts], rows)}"
+    )
 
 
 def _by_class(test: dict[str, Any]) -> str:

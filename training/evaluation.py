@@ -34,16 +34,20 @@ def classification(
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((len(class_names), len(class_names)), dtype=int)
     np.add.at(confusion, (targets, predicted), 1)
-    of_target = probabilities[np.arange(len(targets)), targets]
-    smallest = np.finfo(np.float32).tiny
     return {
         "examples": len(targets),
         "accuracy": float((predicted == targets).mean()),
-        "negative_log_likelihood": float(-np.log(np.maximum(of_target, smallest)).mean()),
+        "negative_log_likelihood": negative_log_likelihood(probabilities, targets),
         "calibration_error": calibration_error(probabilities, targets),
         "by_class": _by_class(confusion, class_names),
         "confusion": confusion.tolist(),
     }
+
+
+def negative_log_likelihood(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
+    """Mean of -log of the true class's probability, in nats; finite also where that is 0."""
+    of_target = probabilities[np.arange(len(targets)), targets]
+    return float(-np.log(np.maximum(of_target, np.finfo(np.float32).tiny)).mean())
 
 
 def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:

@@ -9,6 +9,8 @@ know beside the graph:
 | `input.json` | kind and shape of an input, range of its pixels, ground of the pictures |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on validation and test examples |
+| `calibration.json` | a classifier's temperature, which the graph applies, and what it does |
+| `uncertainty.json` | `{"below": p}`: an answer of less probability is uncertain |
 | `card.md` | the model card |
 """
 
@@ -25,6 +27,7 @@ import keras
 
 from models import Declaration
 from training import saved_model
+from training.answers import Answers
 from training.data import DataSet
 from training.errors import TrainingError
 
@@ -33,12 +36,14 @@ def export(
     network: keras.Sequential,
     declaration: Declaration,
     data: DataSet,
+    temperature: float,
     artifacts: Path,
     texts: dict[str, str],
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
 
-    `texts` are further files of `assets.extra/` by name.
+    Its graph divides the logits by the temperature; `texts` are further files of
+    `assets.extra/` by name.
 
     Raises:
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
@@ -48,8 +53,10 @@ def export(
     try:
         models.mkdir(parents=True, exist_ok=True)
         _remove_what_killed_processes_left(models)
-        empty = 255 if data.ground == "light" else 0
-        saved_model.write(network, declaration.model.head.activation, empty, partial)
+        answers = Answers(
+            declaration.model.head.activation, temperature, 255 if data.ground == "light" else 0
+        )
+        saved_model.write(network, answers, partial)
         extra = partial / "assets.extra"
         extra.mkdir()
         if data.class_names is not None:

@@ -2,12 +2,12 @@
 
 | file | holds |
 |---|---|
-| `run.json` | status, command, seed, versions, devices, data hashes, timings, metrics |
+| `run.json` | status, command, seed, versions, devices, data, timings, calibration, metrics |
 | `declared/` | the declaration as written, with the files that it extends |
 | `declaration.yaml` | the declaration as resolved |
 | `history.csv` | loss and metrics of each epoch |
 | `tensorboard/` | the same for TensorBoard |
-| `model.keras` | the trained network |
+| `model.keras` | the trained network, not calibrated: it can be trained further |
 | `checkpoint.npz` | while it trains: what it needs to go on after an interruption |
 """
 

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from models import Declaration
 from training import environment
+from training.answers import Answers
+from training.calibration import Calibration
 from training.card import card
-from training.data import DataSet, Examples
+from training.data import DataSet
 from training.errors import TrainingError
 from training.evaluation import evaluate
 from training.export import export
 from training.fit import Fit, Fitted
 from training.run import Run, as_yaml
-from training.saved_model import answers
 
 _BATCH = 1000
 
@@ -72,18 +73,11 @@ def train(
             parameters=fitted.network.count_params(),
             epochs=fitted.epochs,
             seconds=round(fitted.seconds, 2),
-            metrics={
-                part: _measure(fitted.network, declaration, data, examples)
-                for part, examples in (("validation", data.validation), ("test", data.test))
-                if len(examples)
-            },
+            **_measures(fitted.network, declaration, data),
         )
-        texts = {
-            "declaration.yaml": as_yaml(declaration),
-            "metrics.json": json.dumps(run.record["metrics"], indent=2) + "\n",
-            "card.md": card(declaration, data, run.record),
-        }
-        artifact = export(fitted.network, declaration, data, artifacts, texts)
+        temperature = run.record.get("calibration", {}).get("temperature", 1.0)
+        texts = _texts(declaration, data, run.record)
+        artifact = export(fitted.network, declaration, data, temperature, artifacts, texts)
         run.note(artifact=str(artifact))
     return Trained(run.folder, artifact, run.record)
 
@@ -96,17 +90,49 @@ def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
         )
 
 
-def _measure(
-    network: keras.Sequential, declaration: Declaration, data: DataSet, examples: Examples
-) -> dict[str, Any]:
+def _measures(
+    network: keras.Sequential, declaration: Declaration, data: DataSet
+) -> dict[str, dict[str, Any]]:
+    """`metrics` of what the artifact will answer, and the `calibration` of a classifier."""
     head = declaration.model.head.activation
-    outputs = [next(iter(answers(network, head, batch).values())) for batch in _batches(examples.x)]
-    joined = np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
-    return evaluate(joined, examples.y, data.class_names)
+    parts = {"validation": data.validation, "test": data.test}
+    parts = {name: examples for name, examples in parts.items() if len(examples)}
+    outputs = {name: _outputs(network, head, examples.x) for name, examples in parts.items()}
+    found: dict[str, dict[str, Any]] = {}
+    if head in ("softmax", "sigmoid") and "validation" in parts:
+        fitted = Calibration.fitted(outputs["validation"], data.validation.y)
+        effects = {name: fitted.effect(outputs[name], parts[name].y) for name in parts}
+        found["calibration"] = vars(fitted) | effects
+        outputs = {name: fitted.answers(given) for name, given in outputs.items()}
+    found["metrics"] = {
+        name: evaluate(outputs[name], examples.y, data.class_names)
+        for name, examples in parts.items()
+    }
+    return found
+
+
+def _outputs(network: keras.Sequential, head: str, x: NDArray[Any]) -> NDArray[np.float32]:
+    """What the network gives, not yet calibrated."""
+    answers = Answers(head)
+    given = [next(iter(answers.of(network, batch).values())) for batch in _batches(x)]
+    return np.concatenate([keras.ops.convert_to_numpy(output) for output in given])
 
 
 def _batches(x: NDArray[Any]) -> list[NDArray[np.float32]]:
     return [x[at : at + _BATCH].astype(np.float32) for at in range(0, len(x), _BATCH)]
+
+
+def _texts(declaration: Declaration, data: DataSet, record: dict[str, Any]) -> dict[str, str]:
+    """The files of the artifact's `assets.extra/` that tell how it came about, by name."""
+    values = {"metrics.json": record["metrics"]}
+    if calibration := record.get("calibration"):
+        values["calibration.json"] = calibration
+        values["uncertainty.json"] = {"below": calibration["uncertain_below"]}
+    return {
+        "declaration.yaml": as_yaml(declaration),
+        "card.md": card(declaration, data, record),
+        **{name: json.dumps(value, indent=2) + "\n" for name, value in values.items()},
+    }
 
 
 def _data_facts(data: DataSet) -> dict[str, Any]:

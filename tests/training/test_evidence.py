@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.activations import step
 from training import saved_model
+from training.answers import Answers
 from training.evidence import evidence
 
 
@@ -98,7 +99,7 @@ def test_the_signature_answers_the_same_probabilities(trained, few_silhouettes):
 
 def test_a_sigmoid_head_is_explained_for_the_class_that_it_chose(tmp_path, kernel):
     network = ten_pixels(kernel[:, :1], "sigmoid")
-    saved_model.write(network, "sigmoid", 0, tmp_path / "1")
+    saved_model.write(network, Answers("sigmoid"), tmp_path / "1")
     images = np.zeros((2, 1, 10), np.float32)
     images[0, 0, kernel[:, 0] > 0] = 255
     images[1, 0, kernel[:, 0] < 0] = 255
@@ -110,5 +111,5 @@ def test_a_sigmoid_head_is_explained_for_the_class_that_it_chose(tmp_path, kerne
 @pytest.mark.parametrize(("head", "explained"), [("softmax", True), ("step", False)])
 def test_only_what_has_gradients_is_explained(tmp_path, kernel, head, explained):
     network = ten_pixels(kernel, "softmax") if explained else ten_pixels(kernel[:, :1], step)
-    saved_model.write(network, head, 0, tmp_path / "1")
+    saved_model.write(network, Answers(head), tmp_path / "1")
     assert ("explain" in tf.saved_model.load(str(tmp_path / "1")).signatures) is explained

@@ -8,12 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import needs_fashion_mnist
+from tests.conftest import keras_and_temperature, needs_fashion_mnist
 from tests.training.conftest import SMALL
 
 FOLDER = Path(__file__).with_name("jax")
@@ -43,8 +42,8 @@ def test_a_network_trained_on_jax_becomes_the_same_kind_of_artifact(
     pixels = few_silhouettes.test.x[:300].astype("float32")
     saved = tf.saved_model.load(str(artifact)).signatures["serving_default"]
     probabilities = saved(images=tf.constant(pixels))["probabilities"].numpy()
-    network = keras.models.load_model(tmp_path / record["run"] / "model.keras")
-    assert np.abs(probabilities - network.predict(pixels, verbose=0)).max() < 1e-6
+    by_keras = keras_and_temperature(tmp_path / record["run"], pixels)
+    assert np.abs(probabilities - by_keras).max() < 1e-6
     accuracy = (probabilities.argmax(axis=1) == few_silhouettes.test.y[:300]).mean()
     assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"], abs=0.1)
 

@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -17,15 +18,21 @@ import tensorflow as tf
 from PIL import Image
 
 from models import DataFacts
+from tests.conftest import keras_and_temperature
 from tests.training.conftest import SMALL, declared
+from training.answers import Answers
 from training.data import load, silhouettes
 from training.errors import TrainingError
+from training.evaluation import calibration_error
 from training.run import Run
-from training.saved_model import answers
+from training.train import Trained
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
-TEXT_FILES = ("labels.json", "input.json", "declaration.yaml", "metrics.json", "card.md")
+TEXT_FILES = (
+    "labels.json", "input.json", "declaration.yaml", "metrics.json", "card.md",
+    "calibration.json", "uncertainty.json",
+)  # fmt: skip
 
 
 def served(artifact: Path, examples):
@@ -82,13 +89,39 @@ def test_the_artifact_carries_what_serving_must_know(trained):
 
 
 def test_savedmodel_and_keras_agree(trained, few_silhouettes):
-    network = keras.models.load_model(trained.run / "model.keras")
     pixels = few_silhouettes.test.x[:300].astype("float32")
-    assert (
-        np.abs(served(trained.artifact, pixels) - network.predict(pixels, verbose=0)).max() < 1e-6
-    )
+    by_keras = keras_and_temperature(trained.run, pixels)
+    assert np.abs(served(trained.artifact, pixels) - by_keras).max() < 1e-6
     for count in (1, 7, 64):
         assert served(trained.artifact, pixels[:count]).shape == (count, 10)
+
+
+def test_the_artifact_is_calibrated_and_says_from_when_it_is_uncertain(trained, few_silhouettes):
+    extra = trained.artifact / "assets.extra"
+    calibration = json.loads((extra / "calibration.json").read_text())
+    assert calibration == trained.record["calibration"]
+    assert calibration["temperature"] != 1
+    validation = calibration["validation"]
+    assert validation["negative_log_likelihood"] < validation["negative_log_likelihood_before"]
+    limit = json.loads((extra / "uncertainty.json").read_text())
+    assert limit == {"below": calibration["uncertain_below"]}
+    answers = served(trained.artifact, few_silhouettes.test.x.astype("float32"))
+    measured = calibration_error(answers, few_silhouettes.test.y)
+    assert measured == pytest.approx(calibration["test"]["calibration_error"], abs=1e-3)
+    assert measured == pytest.approx(trained.record["metrics"]["test"]["calibration_error"], 1e-2)
+    certain = answers.max(axis=1) >= limit["below"]
+    assert certain.mean() == pytest.approx(calibration["test"]["coverage"], abs=5e-3)
+    assert "How far to trust it" in (extra / "card.md").read_text()
+
+
+def test_without_validation_examples_nothing_is_calibrated(run, few_silhouettes):
+    without = replace(few_silhouettes, validation=few_silhouettes.validation[np.arange(0)])
+    trained = run(without, SMALL)
+    assert "calibration" not in trained.record
+    assert not (trained.artifact / "assets.extra" / "uncertainty.json").exists()
+    pixels = few_silhouettes.test.x[:50].astype("float32")
+    by_keras = keras.models.load_model(trained.run / "model.keras").predict(pixels, verbose=0)
+    assert np.abs(served(trained.artifact, pixels) - by_keras).max() < 1e-6
 
 
 def test_both_load_without_the_code_of_this_project(trained, tmp_path):
@@ -98,7 +131,8 @@ x = np.zeros((3, 28, 28), "float32")
 saved = tf.saved_model.load({str(trained.artifact)!r}).signatures["serving_default"]
 a = saved(images=tf.constant(x))["probabilities"].numpy()
 b = keras.models.load_model({str(trained.run / "model.keras")!r}).predict(x, verbose=0)
-assert np.abs(a - b).max() < 1e-6
+b = b ** (1 / {trained.record["calibration"]["temperature"]!r})
+assert np.abs(a - b / b.sum(axis=1, keepdims=True)).max() < 1e-6
 assert not [name for name in sys.modules if name.split(".")[0] in ("models", "training", "serving")]
 """
     subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True)
@@ -202,6 +236,15 @@ def test_sigmoid_head(run):
     assert probabilities.shape == (len(rings.test), 2)
     assert np.allclose(probabilities.sum(axis=1), 1)
     assert trained.record["metrics"]["test"]["accuracy"] > 0.9
+    assert np.abs(probabilities[:, 1] - sigmoid_calibrated(trained, rings.test.x)).max() < 1e-6
+
+
+def sigmoid_calibrated(trained: Trained, examples):
+    """What model.keras gives for the second class, its logit divided by the temperature."""
+    network = keras.models.load_model(trained.run / "model.keras")
+    probability = network.predict(examples, verbose=0)[:, 0].astype(np.float64)
+    logit = np.log(probability / (1 - probability)) / trained.record["calibration"]["temperature"]
+    return 1 / (1 + np.exp(-logit))
 
 
 def test_linear_head(run):
@@ -213,6 +256,7 @@ def test_linear_head(run):
     )
     trained = run(curve, text)
     assert trained.record["metrics"]["test"]["r_squared"] > 0.5
+    assert "calibration" not in trained.record
     signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
     assert list(signature.structured_outputs) == ["values"]
     assert not (trained.artifact / "assets.extra" / "labels.json").exists()
@@ -279,5 +323,5 @@ def test_files_of_callbacks_stay_in_the_run(run, few_silhouettes):
 def test_answers_are_what_the_network_gives(trained, few_silhouettes):
     network = keras.models.load_model(trained.run / "model.keras")
     pixels = few_silhouettes.test.x[:5].astype("float32")
-    given = answers(network, "softmax", pixels)["probabilities"]
+    given = Answers("softmax").of(network, pixels)["probabilities"]
     assert np.allclose(given, network.predict(pixels, verbose=0), atol=1e-6)
