@@ -75,16 +75,18 @@ def metrics() -> Blueprint:
     return blueprint
 
 
-def count_classes(model: str, version: int, labels: tuple[str, ...], probabilities: Array) -> None:
-    """Count what `[N, classes]` says, so that a drift of the answers can be seen."""
-    likeliest = probabilities.argmax(axis=1)
-    confidence = CONFIDENCE.labels(model, version)
-    for index, probability in zip(
-        likeliest.tolist(), probabilities.max(axis=1).tolist(), strict=True
-    ):
-        label = labels[index] if index < len(labels) else index
-        PREDICTIONS.labels(model, version, label).inc()
-        confidence.observe(probability)
+class Classes:
+    """Counts what a classifier says, so that a drift of its answers can be seen."""
+
+    def __init__(self, model: str, version: int, labels: tuple[str, ...]) -> None:
+        self._predictions = [PREDICTIONS.labels(model, version, label) for label in labels]
+        self._confidence = CONFIDENCE.labels(model, version)
+
+    def count(self, probabilities: Array) -> None:
+        """Count `[N, classes]`."""
+        for index, row in zip(probabilities.argmax(axis=1).tolist(), probabilities, strict=True):
+            self._predictions[index].inc()
+            self._confidence.observe(float(row[index]))
 
 
 def count_versions(states: Iterable[tuple[str, int, str]]) -> None:

@@ -164,19 +164,31 @@ def test_at_sigterm_readiness_turns_false_while_requests_are_still_answered(
 
 
 def test_the_request_id_is_in_the_answer_and_in_the_log(
-    settings: Settings, caplog: pytest.LogCaptureFixture, encode, band
+    settings: Settings, capfd: pytest.CaptureFixture[str], encode, band
 ) -> None:
     client: Any = create_app(settings).test_client()
-    logged = "serving.access"
-    with caplog.at_level("INFO", logged):
-        own = client.post("/predict", data=encode(band(1)), headers={"X-Request-Id": "mine-7"})
-        made = client.get("/nothing")
+    capfd.readouterr()
+    own = client.post("/predict", data=encode(band(1)), headers={"X-Request-Id": "mine-7"})
+    made = client.get("/nothing")
     assert own.headers["X-Request-Id"] == "mine-7"
-    lines = [json.loads(record.message) for record in caplog.records if record.name == logged]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["id"] for line in lines] == ["mine-7", made.headers["X-Request-Id"]]
-    assert [line["status"] for line in lines] == [200, 404]
+    assert [(line["method"], line["path"], line["status"]) for line in lines] == [
+        ("POST", "/predict", 200),
+        ("GET", "/nothing", 404),
+    ]
+    assert lines[0]["bytes"] == len(own.data)
     strange = client.get("/", headers={"X-Request-Id": "a b" * 100})
     assert re.fullmatch("[0-9a-f]+", strange.headers["X-Request-Id"])
+
+
+def test_the_access_log_can_be_left_out(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client: Any = create_app(replace(settings, access_log=0)).test_client()
+    capfd.readouterr()
+    assert client.get("/health/live").status_code == 200
+    assert capfd.readouterr().out == ""
 
 
 def test_a_key_is_needed_for_all_but_probes_and_page(settings: Settings, encode, band) -> None:
