@@ -4,6 +4,7 @@ import gzip
 import zlib
 
 from flask import Response, request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from serving.errors import RequestError, TooLargeError, UnsupportedError
 
@@ -19,7 +20,7 @@ def read(max_bytes: int) -> bytes:
     Raises `TooLargeError` for what unpacks to more than `max_bytes`, `RequestError` for what does
     not unpack and `UnsupportedError` for other encodings.
     """
-    data = request.get_data(cache=False)
+    data = _whole(max_bytes)
     encoding = request.headers.get("Content-Encoding", "identity").lower().strip()
     if encoding in ("identity", ""):
         return data
@@ -35,6 +36,19 @@ def read(max_bytes: int) -> bytes:
     if not unpacking.eof or unpacking.unused_data:
         raise RequestError(f"the {encoding} body is cut short or followed by something else")
     return unpacked
+
+
+def _whole(max_bytes: int) -> bytes:
+    """The body in one piece; Flask would read it in many and put them together."""
+    length = request.content_length
+    if length is None:
+        return request.get_data(cache=False)
+    if length > max_bytes:
+        raise RequestEntityTooLarge
+    data: bytes = request.environ["wsgi.input"].read(length)
+    if len(data) < length:
+        raise ClientDisconnected
+    return data
 
 
 def compress(response: Response) -> Response:

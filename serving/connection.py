@@ -1,10 +1,15 @@
 """A client: its connection, read no longer than a request may hold a thread, and its answers."""
 
 import errno
+import io
 import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
 from gunicorn.workers.gthread import TConn
 
@@ -30,11 +35,48 @@ class _Reading:
         self.gettimeout, self.settimeout = connection.gettimeout, connection.settimeout
 
     def recv(self, size: int) -> bytes:
-        try:
-            self.settimeout(max(self.until - time.monotonic(), 0.001))
+        with self._in_time():
             return self._connection.recv(size)
+
+    def recv_into(self, buffer: memoryview) -> int:
+        with self._in_time():
+            return self._connection.recv_into(buffer)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        self.settimeout(max(self.until - time.monotonic(), 0.001))
+        try:
+            yield
         except TimeoutError:
             raise ConnectionResetError(errno.ECONNRESET, "too slow") from None
+
+
+class Body(io.RawIOBase):
+    """The body of a request that says how long it is.
+
+    gunicorn's own copies each byte six times on its way; this one writes it where it is wanted.
+    """
+
+    failed = False
+
+    def __init__(self, unreader: Unreader, length: int) -> None:
+        self.left = length
+        self._unreader = unreader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills `buffer`, as far as there is something to come."""
+        wanted = memoryview(buffer)[: self.left]
+        with_head = self._unreader.take_buffered()
+        filled = min(len(with_head), len(wanted))
+        wanted[:filled] = with_head[:filled]
+        self._unreader.unread(with_head[filled:])
+        while filled < len(wanted) and (got := self._unreader.sock.recv_into(wanted[filled:])):
+            filled += got
+        self.left -= filled
+        return filled
 
 
 class Answer(Response):  # type: ignore[misc]

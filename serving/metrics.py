@@ -5,8 +5,11 @@ With several workers the numbers lie in files of the folder `PROMETHEUS_MULTIPRO
 """
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counted
 from collections.abc import Iterable
 
+import numpy as np
 from flask import Blueprint, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -83,10 +86,22 @@ class Classes:
         self._confidence = CONFIDENCE.labels(model, version)
 
     def count(self, probabilities: Array) -> None:
-        """Count `[N, classes]`."""
-        for index, row in zip(probabilities.argmax(axis=1).tolist(), probabilities, strict=True):
-            self._predictions[index].inc()
-            self._confidence.observe(float(row[index]))
+        """Count `[N, classes]`; rows of NaN, which some inputs lead to, are left out."""
+        confidence = probabilities.max(axis=1).tolist()
+        sure = [value for value in confidence if value == value]
+        if len(sure) < len(confidence):
+            probabilities = probabilities[~np.isnan(probabilities).any(axis=1)]
+        for index, times in Counted(probabilities.argmax(axis=1).tolist()).items():
+            self._predictions[index].inc(times)
+        _observe_all(self._confidence, sure)
+
+
+def _observe_all(histogram: Histogram, values: list[float]) -> None:
+    """As `histogram.observe` of each value, but with one addition for each bucket."""
+    histogram._sum.inc(sum(values))
+    buckets = Counted(bisect_left(histogram._upper_bounds, value) for value in values)
+    for bucket, times in buckets.items():
+        histogram._buckets[bucket].inc(times)
 
 
 def count_versions(states: Iterable[tuple[str, int, str]]) -> None:

@@ -20,10 +20,11 @@ from typing import Any
 
 from greenlet import greenlet
 from gunicorn.http import wsgi
+from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from serving import deadline
-from serving.connection import LINGER, Answer, Connection
+from serving.connection import LINGER, Answer, Body, Connection
 from serving.metrics import IN_HAND, REFUSED
 from serving.settings import Settings
 
@@ -102,7 +103,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._busy.clear()
             elif self._leader and now - self._since > PATIENCE:
                 for connection in self._answered:
-                    self._unwatch(connection)
+                    if connection not in self._waiting:  # those are answered already
+                        self._unwatch(connection)
                 self._leader = None
                 self._vacancy.notify()
             for connection in [each for each in self._waiting if each.until < now]:
@@ -168,6 +170,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """As gunicorn's, without its hooks and its log; says whether the connection is kept."""
+        if isinstance(req.body.reader, LengthReader):
+            req.body = Body(conn.parser.unreader, req.body.reader.length)
         answer, environ = wsgi.create(
             req, conn.sock, conn.client, conn.server, self.cfg, response_class=Answer
         )
@@ -182,8 +186,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
-        if not getattr(req.body.reader, "length", 1) and not req.body.buf.tell():
-            conn.parser.mesg = None  # read to its end: gunicorn need not look for more, twice
         return not answer.should_close()
 
     def _look(self, seconds: float) -> None:
