@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -318,7 +318,7 @@ def print_batches(wardrobe: Contender, artifact: Path) -> None:
         with urllib.request.urlopen(request, timeout=60) as response:
             return response.read()
 
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "in process": lambda: model.predict(images),
         "binary `/infer`": lambda: send(infer),
         "JSON `:predict`": lambda: send(predict),
