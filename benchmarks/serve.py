@@ -21,6 +21,7 @@ overload is four times as many connections as wardrobe takes requests in hand.
 from __future__ import annotations
 
 import argparse
+import http.client
 import io
 import os
 import shutil
@@ -34,9 +35,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -170,7 +171,11 @@ class Contender:
                 env=environment, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
             )  # fmt: skip
         contender = cls(name, process, f"http://127.0.0.1:{port}")
-        contender._wait(load, log)
+        try:
+            contender._wait(load, log)
+        except BaseException:
+            contender.stop()
+            raise
         return contender
 
     def _wait(self, load: Load, log: Path) -> None:
@@ -304,24 +309,20 @@ def print_batches(wardrobe: Contender, artifact: Path) -> None:
         b'"parameters":{"binary_data_size":%d}}],"parameters":{"binary_data_output":true}}'
         % images.nbytes
     )
-    infer = urllib.request.Request(
-        f"{wardrobe.url}/v2/models/{name}/infer",
-        head + images.tobytes(),
-        {"Inference-Header-Content-Length": str(len(head))},
-    )
-    predict = urllib.request.Request(
-        f"{wardrobe.url}/v1/models/{name}:predict",
-        orjson.dumps({"instances": images.astype(int)}, option=orjson.OPT_SERIALIZE_NUMPY),
-    )
+    rows = orjson.dumps({"instances": images.astype(int)}, option=orjson.OPT_SERIALIZE_NUMPY)
+    length = {"Inference-Header-Content-Length": str(len(head))}
+    connection = http.client.HTTPConnection(wardrobe.url.removeprefix("http://"))
 
-    def send(request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return response.read()
+    def send(path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        connection.request("POST", path, body, headers)
+        return connection.getresponse().read()
 
-    calls: dict[str, Callable[[], Any]] = {
+    infer = partial(send, f"/v2/models/{name}/infer", head + images.tobytes(), length)
+    predict = partial(send, f"/v1/models/{name}:predict", rows, {})
+    calls: dict[str, Callable[[], object]] = {
         "in process": lambda: model.predict(images),
-        "binary `/infer`": lambda: send(infer),
-        "JSON `:predict`": lambda: send(predict),
+        "binary `/infer`": infer,
+        "JSON `:predict`": predict,
     }
     seconds: dict[str, list[float]] = {each: [] for each in calls}
     for _ in range(30):
