@@ -155,7 +155,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         begun = deque((greenlet(self.handle), each) for each in connections)
         while begun:
             request, connection = begun.popleft()
-            self._since = time.monotonic()
+            if self._leader == threading.get_ident():
+                self._since = time.monotonic()
             keep = request.switch() if request else request.switch(connection)
             if not request.dead:
                 begun.append((request, connection))
