@@ -109,10 +109,10 @@ def test_beyond_the_queue_requests_are_refused_at_once_and_the_others_answered(
 
 def test_a_refusal_takes_less_than_50_milliseconds(narrow, large: bytes, encode, band) -> None:
     small, seconds = encode(band(3)), []
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
-            held = [pool.submit(post, narrow.url, large) for _ in range(6)]
-            time.sleep(0.1)
+            held = [pool.submit(post, narrow.url, large) for _ in range(4)]
+            time.sleep(0.05)
             for _ in range(3):
                 status, _, taken = post(narrow.url, small)
                 if status == 503:
