@@ -47,8 +47,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install
+bench: install  # OTHERS: the python of an environment with litserve, bentoml and tensorflow
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.serve pretrained/mlp-256-128-100/1 $(if $(OTHERS),--python $(OTHERS))
 
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"

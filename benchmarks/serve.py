@@ -1,6 +1,7 @@
 """How fast wardrobe serves, beside what it could be at best and what is commonly written.
 
     python -m benchmarks.serve ARTIFACT [--rounds N] [--seconds S] [--connections C]
+                               [--python ENVIRONMENT/bin/python]
 
 28×28 PNG uploads (multipart, as `curl -F` sends them) over loopback from wrk, which must be on the
 PATH. The contenders take turns, so that what else the machine does falls on all alike:
@@ -8,14 +9,19 @@ PATH. The contenders take turns, so that what else the machine does falls on all
     decode only     a Flask view that reads and decodes the upload: the limit
     wardrobe        `POST /predict`
     model.predict   a Flask view that calls Keras' `predict`
+    LitServe, BentoML   of the same SavedModel, where `--python` has them
 
-All of them run under two workers. CPU is that of the server's processes for each answered request;
-it is the measure to trust on a noisy machine. Memory is their proportional share (PSS).
+Each runs in two processes; the Flask views under gunicorn's own threaded worker with eight threads,
+as many as wardrobe's worker has. CPU is that of the server's processes for each answered request;
+it is the measure to trust on a noisy machine. Memory is their proportional share (PSS). At half
+load wrk pauses at random between requests, so that half as many are sent as were answered at best;
+overload is four times as many connections as wardrobe takes requests in hand.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import io
 import os
 import shutil
@@ -26,25 +32,40 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-WORKERS, THREADS = 2, 8
+WORKERS, THREADS, QUEUE = 2, 8, 32
 TICKS = os.sysconf("SC_CLK_TCK")
-ARTIFACT = "BENCHMARK_ARTIFACT"
+ROOT = Path(__file__).parents[1]
+LIMIT, OURS = "decode only", "wardrobe"
+
+GUNICORN = f"-m gunicorn -k gthread -w {WORKERS} --threads {THREADS} -b 127.0.0.1:%d"
+CONTENDERS = {
+    LIMIT: f"{GUNICORN} benchmarks.rivals.decode_only:app",
+    OURS: "-m wardrobe serve --artifacts %s --model %s --port %d",
+    "model.predict": f"{GUNICORN} benchmarks.rivals.keras_predict:app",
+    "LitServe": f"-m benchmarks.rivals.lit_serve %d {WORKERS}",
+    "BentoML": "-m bentoml serve benchmarks.rivals.bento_ml:Classifier --port %d",
+}
+NEEDS = {"LitServe": "litserve", "BentoML": "bentoml"}
+"""Contenders that run in the other environment, and the package that must be there."""
 
 SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "multipart/form-data; boundary=x"
-wrk.body = "--x\\r\\nContent-Disposition: form-data; name=\\"file\\"; filename=\\"a.png\\"\\r\\n" ..
-  "Content-Type: image/png\\r\\n\\r\\n" .. io.open(os.getenv("PICTURE"), "rb"):read("*a") ..
-  "\\r\\n--x--\\r\\n"
+wrk.body = io.open(os.getenv("UPLOAD"), "rb"):read("*a")
+local pause = tonumber(os.getenv("PAUSE"))
+if pause > 0 then
+  delay = function() return math.floor(-pause * math.log(1 - math.random()) + 0.5) end
+end
 done = function(summary, latency, requests)
   io.write(string.format("RESULT %d %d %d %f %f\\n", summary.requests, summary.errors.status,
     summary.duration, latency:percentile(50), latency:percentile(99)))
@@ -59,26 +80,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--python", help="of an environment with litserve, bentoml and tensorflow")
     parser.add_argument("--only", nargs="*", choices=CONTENDERS, default=list(CONTENDERS))
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not on the PATH; on Debian: apt-get install wrk")
+    artifact = arguments.artifact.absolute()
     with tempfile.TemporaryDirectory() as folder:
         load = Load(Path(folder), arguments.seconds, arguments.connections)
-        contenders = [
-            Contender.start(name, arguments.artifact.absolute(), Path(folder))
-            for name in arguments.only
-        ]
-        try:
+        names = [name for name in arguments.only if _is_here(name, arguments.python)]
+        with _running(names, artifact, load, arguments.python) as contenders:
             for turn in range(arguments.rounds + 1):
                 for contender in contenders:
                     contender.answer(load, counts=turn > 0)  # the first turn warms up
             print_table(contenders)
-            if "wardrobe" in arguments.only:
-                print_batches(next(c for c in contenders if c.name == "wardrobe"), arguments)
-        finally:
             for contender in contenders:
-                contender.stop()
+                if contender.name == OURS:
+                    print_half_load(contender, load, arguments.rounds)
+                    print_overload(contender, load, arguments.rounds)
+                    print_batches(contender, artifact)
+                    print_memory(contender, artifact)
 
 
 @dataclass
@@ -92,17 +113,22 @@ class Load:
     def __post_init__(self) -> None:
         garment = np.zeros((28, 28), np.uint8)
         garment[4:24, 8:20] = np.random.default_rng(1).integers(60, 255, (20, 12))
-        buffer = io.BytesIO()
-        Image.fromarray(garment).save(buffer, "PNG")
-        (self.folder / "picture.png").write_bytes(buffer.getvalue())
+        picture = io.BytesIO()
+        Image.fromarray(garment).save(picture, "PNG")
+        self.body = (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
+            b"Content-Type: image/png\r\n\r\n%s\r\n--x--\r\n" % picture.getvalue()
+        )
+        (self.folder / "upload").write_bytes(self.body)
         (self.folder / "post.lua").write_text(SCRIPT)
 
-    def run(self, url: str) -> list[float]:
-        """Requests, refused ones, microseconds, p50 and p99 in microseconds."""
+    def run(self, url: str, pause: float = 0, connections: int = 0) -> list[float]:
+        """Requests, refused ones, microseconds, p50 and p99 in microseconds; `pause` is the mean
+        number of milliseconds between an answer and the connection's next request."""
         told = subprocess.check_output(
-            f"wrk -t1 -c{self.connections} -d{self.seconds}s --timeout=20s"
+            f"wrk -t1 -c{connections or self.connections} -d{self.seconds}s --timeout=20s"
             f" -s {self.folder}/post.lua {url}/predict".split(),
-            env=os.environ | {"PICTURE": str(self.folder / "picture.png")},
+            env=os.environ | {"UPLOAD": str(self.folder / "upload"), "PAUSE": str(pause)},
             text=True,
         )
         return [float(number) for number in told.split("RESULT ")[1].split()]
@@ -123,39 +149,48 @@ class Contender:
     megabytes: float = 0
 
     @classmethod
-    def start(cls, name: str, artifact: Path, folder: Path) -> Contender:
+    def start(cls, name: str, artifact: Path, load: Load, other: str) -> Contender:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
+        values = (artifact.parents[1], artifact.parent.name, port) if name == OURS else (port,)
+        python = other if name in NEEDS else sys.executable
         environment = os.environ | {
-            ARTIFACT: str(artifact),
+            "BENCHMARK_ARTIFACT": str(artifact),
+            "BENCHMARK_WORKERS": str(WORKERS),
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "TF_NUM_INTRAOP_THREADS": "1",
             "TF_NUM_INTEROP_THREADS": "1",
-            "WARDROBE_ARTIFACTS": str(artifact.parents[1]),
-            "WARDROBE_MODEL": artifact.parent.name,
-            "WARDROBE_PORT": str(port),
             "WARDROBE_WORKERS": str(WORKERS),
             "WARDROBE_THREADS": str(THREADS),
+            "WARDROBE_QUEUE": str(QUEUE),
         }
-        with (folder / f"{name}.log").open("wb") as log:
+        log = load.folder / f"{name}.log"
+        with log.open("wb") as output:
             process = subprocess.Popen(
-                CONTENDERS[name](port), env=environment, stdout=log, stderr=log,
-                start_new_session=True,
+                [python, *(CONTENDERS[name] % values).split()],
+                env=environment, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
             )  # fmt: skip
         contender = cls(name, process, f"http://127.0.0.1:{port}")
-        contender._wait(folder / f"{name}.log")
+        try:
+            contender._wait(load, log)
+        except BaseException:
+            contender.stop()
+            raise
         return contender
 
-    def _wait(self, log: Path) -> None:
-        until = time.monotonic() + 120
+    def _wait(self, load: Load, log: Path) -> None:
+        """Until it answers: that it listens says little."""
+        form = {"Content-Type": "multipart/form-data; boundary=x"}
+        until = time.monotonic() + 300
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2]))):
+                request = urllib.request.Request(f"{self.url}/predict", load.body, form)
+                with urllib.request.urlopen(request, timeout=60):
                     return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > until:
                     raise SystemExit(f"{self.name} does not start:\n{log.read_text()}") from None
-                time.sleep(0.2)
+                time.sleep(0.5)
 
     def answer(self, load: Load, counts: bool) -> None:
         before = self._cpu_seconds()
@@ -192,6 +227,25 @@ class Contender:
         return ticks / TICKS
 
 
+@contextmanager
+def _running(names: list[str], artifact: Path, load: Load, other: str) -> Iterator[list[Contender]]:
+    contenders: list[Contender] = []
+    try:
+        for name in names:
+            contenders.append(Contender.start(name, artifact, load, other))
+        yield contenders
+    finally:
+        for contender in contenders:
+            contender.stop()
+
+
+def _is_here(name: str, other: str | None) -> bool:
+    """Whether the package of a contender can be imported where it would run."""
+    if name not in NEEDS:
+        return True
+    return bool(other) and not subprocess.call([str(other), "-c", f"import {NEEDS[name]}"])
+
+
 def _megabytes(process: int) -> float:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
@@ -201,7 +255,7 @@ def print_table(contenders: list[Contender]) -> None:
     """The table, as the README shows it: medians of the rounds."""
     limit = contenders[0]
     print(
-        "| server | requests/s | p50 ms | p99 ms | CPU µs/request | times decode only | MB |\n"
+        f"| server | requests/s | p50 ms | p99 ms | CPU µs/request | times {limit.name} | MB |\n"
         "|---|---:|---:|---:|---:|---:|---:|"
     )
     for each in contenders:
@@ -214,105 +268,101 @@ def print_table(contenders: list[Contender]) -> None:
         )
 
 
-def print_batches(wardrobe: Contender, arguments: argparse.Namespace) -> None:
+def print_half_load(wardrobe: Contender, load: Load, rounds: int) -> None:
+    """How long requests take when half as many come as can be answered."""
+    pause = 1000 * load.connections / (max(wardrobe.rates) / 2)
+    told = [load.run(wardrobe.url, pause) for _ in range(rounds)]
+    rate = median(requests / duration * 1e6 for requests, _, duration, _, _ in told)
+    p50, p99 = (median(each[column] / 1000 for each in told) for column in (3, 4))
+    print(f"\nAt half load, {rate:,.0f} requests/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+
+
+def print_overload(wardrobe: Contender, load: Load, rounds: int) -> None:
+    """How many requests are still answered when far too many come, by turns with those at best."""
+    connections = 4 * WORKERS * (THREADS + QUEUE)
+    best, answered, refused = [], [], []
+    for _ in range(rounds):
+        requests, _, duration, *_ = load.run(wardrobe.url)
+        best.append(requests / duration)
+        requests, not_answered, duration, *_ = load.run(wardrobe.url, connections=connections)
+        answered.append((requests - not_answered) / duration)
+        refused.append(not_answered / duration)
+    share = median(answered) / median(best)
+    print(
+        f"\nOverload, {connections} connections: {median(answered) * 1e6:,.0f} requests/s answered "
+        f"({share:.0%} of the best), {median(refused) * 1e6:,.0f}/s told 503"
+    )
+
+
+def print_batches(wardrobe: Contender, artifact: Path) -> None:
     """Images per second of 1,000 in one request, beside the SavedModel in this process."""
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    import orjson
+
     from serving.artifacts import at
     from serving.saved_model import load
 
-    artifact = at(arguments.artifact)
+    model, name = load(at(artifact)), artifact.parent.name
     images = np.random.default_rng(1).integers(0, 256, (1000, 28, 28)).astype(np.float32)
-    model = load(artifact)
     head = (
         b'{"inputs":[{"name":"images","shape":[1000,28,28],"datatype":"FP32",'
         b'"parameters":{"binary_data_size":%d}}],"parameters":{"binary_data_output":true}}'
         % images.nbytes
     )
-    body = head + images.tobytes()
-    request = urllib.request.Request(
-        f"{wardrobe.url}/v2/models/{artifact.name}/infer",
-        body,
-        {"Inference-Header-Content-Length": str(len(head))},
-    )
+    rows = orjson.dumps({"instances": images.astype(int)}, option=orjson.OPT_SERIALIZE_NUMPY)
+    length = {"Inference-Header-Content-Length": str(len(head))}
+    connection = http.client.HTTPConnection(wardrobe.url.removeprefix("http://"))
 
-    def over_http() -> None:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            response.read()
+    def send(path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        connection.request("POST", path, body, headers)
+        return connection.getresponse().read()
 
-    seconds: dict[str, list[float]] = {"in process": [], "/infer": []}
+    infer = partial(send, f"/v2/models/{name}/infer", head + images.tobytes(), length)
+    predict = partial(send, f"/v1/models/{name}:predict", rows, {})
+    calls: dict[str, Callable[[], object]] = {
+        "in process": lambda: model.predict(images),
+        "binary `/infer`": infer,
+        "JSON `:predict`": predict,
+    }
+    seconds: dict[str, list[float]] = {each: [] for each in calls}
     for _ in range(30):
-        for name, call in (("in process", lambda: model.predict(images)), ("/infer", over_http)):
+        for each, call in calls.items():
             begun = time.perf_counter()
             call()
-            seconds[name].append(time.perf_counter() - begun)
-    inside, outside = (1000 / median(times[5:]) for times in seconds.values())
+            seconds[each].append(time.perf_counter() - begun)
+    rates = {each: 1000 / median(times[5:]) for each, times in seconds.items()}
     print(
-        f"\n1,000 images at a time: {inside:,.0f} images/s in process, {outside:,.0f} over binary "
-        f"`/infer`: {outside / inside:.0%}"
+        "\n1,000 images at a time: "
+        + ", ".join(
+            f"{rate:,.0f} images/s {each} ({rate / rates['in process']:.0%})"
+            for each, rate in rates.items()
+        )
     )
 
 
-def decode_only() -> Any:
-    """The WSGI application of `decode only`."""
-    from flask import Flask, jsonify, request
-
-    app = Flask(__name__)
-
-    @app.post("/predict")
-    def predict() -> Any:
-        with Image.open(request.files["file"].stream) as image:
-            return jsonify(mean=float(np.asarray(image.convert("L")).mean()))
-
-    return app
-
-
-def keras_predict() -> Any:
-    """The WSGI application of `model.predict`, as tutorials write it."""
-    import keras
-    from flask import Flask, jsonify, request
-
-    layer = keras.layers.TFSMLayer(os.environ[ARTIFACT], call_endpoint="serving_default")
-    model = keras.Sequential([keras.Input((28, 28)), layer])
-    app = Flask(__name__)
-
-    @app.post("/predict")
-    def predict() -> Any:
-        with Image.open(request.files["file"].stream) as image:
-            picture = np.asarray(image.convert("L"), np.float32)
-        answer = model.predict(picture[None], verbose=0)
-        values = answer["probabilities"] if isinstance(answer, dict) else answer
-        return jsonify(label=int(np.argmax(values)), probability=float(np.max(values)))
-
-    return app
-
-
-def _gunicorn(application: str) -> Callable[[int], list[str]]:
-    def command(port: int) -> list[str]:
-        settings = f"-k gthread -w {WORKERS} --threads {THREADS} -b 127.0.0.1:{port}"
-        return [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            *settings.split(),
-            f"benchmarks.serve:{application}",
-        ]
-
-    return command
-
-
-def _wardrobe(_: int) -> list[str]:
+def print_memory(wardrobe: Contender, artifact: Path) -> None:
+    """The service's memory beside that of as many processes that can only call the network."""
     program = (
-        "from serving.server import serve; from serving.settings import Settings;"
-        "serve(Settings.from_environment())"
+        "import tensorflow, sys, time; network = tensorflow.saved_model.load(sys.argv[1]);"
+        "print('loaded', flush=True); time.sleep(600)"
     )
-    return [sys.executable, "-c", program]
-
-
-CONTENDERS: dict[str, Callable[[int], list[str]]] = {
-    "decode only": _gunicorn("decode_only()"),
-    "wardrobe": _wardrobe,
-    "model.predict": _gunicorn("keras_predict()"),
-}
+    bare = [
+        subprocess.Popen([sys.executable, "-c", program, str(artifact)], stdout=subprocess.PIPE)
+        for _ in range(WORKERS)
+    ]
+    try:
+        for process in bare:
+            assert process.stdout
+            process.stdout.readline()
+        megabytes = sum(_megabytes(process.pid) for process in bare)
+    finally:
+        for process in bare:
+            process.kill()
+            process.wait()
+    print(
+        f"\nMemory: {wardrobe.megabytes:,.0f} MB; {WORKERS} processes that import TensorFlow and "
+        f"load the model: {megabytes:,.0f} MB; {wardrobe.megabytes / megabytes:.2f} times as much"
+    )
 
 
 if __name__ == "__main__":

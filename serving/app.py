@@ -33,9 +33,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = FastJSON(app)
     add_converters(app.url_map)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
-    app.config["MAX_FORM_PARTS"] = settings.max_pictures
     app.extensions["repository"] = repository
-    observe(app)
+    observe(app, log=bool(settings.access_log))
     guard(app, settings)
     for protocol in (pictures, tensorflow_serving, open_inference):
         app.register_blueprint(protocol(repository, settings))

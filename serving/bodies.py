@@ -3,23 +3,28 @@
 import gzip
 import zlib
 
+import numpy as np
 from flask import Response, request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from serving.errors import RequestError, TooLargeError, UnsupportedError
 
 COMPRESSED_FROM = 1024
 """Bytes below which an answer is sent as it is: compressing would make it later, not smaller."""
+ALIGNMENT = 64
+"""Bytes; TensorFlow copies an array that lies otherwise."""
 EFFORT = 1
 """Of compression: most of the gain for a fraction of the time."""
 
 
-def read(max_bytes: int) -> bytes:
-    """The request's body, whatever type it claims, unpacked if it is gzip or deflate.
+def read(max_bytes: int, aligned: int = 0) -> memoryview:
+    """The request's body, whatever type it claims, unpacked if it is gzip or deflate. What stands
+    `aligned` bytes behind its beginning lies in memory as TensorFlow wants arrays.
 
     Raises `TooLargeError` for what unpacks to more than `max_bytes`, `RequestError` for what does
     not unpack and `UnsupportedError` for other encodings.
     """
-    data = request.get_data(cache=False)
+    data = _whole(max_bytes, aligned)
     encoding = request.headers.get("Content-Encoding", "identity").lower().strip()
     if encoding in ("identity", ""):
         return data
@@ -34,7 +39,22 @@ def read(max_bytes: int) -> bytes:
         raise TooLargeError(f"the body unpacks to more than {max_bytes} bytes; send less at a time")
     if not unpacking.eof or unpacking.unused_data:
         raise RequestError(f"the {encoding} body is cut short or followed by something else")
-    return unpacked
+    return memoryview(unpacked)
+
+
+def _whole(max_bytes: int, aligned: int) -> memoryview:
+    """The body in one piece; Flask would read it in many and put them together."""
+    length = request.content_length
+    if length is None:
+        return memoryview(request.get_data(cache=False))
+    if length > max_bytes:
+        raise RequestEntityTooLarge
+    space = np.empty(length + ALIGNMENT, np.uint8)
+    start = -(space.ctypes.data + aligned) % ALIGNMENT
+    body = space.data[start : start + length]
+    if request.environ["wsgi.input"].readinto(body) < length:
+        raise ClientDisconnected
+    return body
 
 
 def compress(response: Response) -> Response:

@@ -1,34 +1,30 @@
-"""How long the request that this thread answers may still take."""
+"""How long the request that is being answered may still take."""
 
 import math
-import threading
 import time
+from contextvars import ContextVar
 
 from serving.errors import TooLateError
 
-_request = threading.local()
+_arrived: ContextVar[float | None] = ContextVar("arrived", default=None)
+_ends: ContextVar[float] = ContextVar("ends", default=math.inf)
 
 
 def start(arrived: float, allowed: float) -> None:
-    """This thread takes up a request that arrived at `arrived` (of `time.monotonic`) and is of use
-    to its sender for `allowed` seconds from then."""
-    _request.arrived, _request.ends = arrived, arrived + allowed
-
-
-def stop() -> None:
-    """The request is answered; what the thread does next has no deadline."""
-    _request.arrived, _request.ends = None, math.inf
+    """A request is taken up that arrived at `arrived` (of `time.monotonic`) and is of use to its
+    sender for `allowed` seconds from then."""
+    _arrived.set(arrived)
+    _ends.set(arrived + allowed)
 
 
 def arrived() -> float | None:
     """When the request arrived; None outside one."""
-    moment: float | None = getattr(_request, "arrived", None)
-    return moment
+    return _arrived.get()
 
 
 def remaining() -> float:
     """Seconds left; infinite outside a request. Raises `TooLateError` where there are none."""
-    left: float = getattr(_request, "ends", math.inf) - time.monotonic()
+    left = _ends.get() - time.monotonic()
     if left <= 0:
         raise TooLateError("the server was too busy to answer in time; try again later")
     return left

@@ -32,7 +32,9 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=[image_format]) as image:
             _check_size(image, limits)
             image.draft(image.mode, (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decodes it smaller
-            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            if image.info:  # it may say how the camera was held
+                ImageOps.exif_transpose(image, in_place=True)
             return _reduce(_plain(image))
     except PictureError:
         raise

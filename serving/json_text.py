@@ -13,21 +13,21 @@ from flask.json.provider import JSONProvider
 from serving.errors import RequestError
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes | memoryview) -> Any:
     """The value of a document; `NaN`, `Infinity` and `-Infinity` are numbers.
 
     Raises `RequestError`, also for what is nested too deeply.
     """
-    if not data.strip():
-        raise RequestError("JSON Parse error: The document is empty")
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return _loads_leniently(data)
+        return _loads_leniently(bytes(data))
 
 
 def _loads_leniently(data: bytes) -> Any:
     """The standard library's parser is slow, but knows the tokens that are no JSON."""
+    if not data.strip():
+        raise RequestError("JSON Parse error: The document is empty")
     try:
         return json.loads(data)
     except RecursionError:

@@ -5,8 +5,11 @@ With several workers the numbers lie in files of the folder `PROMETHEUS_MULTIPRO
 """
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counted
 from collections.abc import Iterable
 
+import numpy as np
 from flask import Blueprint, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -75,16 +78,30 @@ def metrics() -> Blueprint:
     return blueprint
 
 
-def count_classes(model: str, version: int, labels: tuple[str, ...], probabilities: Array) -> None:
-    """Count what `[N, classes]` says, so that a drift of the answers can be seen."""
-    likeliest = probabilities.argmax(axis=1)
-    confidence = CONFIDENCE.labels(model, version)
-    for index, probability in zip(
-        likeliest.tolist(), probabilities.max(axis=1).tolist(), strict=True
-    ):
-        label = labels[index] if index < len(labels) else index
-        PREDICTIONS.labels(model, version, label).inc()
-        confidence.observe(probability)
+class Classes:
+    """Counts what a classifier says, so that a drift of its answers can be seen."""
+
+    def __init__(self, model: str, version: int, labels: tuple[str, ...]) -> None:
+        self._predictions = [PREDICTIONS.labels(model, version, label) for label in labels]
+        self._confidence = CONFIDENCE.labels(model, version)
+
+    def count(self, probabilities: Array) -> None:
+        """Count `[N, classes]`; rows of NaN, which some inputs lead to, are left out."""
+        confidence = probabilities.max(axis=1).tolist()
+        sure = [value for value in confidence if value == value]
+        if len(sure) < len(confidence):
+            probabilities = probabilities[~np.isnan(probabilities).any(axis=1)]
+        for index, times in Counted(probabilities.argmax(axis=1).tolist()).items():
+            self._predictions[index].inc(times)
+        _observe_all(self._confidence, sure)
+
+
+def _observe_all(histogram: Histogram, values: list[float]) -> None:
+    """As `histogram.observe` of each value, but with one addition for each bucket."""
+    histogram._sum.inc(sum(values))
+    buckets = Counted(bisect_left(histogram._upper_bounds, value) for value in values)
+    for bucket, times in buckets.items():
+        histogram._buckets[bucket].inc(times)
 
 
 def count_versions(states: Iterable[tuple[str, int, str]]) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Signature:
     method: str
     """What TensorFlow Serving may do with it, such as `tensorflow/serving/predict`."""
 
-    @property
+    @cached_property
     def by_example(self) -> bool:
         """Whether it answers each example by itself, so that calls can share a batch."""
         return all(spec.by_example for spec in (*self.inputs.values(), *self.outputs.values()))

@@ -74,7 +74,10 @@ def write_loaded(folder: Path, loaded: bool) -> None:
         partial.write_text(json.dumps(_content(path) | {"loaded": loaded}, indent=2) + "\n")
         partial.replace(path)
     except OSError as error:
-        raise RepositoryError(f"{path} cannot be written ({error.strerror})") from error
+        raise RepositoryError(
+            f"{path} cannot be written ({error.strerror}); let the service write there, or write"
+            f' {{"loaded": {json.dumps(loaded)}}} into it yourself'
+        ) from error
 
 
 def _content(path: Path) -> dict[str, Any]:

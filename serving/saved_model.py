@@ -9,7 +9,7 @@ import numpy.typing as npt
 from serving.artifacts import Artifact, Extras, PictureInput, read_extras
 from serving.batching import Batching
 from serving.errors import ArtifactError
-from serving.metrics import count_classes
+from serving.metrics import Classes
 from serving.network import DEFAULT, Array, Network, Signature
 
 Floats = npt.NDArray[np.float32]
@@ -29,6 +29,7 @@ class Model:
     picture: PictureInput | None
     uncertain_below: float | None
     network: Network | Batching
+    counts: Classes | None
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature; what a classifier says is counted.
@@ -36,10 +37,8 @@ class Model:
         Raises `RequestError` for values that the network refuses, `TooLateError` at the deadline.
         """
         answers = self.network.call(signature, inputs)
-        if self.picture and signature == DEFAULT:
-            count_classes(
-                self.artifact.name, self.artifact.version, self.labels, answers[PROBABILITIES]
-            )
+        if self.counts and signature == DEFAULT:
+            self.counts.count(answers[PROBABILITIES])
         return answers
 
     def predict(self, examples: Floats) -> Floats:
@@ -80,11 +79,12 @@ def load(artifact: Artifact, gather: Callable[[Network], Batching] | None = None
     extras = read_extras(artifact)
     network = Network(artifact.folder)
     picture = _picture(network.signatures[DEFAULT], extras)
-    labels = extras.labels or ()
+    labels, counts = extras.labels or (), None
     if picture:
         labels = _labels(network.example[PROBABILITIES], extras.labels)
+        counts = Classes(artifact.name, artifact.version, labels)
     in_place = gather(network) if gather else network
-    return Model(artifact, labels, picture, extras.uncertain_below, in_place)
+    return Model(artifact, labels, picture, extras.uncertain_below, in_place, counts)
 
 
 def _picture(signature: Signature, extras: Extras) -> PictureInput | None:

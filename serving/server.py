@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from tempfile import mkdtemp
 from typing import Any
 
@@ -47,7 +46,7 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
 
     Repository(settings.artifacts, settings.model).check()
     listener = _listen(settings.host, settings.port)
-    _write_logs(settings)
+    _write_logs()
     _share_cores(settings.workers)
     server = _Server(settings, listener)
     if listening:
@@ -55,26 +54,10 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
     server.run()
 
 
-def _write_logs(settings: Settings) -> None:
-    """What happens on stderr, for people; what was asked on stdout, a line of JSON each."""
+def _write_logs() -> None:
+    """What happens, for people, on stderr."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("serving").setLevel(logging.INFO)
-    access = logging.getLogger("serving.access")
-    access.addHandler(_Lines())
-    access.propagate = False
-    access.disabled = not settings.access_log
-
-
-class _Lines(logging.Handler):
-    """Writes each line to stdout in one piece, so that neither a lock nor a flush is needed."""
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        self.emit(record)
-        return True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # whoever read the log has left
-            os.write(1, f"{record.getMessage()}\n".encode())
 
 
 def _share_cores(workers: int) -> None:

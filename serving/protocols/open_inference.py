@@ -74,8 +74,7 @@ def open_inference(repository: Repository, settings: Settings) -> Blueprint:
     @for_each_version("/infer", "POST")
     def infer(name: str, version: str | None = None) -> Response:
         model = _get(repository, name, version)
-        document, binary = _document(bodies.read(settings.max_request_bytes))
-        return _infer(model, document, binary)
+        return _infer(model, *_document(settings.max_request_bytes))
 
     _add_server(blueprint, repository)
     _add_repository(blueprint, repository, settings)
@@ -142,9 +141,9 @@ def _tensor_metadata(name: str, spec: Spec) -> dict[str, Any]:
     return {"name": name, "datatype": DATATYPES.get(spec.dtype, spec.dtype), "shape": spec.sizes}
 
 
-def _index(repository: Repository, body: bytes) -> list[dict[str, Any]]:
+def _index(repository: Repository, body: memoryview) -> list[dict[str, Any]]:
     """All versions, or with `{"ready": true}` those that answer."""
-    asked = json_text.loads(body) if body.strip() else {}
+    asked = json_text.loads(body) if body else {}
     if not isinstance(asked, dict):
         raise RequestError(f'{quote(asked)} is no object; send {{}} or {{"ready": true}}')
     listed = [
@@ -159,19 +158,17 @@ def _index(repository: Repository, body: bytes) -> list[dict[str, Any]]:
     return [each for each in listed if each["state"] == "READY" or not asked.get("ready")]
 
 
-def _document(body: bytes) -> tuple[dict[str, Any], memoryview]:
+def _document(max_bytes: int) -> tuple[dict[str, Any], memoryview]:
     """The JSON of a request, and the bytes behind it."""
     told = request.headers.get(HEADER_LENGTH)
-    length = len(body)
-    if told is not None:
-        is_number = told.isascii() and told.isdecimal() and len(told) < 19
-        if not is_number or int(told) > length:
-            raise RequestError(f"{HEADER_LENGTH} is {quote(told)}, the body has {length} bytes")
-        length = int(told)
+    length = int(told) if told and told.isascii() and told.isdecimal() and len(told) < 19 else None
+    body = bodies.read(max_bytes, aligned=length or 0)
+    if told is not None and (length is None or length > len(body)):
+        raise RequestError(f"{HEADER_LENGTH} is {quote(told)}, the body has {len(body)} bytes")
     document = json_text.loads(body[:length])
     if not isinstance(document, dict):
         raise RequestError(f"{quote(document)} is no object with 'inputs'")
-    return document, memoryview(body)[length:]
+    return document, body[len(body) if length is None else length :]
 
 
 def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Response:

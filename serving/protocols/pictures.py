@@ -1,9 +1,12 @@
 """Our own protocol: pictures in, labels out. `POST /predict`."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response, jsonify, request
 
 from serving.classification import TOP, Upload, classify
 from serving.errors import RequestError
+from serving.forms import parts
 from serving.repository import Repository
 from serving.settings import Settings
 
@@ -17,10 +20,11 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
 
     @blueprint.post("/predict")
     def predict() -> tuple[Response, int]:
-        model = repository.get(request.args.get("model"), _number("version", None))
-        uploads = _uploads(settings.max_picture_bytes)
-        top = _number("top", TOP) or TOP
-        answers = classify(model, uploads, settings.limits, top, _flag("explain"))
+        query = request.args.to_dict()
+        model = repository.get(query.get("model"), _number(query, "version", None))
+        uploads = _uploads(settings.max_pictures)
+        top = _number(query, "top", TOP) or TOP
+        answers = classify(model, uploads, settings.limits, top, _flag(query, "explain"))
         if any("error" not in answer for answer in answers):
             return jsonify(predictions=answers), 200
         return jsonify(error=answers[0]["error"], predictions=answers), answers[0]["status"]
@@ -28,24 +32,27 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
     return blueprint
 
 
-def _uploads(max_bytes: int) -> list[Upload]:
+def _uploads(most: int) -> list[Upload]:
     """The pictures of the request: `file` parts, or else the body, whatever type it claims."""
+    body = request.get_data(cache=False)
     if request.mimetype != "multipart/form-data":
-        body = request.get_data(cache=False)
         if not body:
             raise RequestError(f"the request holds no picture; {HOW_TO_SEND}")
         return [Upload(None, body)]
-    parts = request.files.getlist("file")
-    if not parts:
-        others = ", ".join(repr(name) for name in [*request.files, *request.form]) or "no part"
+    boundary = request.mimetype_params.get("boundary", "")
+    sent = parts(body, boundary, most) if boundary else []
+    uploads = [
+        Upload(*part[1:]) for part in sent if part.name == "file" and part.filename is not None
+    ]
+    if not uploads:
+        others = ", ".join(repr(part.name) for part in sent) or "no part"
         raise RequestError(f"the form has {others}, but no file named `file`; {HOW_TO_SEND}")
-    # One byte too many is enough for the decoder to refuse a part.
-    return [Upload(part.filename, part.stream.read(max_bytes + 1)) for part in parts]
+    return uploads
 
 
-def _number(name: str, default: int | None) -> int | None:
+def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
     """A positive whole number of the query."""
-    text = request.args.get(name)
+    text = query.get(name)
     if text is None:
         return default
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
@@ -54,8 +61,8 @@ def _number(name: str, default: int | None) -> int | None:
     return number
 
 
-def _flag(name: str) -> bool:
-    text = request.args.get(name, "").lower()
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "").lower()
     if text not in YES + NO:
         raise RequestError(f"{name} is {text!r}; it must be 1 or 0")
     return text in YES

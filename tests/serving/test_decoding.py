@@ -1,4 +1,6 @@
+import io
 import struct
+import zipfile
 import zlib
 from contextlib import suppress
 
@@ -120,6 +122,36 @@ def test_other_formats_are_refused_even_if_pillow_reads_them(encode) -> None:
     with pytest.raises(PictureError) as caught:
         decode(encode(GREY, "TIFF"), LIMITS)
     assert caught.value.status == 415
+
+
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("evil.py", "import os")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "other", [zipped(), b"<script>alert(1)</script>", b"%PDF-1.7\n", b"\x7fELF", b"#!/bin/sh\n"]
+)
+def test_a_picture_that_is_also_something_else_is_only_a_picture(
+    encode, kind: str, other: bytes
+) -> None:
+    picture = encode(GREY, kind)
+    np.testing.assert_array_equal(
+        np.asarray(decode(picture + other, LIMITS)), np.asarray(decode(picture, LIMITS))
+    )
+    with pytest.raises(PictureError) as caught:
+        decode(other + picture, LIMITS)
+    assert caught.value.status == 415
+
+
+def test_a_picture_with_a_script_in_its_comment_is_only_a_picture(encode) -> None:
+    image = Image.fromarray(GREY)
+    with_script = encode(image, "GIF", comment=b"*/=1;alert(1)/*")
+    assert b"alert(1)" in with_script
+    np.testing.assert_array_equal(grey_levels(decode(with_script, LIMITS)), GREY)
 
 
 @given(

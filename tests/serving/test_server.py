@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from serving.errors import ModelNotFoundError, StartError
@@ -65,6 +66,31 @@ def test_a_connection_is_kept_after_an_answer_and_after_an_error(server, encode,
     connection.close()
 
 
+def test_a_thousand_pictures_arrive_whole(server, band) -> None:
+    images = np.stack([band(index % 10) for index in range(1000)]).astype("<f4")
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "images",
+                    "shape": [1000, 28, 28],
+                    "datatype": "FP32",
+                    "parameters": {"binary_data_size": images.nbytes},
+                }
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    length = {"Inference-Header-Content-Length": str(len(head))}
+    url = f"{server.url}/v2/models/bands/infer"
+    request = urllib.request.Request(url, head + images.tobytes(), length)
+    for _ in range(3):
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = response.read()[int(response.headers["Inference-Header-Content-Length"]) :]
+        probabilities = np.frombuffer(answer, "<f4").reshape(1000, 10)
+        assert probabilities.argmax(axis=1).tolist() == [index % 10 for index in range(1000)]
+
+
 def test_an_upload_that_is_too_large_is_told_so(server) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     connection.putrequest("POST", "/predict")
@@ -98,23 +124,6 @@ def test_while_a_killed_worker_is_replaced_the_other_answers(server, encode, ban
     for _ in range(50):  # its successor is still loading
         assert ask(server.url + "/predict", encode(band(6)))[0] == 200
         assert ask(server.url + "/health/ready")[0] == 200
-
-
-def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(start, good, encode, band) -> None:
-    server = start([good], workers=1)
-    picture = encode(band(6))
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
-    connection.putrequest("POST", "/predict")
-    connection.putheader("Content-Length", str(len(picture)))
-    connection.endheaders(picture[:50])
-    time.sleep(0.3)
-    server.process.terminate()
-    time.sleep(0.3)
-    connection.send(picture[50:])
-    response = connection.getresponse()
-    assert json.load(response)["predictions"][0]["label"] == "band 6"
-    assert server.process.wait(timeout=20) == 0
-    assert "Traceback" not in server.log.read_text()
 
 
 def test_with_broken_artifacts_only_it_starts_and_says_why(start, tmp_path) -> None:

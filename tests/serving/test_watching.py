@@ -1,10 +1,12 @@
 """Artifact folders that change under a running service."""
 
 import json
+import os
 import shutil
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from urllib.error import HTTPError
 import numpy as np
 import pytest
 
+from serving.app import create_app
 from serving.errors import LabelNotFoundError, ModelNotFoundError
 from serving.repository import Repository
+from serving.settings import Settings
 
 
 @pytest.fixture
@@ -143,6 +147,33 @@ def test_labels_follow_the_file_and_survive_a_restart(copy) -> None:
     assert repository.get("bands", label="stable").artifact.version == 2
     file.write_text('{"labels": {"stable": 2}}')
     assert Repository([folder]).get("bands", label="stable").artifact.version == 2
+
+
+@pytest.fixture
+def read_only(good: Path) -> Iterator[Path]:
+    """An artifact folder that this process may read, but not write; not even if it is root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(good / "bands", folder / "bands")
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        yield folder
+        os.seteuid(user)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
+
+
+def test_what_cannot_be_written_is_told_with_what_to_do_instead(read_only: Path) -> None:
+    client = create_app(Settings(artifacts=(read_only,))).test_client()
+    answer = client.post("/v2/repository/models/bands/unload")
+    assert answer.status_code == 500
+    error = answer.get_json()["error"]
+    assert f"{read_only}/bands/serving.json cannot be written (Permission denied)" in error
+    assert 'write {"loaded": false} into it yourself' in error
+    assert client.get("/v2/models/bands/ready").status_code == 200
 
 
 def test_every_worker_takes_over_while_clients_are_answered(start, copy, encode, band) -> None:

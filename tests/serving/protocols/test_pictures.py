@@ -92,7 +92,7 @@ def test_when_all_fail_the_first_ones_status_is_the_answers(client) -> None:
     [
         ({"data": b""}, "the request holds no picture"),
         ({"data": {"image": (io.BytesIO(b"x"), "a.png")}}, "has 'image', but no file named `file`"),
-        ({"data": b"--", "content_type": "multipart/form-data; boundary=x"}, "has no part"),
+        ({"data": b"--x--", "content_type": "multipart/form-data; boundary=x"}, "has no part"),
         ({"data": b"--", "content_type": "multipart/form-data"}, "has no part"),
     ],
 )

@@ -68,6 +68,9 @@ def test_strings_are_text_or_base64(ask) -> None:
     assert answer.json["predictions"][1]["same_bytes"] == {"b64": raw}
 
 
+CONFIDENCE = 'wardrobe_prediction_confidence_sum{model="bands",version="2"}'
+
+
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/x", None])
 def test_the_type_that_a_body_claims_is_ignored(client, band, content_type: str | None) -> None:
     document = {"instances": [band(3).tolist()]}
@@ -249,3 +252,14 @@ def test_any_document_gets_an_answer_or_an_error_of_the_senders(ask, document: A
 @given(body=st.binary(max_size=60))
 def test_any_body_gets_an_error_of_the_senders(ask, body: bytes) -> None:
     assert post(ask, PREDICT, body).status_code == 400
+
+
+def test_nan_is_counted_as_no_confidence(client) -> None:
+    def confidence() -> str:
+        text: str = client.get("/metrics").text
+        return next(line for line in text.splitlines() if line.startswith(CONFIDENCE))
+
+    before = confidence()
+    rows = json.dumps({"instances": [[[float("nan")] * 28] * 28]})
+    assert "NaN" in client.post("/v1/models/bands:predict", data=rows).text
+    assert confidence() == before

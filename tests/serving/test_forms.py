@@ -1,0 +1,70 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
+
+from serving.errors import RequestError
+from serving.forms import Part, parts
+
+BOUNDARY = "----boundary-7MA4YWxk"
+LETTERS = st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters='"\\')
+names = st.text(LETTERS, min_size=1)
+
+
+def encoded(sent: list[Part]) -> bytes:
+    """The form as another library writes it."""
+    encoder = MultipartEncoder(BOUNDARY.encode())
+    body = encoder.send_event(Preamble(data=b""))
+    for name, filename, data in sent:
+        event = (
+            Field(name=str(name), headers=Headers())
+            if filename is None
+            else File(name=str(name), filename=filename, headers=Headers())
+        )
+        body += encoder.send_event(event) + encoder.send_event(Data(data=data, more_data=False))
+    return body + encoder.send_event(Epilogue(data=b""))
+
+
+@given(st.lists(st.builds(Part, names, st.none() | names, st.binary(min_size=1)), max_size=5))
+def test_every_part_is_found_as_it_was_sent(sent: list[Part]) -> None:
+    assert parts(encoded(sent), BOUNDARY, most=5) == sent
+
+
+def test_what_stands_before_the_first_part_and_behind_the_last_is_ignored() -> None:
+    sent = [Part("file", "a.png", b"\r\n--\r\n")]
+    body = b"This is a form.\r\n" + encoded(sent).lstrip(b"\r\n") + b"\r\nThat was it."
+    assert parts(body, BOUNDARY, most=1) == sent
+
+
+def test_a_file_name_may_be_in_any_language() -> None:
+    body = (
+        b"--x\r\ncontent-type: image/png\r\nCONTENT-DISPOSITION: form-data; name=file;"
+        b" filename*=UTF-8''%E9%9E%8B.png\r\n\r\nx\r\n--x--"
+    )
+    assert parts(body, "x", most=1) == [Part("file", "鞋.png", b"x")]
+
+
+def test_more_parts_than_allowed_are_not_looked_at() -> None:
+    sent = [Part("file", "a.png", b"x")] * 1000
+    assert len(parts(encoded(sent), BOUNDARY, most=1000)) == 1000
+    with pytest.raises(RequestEntityTooLarge):
+        parts(encoded(sent), BOUNDARY, most=999)
+
+
+@given(st.data())
+def test_a_form_that_is_cut_short_is_an_error(data: st.DataObject) -> None:
+    body = encoded([Part("file", "a.png", b"x" * 50), Part("file", "b.png", b"y" * 50)])
+    end = data.draw(st.integers(0, len(body) - len("--\r\n") - 1))
+    with pytest.raises(RequestError, match="cut short or broken"):
+        parts(body[:end], BOUNDARY, most=2)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_form_or_an_error_of_the_senders(body: bytes) -> None:
+    for form in (body, b"--x\r\n" + body, b"--x\r\n" + body + b"\r\n--x--"):
+        with suppress(RequestError, RequestEntityTooLarge):
+            assert all(isinstance(each.data, bytes) for each in parts(form, "x", most=64))
