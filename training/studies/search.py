@@ -7,6 +7,7 @@ several processes share it.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
@@ -60,8 +61,8 @@ def _work(study: Study, folder: Path, worker: int) -> None:
 
 def _train(study: Study, trial: optuna.Trial) -> float:
     """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
-    from training.studies import engine
     from training.studies.pruning import Pruning
+    from training.studies.subject import trained
 
     assert study.frame.search is not None
     proposed = {
@@ -69,7 +70,8 @@ def _train(study: Study, trial: optuna.Trial) -> float:
     }
     one = _member(study, study.frame.search, proposed)
     data = running.load(one.declaration)
-    (subject,) = engine.train([one.declaration], data, watched_by=[Pruning(trial)])
+    with tempfile.TemporaryDirectory() as files:
+        (subject,) = trained([one.declaration], data, Path(files), watched_by=[Pruning(trial)])
     return max(subject.history["validation_accuracy"])
 
 
