@@ -31,7 +31,7 @@ model:
 optimizer: {Adam: {learning_rate: 0.01, use_ema: true, ema_momentum: 0.5}}
 training: {epochs: 400, batch_size: 16}
 callbacks:
-  - SwapEMAWeights
+  - SwapEMAWeights: {swap_on_epoch: true}
   - ReduceLROnPlateau: {monitor: val_accuracy, patience: 3, factor: 0.5}
   - ModelCheckpoint: {filepath: best.keras, save_best_only: true}
   - EarlyStopping: {monitor: val_accuracy, patience: 25, restore_best_weights: true}
