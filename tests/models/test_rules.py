@@ -138,7 +138,7 @@ def test_keras_ends_on_averaged_weights_only_where_the_rules_say_so(swap_on_epoc
     # It learns nothing about the validation targets: the first epoch stays the best.
     stop = Stop(patience=1, restore_best_weights=restore, min_delta=1e9)
     network.fit(
-        x, x[:, :1], validation_data=(x, x[:, 1:]), epochs=9, verbose=0,
+        x, x[:, :1], validation_data=(x, x[:, 1:]), batch_size=2, epochs=9, verbose=0,
         callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch), stop],
     )  # fmt: skip
     assert stop.stopped_epoch < 8
