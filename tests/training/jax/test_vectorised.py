@@ -51,7 +51,7 @@ def assert_alike(together: Fit, alone: Fit) -> None:
         assert np.allclose(values, histories[1][name], atol=1e-3)
 
 
-def pair_of(data, folder, members, text) -> tuple[list[Fit], list[Fit]]:
+def pair_of(data, folder, members, text) -> tuple[list[Fit], ...]:
     return tuple(
         [
             fit_of(data, folder / f"{name}{number}", *overrides, text=text)
@@ -64,7 +64,7 @@ def pair_of(data, folder, members, text) -> tuple[list[Fit], list[Fit]]:
 def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS, TEXT)
     fit_together(together)
-    for number in (1, 2, 3):
+    for number in (2, 3):  # of which one differs in all numbers, and one stops early
         alone[number].run()
         assert_alike(together[number], alone[number])
     epochs = [len(fit.watchers[0].history["loss"]) for fit in together]
