@@ -8,8 +8,9 @@ import os
 import signal
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ LARGEST_GROUP = 20
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 Progress = Callable[[int, int], None]
+Task = tuple[Any, ...]
 
 
 def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) -> None:
@@ -44,18 +46,10 @@ def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) 
     groups = _groups(missing)
     if not groups:
         return
-    with processes(min(jobs, len(groups))) as pool:
-        futures: dict[Future[None], int] = {
-            pool.submit(run_group, group, folder): len(group) for group in groups
-        }
-        try:
-            for future in as_completed(futures):
-                future.result()
-                done += futures[future]
-                progress(done, len(members))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with closing(worked_off(jobs, run_group, [(group, folder) for group in groups])) as finished:
+        for group, _ in finished:
+            done += len(group)
+            progress(done, len(members))
 
 
 def run_group(members: list[Member], folder: Path) -> None:
@@ -105,11 +99,22 @@ def _groups(members: Sequence[Member]) -> list[list[Member]]:
     ]
 
 
-def processes(jobs: int) -> ProcessPoolExecutor:
-    """Processes in which Keras computes with JAX, whatever it computes with in this one."""
-    return ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=use_jax
-    )
+def worked_off(
+    jobs: int, work: Callable[..., None], tasks: Sequence[Task]
+) -> Generator[Task, None, None]:
+    """Each task when `work(*task)` is done; an interruption waits for what has been begun only.
+
+    Keras computes with JAX in the processes, whatever it computes with in this one.
+    """
+    spawned = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=spawned, initializer=use_jax)
+    try:
+        futures = {pool.submit(work, *task): task for task in tasks}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def use_jax() -> None:
