@@ -398,6 +398,7 @@ def results(runs: Path, as_json: bool) -> None:
 @click.option(
     "--pictures/--no-pictures", default=True, help="Whether figures may show the data's pictures."
 )
+@DataDir
 @Json
 def study(
     name: str | None,
@@ -408,11 +409,14 @@ def study(
     runs: Path,
     page: Path | None,
     pictures: bool,
+    data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Run a study of the lecture: its members, its figure, its claim."""
     from training.studies import study as room
 
+    if data_dir:  # the processes of a study inherit it
+        os.environ["WARDROBE_DATA"] = str(data_dir)
     if only_list:
         rows = [_study_row(study) for study in room.read_all()]
         return _print_json(rows) if as_json else _print_table(rows, {})

@@ -56,6 +56,33 @@ def _ema_before_best_weights(declaration: Declaration) -> Iterator[Finding]:
             )
 
 
+def _averaged_weights_stay(declaration: Declaration) -> Iterator[Finding]:
+    """Which weights are in the network at the end of an epoch, and at the end of training.
+
+    Keras validates with the averaged ones either way. Only with `swap_on_epoch` are they still in
+    place when callbacks keep weights; but then an early end leaves the others in the network.
+    """
+    callbacks = _callbacks(declaration)
+    swap = next((one for one in callbacks if one.name == "SwapEMAWeights"), None)
+    if swap is None:
+        return
+    stays = bool(swap.arguments.get("swap_on_epoch"))
+    for callback in callbacks:
+        restores = bool(callback.arguments.get("restore_best_weights"))
+        if not stays and (callback.name == "ModelCheckpoint" or restores):
+            yield (
+                swap.path,
+                f"{callback.name} would keep the weights that are not averaged: SwapEMAWeights "
+                "needs 'swap_on_epoch: true'",
+            )
+        if stays and callback.name == "EarlyStopping" and not restores:
+            yield (
+                callback.path,
+                "an early end leaves weights that are not averaged: EarlyStopping needs "
+                "'restore_best_weights: true', or SwapEMAWeights no 'swap_on_epoch'",
+            )
+
+
 def _plateau_with_schedule(declaration: Declaration) -> Iterator[Finding]:
     has_schedule = isinstance(_optimizer(declaration).arguments.get("learning_rate"), dict)
     for callback in _callbacks(declaration):
@@ -200,6 +227,7 @@ def _files_stay_in_the_run(declaration: Declaration) -> Iterator[Finding]:
 
 _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _ema_before_best_weights,
+    _averaged_weights_stay,
     _plateau_with_schedule,
     _monitored_quantity,
     _loss_of_head,

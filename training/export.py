@@ -12,6 +12,7 @@ know beside the graph:
 | `calibration.json` | a classifier's temperature, which the graph applies, and what it does |
 | `uncertainty.json` | `{"below": p}`: an answer of less probability is uncertain |
 | `card.md` | the model card |
+| `run.json` | the `id` of the run that wrote it |
 """
 
 from __future__ import annotations
@@ -39,17 +40,21 @@ def export(
     temperature: float,
     artifacts: Path,
     texts: dict[str, str],
+    run_id: str,
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
 
     Its graph divides the logits by the temperature; `texts` are further files of
-    `assets.extra/` by name.
+    `assets.extra/` by name. A run has one artifact: where it was killed after writing it, that one
+    is returned.
 
     Raises:
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
     """
     models = artifacts / declaration.name
     partial = models / f".partial-{os.getpid()}"
+    if written := _written_by(run_id, models):
+        return written
     try:
         models.mkdir(parents=True, exist_ok=True)
         _remove_what_killed_processes_left(models)
@@ -62,6 +67,7 @@ def export(
         if data.class_names is not None:
             _write_json(extra / "labels.json", list(data.class_names))
         _write_json(extra / "input.json", _input(data))
+        _write_json(extra / "run.json", {"id": run_id})
         for name, text in texts.items():
             (extra / name).write_text(text, encoding="utf-8")
         return _as_next_version(partial, models)
@@ -69,6 +75,13 @@ def export(
         raise TrainingError(f"cannot write the artifact to {models}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _written_by(run_id: str, models: Path) -> Path | None:
+    for file in models.glob("[0-9]*/assets.extra/run.json"):
+        if json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
+            return file.parents[1]
+    return None
 
 
 def _remove_what_killed_processes_left(models: Path) -> None:

@@ -9,6 +9,7 @@ itself is one program, see `jax_engine`.
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Fit:
         self.declaration, self.data, self.folder = declaration, data, folder
         self.batch_size = min(declaration.training.batch_size, len(data.train))
         self.steps = math.ceil(len(data.train) / self.batch_size)
-        keras.utils.set_random_seed(declaration.seed)
+        draw_from(declaration.seed)
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
         compiled = "auto" if _on_jax() else self._is_worth_compiling()
@@ -140,6 +141,14 @@ class Fit:
         if not _has_gpu() and any(map(_draws_at_random, layers)):
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
+
+
+def draw_from(seed: int) -> None:
+    """Seeds what layers draw their weights and their own seeds from."""
+    if _on_jax():
+        random.seed(seed)  # as below, which would load TensorFlow: seconds in every process
+    else:
+        keras.utils.set_random_seed(seed)
 
 
 def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -9,17 +9,20 @@
 | `tensorboard/` | the same for TensorBoard |
 | `model.keras` | the trained network, not calibrated: it can be trained further |
 | `checkpoint.npz` | while it trains: what it needs to go on after an interruption |
+| `.lock` | locked by the process that trains, so that no other goes on with the run meanwhile |
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras
 import yaml
@@ -42,7 +45,9 @@ class Run:
         stem = f"{started:%Y%m%d-%H%M%S}-seed{declaration.seed}"
         self.folder = _unused(runs / declaration.name / stem)
         self.declaration = declaration
+        self.lock: IO[str] | None = None
         self.record: dict[str, Any] = {
+            "id": uuid.uuid4().hex,
             "name": declaration.name,
             "status": "running",
             "started": started.isoformat(timespec="seconds"),
@@ -58,7 +63,8 @@ class Run:
         for file in sorted((runs / declaration.name).glob("*/run.json"), reverse=True):
             record = json.loads(file.read_text(encoding="utf-8"))
             if all(record[key] == run.record[key] for key in same):
-                run.folder, run.record = file.parent, record
+                run.folder = file.parent
+                run.record |= record
                 return run
         return None
 
@@ -71,7 +77,9 @@ class Run:
 
         Raises:
             TrainingError: what decides the result is not what it was; `facts` says what it is now.
+                Or another process is at it.
         """
+        self._take()
         changed = [
             f"{name}.{key}"
             for name, now in facts.items()
@@ -95,6 +103,7 @@ class Run:
         """
         try:
             (self.folder / "declared").mkdir(parents=True)
+            self._take()
             for file in files:
                 shutil.copy(file, self.folder / "declared" / file.name)
             resolved = as_yaml(self.declaration)
@@ -103,6 +112,19 @@ class Run:
             (self.folder / ".reserve").write_bytes(bytes(RESERVE))
         except OSError as error:
             raise TrainingError(f"cannot write {self.folder}: {error.strerror}") from error
+
+    def _take(self) -> None:
+        """Locks the folder for this process; the lock ends with it, however it ends."""
+        if self.lock:
+            return
+        self.lock = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"{self.folder} is being trained by another process: wait for it, or leave "
+                "--resume out to train anew"
+            ) from None
 
     def note(self, **facts: Any) -> None:
         """Adds facts to the record and writes it, whole or not at all."""

@@ -77,7 +77,9 @@ def train(
         )
         temperature = run.record.get("calibration", {}).get("temperature", 1.0)
         texts = _texts(declaration, data, run.record)
-        artifact = export(fitted.network, declaration, data, temperature, artifacts, texts)
+        artifact = export(
+            fitted.network, declaration, data, temperature, artifacts, texts, run.record["id"]
+        )
         run.note(artifact=str(artifact))
     return Trained(run.folder, artifact, run.record)
 

@@ -11,7 +11,6 @@ becomes alone, but for rounding.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
@@ -20,42 +19,47 @@ from typing import Any
 import jax
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-from models import Declaration
-from models.tree import Path
-from training.fit import VALIDATION_BATCH, Fit, Fitted, arrays
-from training.history import Divergence, HistoryFile
+from training.alike import refuse_strangers
+from training.fit import VALIDATION_BATCH, Fit, arrays
 from training.jax_engine import Calls, loop
 from training.order import InTurn, Order
 
-_FREE = ("name", "about", "seed")  # may differ in any way
+Logs = list[dict[str, float]]  # the measures of each member
 
 
-def fit_together(fits: Sequence[Fit]) -> list[Fitted]:
+def fit_together(fits: Sequence[Fit]) -> None:
     """Trains all to their ends; a member that has stopped early keeps its weights.
+
+    Their watchers see what Keras' `fit` would show them, but for the batches within an epoch. A
+    member whose loss is no number any more goes on with the others.
 
     Raises:
         ValueError: the declarations differ in more than seeds and numbers.
     """
     refuse_strangers([fit.declaration for fit in fits])
     members = [_Member(fit) for fit in fits]
-    training = _Together(members, "train")
-    validation = _Together(members, "validation") if len(fits[0].data.validation) else None
+    stack = _Stack(members)
+    training = _Pass(stack, "train")
+    validation = _Pass(stack, "validation") if len(fits[0].data.validation) else None
     for member in members:
         member.callbacks.on_train_begin()
     for epoch in range(fits[0].declaration.training.epochs):
         if live := [member for member in members if not member.network.stop_training]:
             _one_epoch(live, training, validation, epoch)
-    return [member.finish() for member in members]
+    stack.hand_out(members)
+    for member in members:
+        member.network.optimizer.finalize_variable_values(member.network.trainable_variables)
+        member.callbacks.on_train_end()
 
 
 def _one_epoch(
-    live: Sequence[_Member], training: _Together, validation: _Together | None, epoch: int
+    live: Sequence[_Member], training: _Pass, validation: _Pass | None, epoch: int
 ) -> None:
     """What Keras' `fit` does in an epoch, for the members that have not stopped."""
     for member in live:
         member.callbacks.on_epoch_begin(epoch)
-        member.callbacks.on_train_batch_begin(0)
     logs = training.run(live)
     for member, of_member in zip(live, logs, strict=True):
         member.callbacks.on_train_batch_end(member.fit.steps - 1, of_member)
@@ -68,108 +72,96 @@ def _one_epoch(
         member.callbacks.on_epoch_end(epoch, of_member)
 
 
-def refuse_strangers(declarations: Sequence[Declaration]) -> None:
-    """Raises ValueError, which says in what, where declarations differ too much."""
-    first, *others = (dict(_leaves(declaration.tree.plain)) for declaration in declarations)
-    for other in others:
-        for path in sorted(first.keys() | other.keys(), key=str):
-            values = first.get(path), other.get(path)
-            if values[0] != values[1] and path[0] not in _FREE and not _may_vary(path, values):
-                place = ".".join(map(str, path))
-                raise ValueError(f"cannot train together: {place} is {values[0]} and {values[1]}")
-
-
-def _may_vary(path: Path, values: tuple[Any, Any]) -> bool:
-    """Numbers that Keras keeps as attributes; durations become whole steps, which it tests."""
-    if not all(type(value) is float and value > 0 for value in values):
-        return False
-    name = str(path[-1])
-    of_optimizer = path[0] == "optimizer" and type(path[-1]) is str
-    return name in ("rate", "stddev") or (of_optimizer and not name.endswith("epochs"))
-
-
-def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, (dict, list)):
-        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _leaves(child, (*path, key))
-    else:
-        yield path, value
-
-
 class _Member:
-    """One network with its callbacks, its order of examples and its state."""
+    """One network with its callbacks and its order of examples."""
 
     def __init__(self, fit: Fit) -> None:
         self.network = fit.network
         self.network.stop_training = False
         self.fit = fit
         self.order = Order(len(fit.data.train), fit.declaration.seed)
-        self.divergence = Divergence("val_loss" if len(fit.data.validation) else "loss")
-        self.history = HistoryFile(fit.folder / "history.csv")
         self.callbacks = keras.callbacks.CallbackList(
-            [self.order, *fit.parts.callbacks, self.divergence, self.history],
+            [self.order, *fit.parts.callbacks, *fit.watchers],
             model=self.network,
             epochs=fit.declaration.training.epochs,
             steps=fit.steps,
         )
-        self.began = time.perf_counter()
 
-    def variables(self, part: str) -> tuple[list[Any], ...]:
-        """The state of a training step or, without the optimizer, of a validation step."""
-        network = self.network
-        parts = [network.trainable_variables, network.non_trainable_variables]
-        if part == "train":
-            parts.append(network.optimizer.variables)
-        return (*parts, network.metrics_variables)
+    def variables(self) -> tuple[list[Any], ...]:
+        network, optimizer = self.network, self.network.optimizer
+        return network.trainable_variables, network.non_trainable_variables, optimizer.variables
 
-    def state(self, part: str) -> Any:
-        self.network.reset_metrics()
-        return [[variable.value for variable in group] for group in self.variables(part)]
-
-    def take(self, state: Any, part: str) -> None:
-        for group, values in zip(self.variables(part), state, strict=True):
-            for variable, value in zip(group, values, strict=True):
+    def take(self, values: Any) -> None:
+        for group, of_group in zip(self.variables(), values, strict=True):
+            for variable, value in zip(group, of_group, strict=True):
                 variable.assign(value)
 
-    def finish(self) -> Fitted:
-        seconds = time.perf_counter() - self.began
-        self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
-        self.callbacks.on_train_end()
-        return Fitted(self.network, len(self.history.rows), seconds, self.divergence.epoch)
+
+class _Stack:
+    """The variables of all members while they train, those of one place as one array.
+
+    Declared callbacks look at the variables of their network, and may change them: where there are
+    some, each network is given its values before they are called, and asked for them afterwards.
+    """
+
+    def __init__(self, members: Sequence[_Member]) -> None:
+        self.members = members
+        self.is_watched = any(member.fit.parts.callbacks for member in members)
+        self.values: Any = None
+        self._join = jax.jit(lambda *states: jax.tree.map(lambda *v: jax.numpy.stack(v), *states))
+
+    def gathered(self) -> Any:
+        """Trainable variables, the other ones of the networks, and those of the optimizers."""
+        if self.values is None:
+            states = [
+                [[variable.value for variable in group] for group in member.variables()]
+                for member in self.members
+            ]
+            self.values = self._join(*states)
+        return self.values
+
+    def hand_out(self, to: Sequence[_Member]) -> None:
+        """Gives the networks of these members their values."""
+        values = jax.tree.map(np.asarray, self.gathered())  # parts of it need no program
+        for number, member in enumerate(self.members):
+            if member in to:
+                member.take(jax.tree.map(itemgetter(number), values))
+        self.values = None
 
 
-class _Together:
-    """One pass over the training or validation examples, of all members at once."""
+class _Pass:
+    """Goes through the training or the validation examples, with all members at once."""
 
-    def __init__(self, members: Sequence[_Member], part: str) -> None:
-        first = members[0].fit
-        self.members, self.part = members, part
-        examples = arrays(first.declaration, getattr(first.data, part))
-        for member in members:
-            member.network._symbolic_build(data_batch=tuple(array[:1] for array in examples))
+    def __init__(self, stack: _Stack, part: str) -> None:
+        self.stack, self.members = stack, stack.members
+        self.trains = part == "train"
+        fits = [member.fit for member in self.members]
+        self.count = len(getattr(fits[0].data, part))
+        examples = arrays(fits[0].declaration, getattr(fits[0].data, part))
+        # The first network is traced; callbacks ask the others, too, which metrics they have.
+        for fit in fits if stack.is_watched else fits[:1]:
+            fit.network._symbolic_build(data_batch=tuple(array[:1] for array in examples))
+        fits[0].network.reset_metrics()
         self.examples = jax.device_put(examples)
         self.numbers = {
-            place: np.array(values, np.float32)
-            for place, values in _numbers([member.fit for member in members]).items()
+            place: np.array(values, np.float32) for place, values in _numbers(fits).items()
         }
-        self.compiled = jax.jit(self._all, donate_argnums=0)
-        self.stack = jax.jit(lambda *states: jax.tree.map(lambda *v: jax.numpy.stack(v), *states))
-        self.unstack = jax.jit(
-            lambda states: [jax.tree.map(itemgetter(n), states) for n in range(len(members))]
-        )
+        self.metrics = [
+            np.stack([variable.numpy()] * len(fits))
+            for variable in fits[0].network.metrics_variables
+        ]
+        self.programs = {batches.shape: self._compiled(batches) for batches, _ in self._calls()}
 
-    def run(self, live: Sequence[_Member]) -> list[dict[str, float]]:
+    def run(self, live: Sequence[_Member]) -> Logs:
         """The measures of the live members; the others' computation is thrown away."""
-        state = self.stack(*(member.state(self.part) for member in self.members))
-        for calls in zip(*map(self._calls, self.members), strict=True):
-            batches, counts, rests = zip(*calls, strict=True)
-            logs, state = self.compiled(state, self.examples, np.stack(batches), counts[0])
-            if len(rests[0]):
-                rest = np.stack(rests)[:, None]
-                logs, state = self.compiled(state, self.examples, rest, 1)
-        for member, values in zip(self.members, self.unstack(state), strict=True):
-            if member in live:
-                member.take(values, self.part)
+        state, metrics = self._state(), self.metrics
+        for batches, count in self._calls():
+            program = self.programs[batches.shape]
+            logs, state, metrics = program(state, metrics, self.examples, batches, count)
+        if self.trains:
+            self.stack.values = state
+        if self.stack.is_watched:
+            self.stack.hand_out(live)
         measures = {name: np.asarray(values) for name, values in logs.items()}
         return [
             {name: float(values[number]) for name, values in measures.items()}
@@ -177,24 +169,41 @@ class _Together:
             if member in live
         ]
 
-    def _calls(self, member: _Member) -> Iterator[tuple[Any, ...]]:
-        steps = member.network.steps_per_execution
-        if self.part == "train":
-            return Calls(member.fit.batch_size, steps, member.order).get_jax_iterator()
-        count = len(member.fit.data.validation)
-        return Calls(min(count, VALIDATION_BATCH), steps, InTurn(count)).get_jax_iterator()
+    def _state(self) -> Any:
+        return self.stack.gathered() if self.trains else self.stack.gathered()[:2]
 
-    def _all(self, states: Any, examples: Any, batches: Any, count: Any) -> Any:
+    def _calls(self) -> Iterator[tuple[NDArray[np.int32], np.int32]]:
+        """For each call of a program int32 `[members, steps, batch]`, and how many steps count."""
+        for calls in zip(*map(self._calls_of, self.members), strict=True):
+            batches, counts, rests = zip(*calls, strict=True)
+            yield np.stack(batches), np.int32(counts[0])
+            if len(rests[0]):
+                yield np.stack(rests)[:, None], np.int32(1)
+
+    def _calls_of(self, member: _Member) -> Iterator[tuple[Any, ...]]:
+        steps = member.network.steps_per_execution
+        if self.trains:
+            return Calls(member.fit.batch_size, steps, member.order).get_jax_iterator()
+        batch_size = min(self.count, VALIDATION_BATCH)
+        return Calls(batch_size, steps, InTurn(self.count)).get_jax_iterator()
+
+    def _compiled(self, batches: NDArray[np.int32]) -> Any:
+        given = self._state(), self.metrics, self.examples, batches, np.int32(1)
+        donated = 0 if self.trains else ()
+        return jax.jit(self._all, donate_argnums=donated).lower(*given).compile()
+
+    def _all(self, states: Any, metrics: Any, examples: Any, batches: Any, count: Any) -> Any:
         fit = self.members[0].fit
         network = fit.network
-        steps = loop(network, network.train_step if self.part == "train" else network.test_step)
+        steps = loop(network, network.train_step if self.trains else network.test_step)
 
         def one(of_member: Any) -> Any:
-            state, chosen, numbers = of_member
+            state, metrics, chosen, numbers = of_member
             with _varied(fit, numbers):
-                return steps(tuple(state), examples, chosen, count)
+                logs, (*state, metrics) = steps((*state, metrics), examples, chosen, count)
+            return logs, state, metrics
 
-        return jax.vmap(one)((states, batches, self.numbers))
+        return jax.vmap(one)((states, metrics, batches, self.numbers))
 
 
 def _numbers(fits: Sequence[Fit]) -> dict[str, list[float]]:

@@ -1,5 +1,9 @@
 """Combinations that Keras accepts but that are wrong are refused with the reason."""
 
+from typing import ClassVar
+
+import keras
+import numpy as np
 import pytest
 
 from models import DataFacts
@@ -20,6 +24,27 @@ BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
                 "callbacks=[{ModelCheckpoint: {filepath: a.keras}}, SwapEMAWeights]",
             ],
             "ModelCheckpoint stands before SwapEMAWeights",
+        ),
+        (
+            [
+                "optimizer.Adam.use_ema=true",
+                "callbacks=[SwapEMAWeights, {EarlyStopping: {restore_best_weights: true}}]",
+            ],
+            "EarlyStopping would keep the weights that are not averaged",
+        ),
+        (
+            [
+                "optimizer.Adam.use_ema=true",
+                "callbacks=[SwapEMAWeights, {ModelCheckpoint: {filepath: a.keras}}]",
+            ],
+            "ModelCheckpoint would keep the weights that are not averaged",
+        ),
+        (
+            [
+                "optimizer.Adam.use_ema=true",
+                "callbacks=[{SwapEMAWeights: {swap_on_epoch: true}}, EarlyStopping]",
+            ],
+            "an early end leaves weights that are not averaged",
         ),
         (["callbacks=[SwapEMAWeights]"], "SwapEMAWeights needs 'use_ema: true'"),
         (
@@ -70,6 +95,11 @@ def test_refused(problems, overrides, reason):
     "overrides",
     [
         ["optimizer.Adam.use_ema=true", "callbacks=[SwapEMAWeights, EarlyStopping]"],
+        [
+            "optimizer.Adam.use_ema=true",
+            "callbacks=[{SwapEMAWeights: {swap_on_epoch: true}}, "
+            "{EarlyStopping: {restore_best_weights: true}}]",
+        ],
         ["callbacks=[ReduceLROnPlateau]"],
         ["callbacks=[{EarlyStopping: {monitor: loss}}]", "training.validation=0"],
         ["callbacks=[{EarlyStopping: {monitor: val_accuracy}}]"],
@@ -85,6 +115,35 @@ def test_refused(problems, overrides, reason):
 )
 def test_accepted(problems, overrides):
     assert problems(BASE, *overrides) == []
+
+
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+@pytest.mark.parametrize("restore", [False, True])
+def test_keras_ends_on_averaged_weights_only_where_the_rules_say_so(swap_on_epoch, restore):
+    class Stop(keras.callbacks.EarlyStopping):
+        """Keeps the averaged weights of each epoch, wherever they are then."""
+
+        averaged: ClassVar = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            average = self.model.optimizer._model_variables_moving_average[0]
+            averaged = self.model.trainable_variables[0] if swap_on_epoch else average
+            self.averaged.append(keras.ops.convert_to_numpy(averaged))
+
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    network.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    x = np.random.default_rng(1).normal(size=(8, 2))
+    # It learns nothing about the validation targets: the first epoch stays the best.
+    stop = Stop(patience=1, restore_best_weights=restore, min_delta=1e9)
+    network.fit(
+        x, x[:, :1], validation_data=(x, x[:, 1:]), batch_size=2, epochs=9, verbose=0,
+        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch), stop],
+    )  # fmt: skip
+    assert stop.stopped_epoch < 8
+    ends_averaged = any(np.allclose(network.get_weights()[0], one) for one in stop.averaged)
+    assert ends_averaged is (swap_on_epoch is restore)
 
 
 def test_data_without_the_declared_shape_and_classes(problems):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -31,7 +33,7 @@ model:
 optimizer: {Adam: {learning_rate: 0.01, use_ema: true, ema_momentum: 0.5}}
 training: {epochs: 400, batch_size: 16}
 callbacks:
-  - SwapEMAWeights
+  - SwapEMAWeights: {swap_on_epoch: true}
   - ReduceLROnPlateau: {monitor: val_accuracy, patience: 3, factor: 0.5}
   - ModelCheckpoint: {filepath: best.keras, save_best_only: true}
   - EarlyStopping: {monitor: val_accuracy, patience: 25, restore_best_weights: true}
@@ -104,9 +106,50 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp
     assert [entry.name for entry in killed.folder.glob("artifacts/killed/*")] == ["1"]
 
 
+KILLED_BEFORE_THE_NOTE = """
+import os, signal, sys
+from training.run import Run
+from wardrobe import main
+
+def note(self, **facts):
+    if "artifact" in facts:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, **facts)
+
+write, Run.note = Run.note, note
+main(sys.argv[1:])
+"""
+
+DONE = "name: done\ndata: rings\nmodel: {layers: []}\ntraining: {epochs: 1}\n"
+
+
+def test_a_run_killed_after_its_artifact_is_there_writes_no_second_one(wardrobe, tmp_path):
+    (tmp_path / "done.yaml").write_text(DONE)
+    command = [sys.executable, "-c", KILLED_BEFORE_THE_NOTE, "train", "done.yaml"]
+    killed = subprocess.run(command, cwd=tmp_path, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (artifact,) = tmp_path.glob("artifacts/done/*")
+    resumed = wardrobe("train", "done.yaml", "--resume", "--json")
+    record = json.loads(resumed.stdout)
+    assert record["resumed"]
+    assert tmp_path / record["artifact"] == artifact
+    assert list(tmp_path.glob("artifacts/done/*")) == [artifact]
+
+
+def test_a_run_that_is_being_trained_is_left_alone(tmp_path):
+    declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
+    running = Run(tmp_path, declaration)
+    running.start([file], versions={}, data={})
+    other = Run.latest(tmp_path, declaration)
+    assert other is not None
+    before = (running.folder / "run.json").read_text()
+    with pytest.raises(TrainingError, match="is being trained by another process"):
+        other.resume(versions={}, data={})
+    assert (running.folder / "run.json").read_text() == before
+
+
 def test_resuming_a_finished_run_trains_nothing(wardrobe, tmp_path):
-    text = "name: done\ndata: rings\nmodel: {layers: []}\ntraining: {epochs: 1}\n"
-    (tmp_path / "done.yaml").write_text(text)
+    (tmp_path / "done.yaml").write_text(DONE)
     first, again = (
         json.loads(wardrobe("train", "done.yaml", "--resume", "--json").stdout) for _ in range(2)
     )

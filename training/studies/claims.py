@@ -91,6 +91,8 @@ def parse(claim: str) -> list[ast.Compare]:
 def judge(claim: str, members: Sequence[Measured]) -> Verdict:
     """Whether a claim holds for what was measured. A comparison with NaN does not.
 
+    What differs by less than the seeds of either side do is said to.
+
     Raises:
         ValueError: it names a measure that no member has, or members that there are not.
     """
@@ -98,15 +100,16 @@ def judge(claim: str, members: Sequence[Measured]) -> Verdict:
     for comparison in parse(claim):
         sides = [comparison.left, *comparison.comparators]
         values = [_value(side, members) for side in sides]
-        symbols = []
-        for sign, left, right in zip(comparison.ops, values, values[1:], strict=False):
+        spreads = [_spread_over_seeds(side, members) for side in sides]
+        text = f"{values[0]:.4g}"
+        for number, sign in enumerate(comparison.ops):
             symbol, compare = _COMPARISONS[type(sign)]
-            symbols.append(symbol)
+            left, right = values[number : number + 2]
             verdicts.append(compare(left, right))
-        shown = [f"{values[0]:.4g}"]
-        for symbol, value in zip(symbols, values[1:], strict=True):
-            shown += [symbol, f"{value:.4g}"]
-        texts.append(" ".join(shown))
+            text += f" {symbol} {right:.4g}"
+            if abs(left - right) < min(spreads[number : number + 2]):
+                text += " (closer than the seeds are)"
+        texts.append(text)
     return Verdict(claim, all(verdicts), " and ".join(texts))
 
 
@@ -178,6 +181,17 @@ def _chosen(members: Sequence[Measured], keywords: list[ast.keyword]) -> Sequenc
             raise ValueError(f"no member has {keyword.arg}={wanted}; there are {', '.join(labels)}")
         members = [member for member in members if member.labels[str(keyword.arg)] == wanted]
     return members
+
+
+def _spread_over_seeds(node: ast.expr, members: Sequence[Measured]) -> float:
+    """How far the members of a median or mean lie apart if only their seeds differ; else 0."""
+    match node:
+        case ast.Call(func=ast.Name(id="median" | "mean"), args=[argument], keywords=keywords):
+            chosen = _chosen(members, keywords)
+            numbers = _numbers(argument, chosen)
+            if len(_medians(numbers, chosen)) == 1:
+                return _spread(numbers)
+    return 0.0
 
 
 def _medians(numbers: list[float], members: Sequence[Measured]) -> list[float]:

@@ -14,6 +14,9 @@ from models.tree import Node, Origin, node_of
 from training import data
 from training.studies.study import Overrides, Study
 
+# Changes when members become something else than they became before.
+_ENGINE = "trained as runs are"
+
 
 @dataclass(frozen=True)
 class Member:
@@ -29,7 +32,7 @@ class Member:
 
     @property
     def key(self) -> str:
-        what = [self.declaration.digest, self.train, self.measures]
+        what = [_ENGINE, self.declaration.digest, self.train, self.measures]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]
 
 

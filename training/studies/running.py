@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from models import Declaration
 from training import data
+from training.alike import frame
 from training.errors import TrainingError
 from training.studies import records
 from training.studies.members import Member
 
 # Members that share one compiled program; more of them would make the steps of progress large.
-LARGEST_GROUP = 10
+LARGEST_GROUP = 20
 
 # The processes share the cores among themselves: none of them needs all.
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 Progress = Callable[[int, int], None]
+Task = tuple[Any, ...]
 
 
 def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) -> None:
@@ -40,24 +46,16 @@ def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) 
     groups = _groups(missing)
     if not groups:
         return
-    with processes(min(jobs, len(groups))) as pool:
-        futures: dict[Future[None], int] = {
-            pool.submit(run_group, group, folder): len(group) for group in groups
-        }
-        try:
-            for future in as_completed(futures):
-                future.result()
-                done += futures[future]
-                progress(done, len(members))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with closing(worked_off(jobs, run_group, [(group, folder) for group in groups])) as finished:
+        for group, _ in finished:
+            done += len(group)
+            progress(done, len(members))
 
 
 def run_group(members: list[Member], folder: Path) -> None:
-    """Trains members that differ by their seed only, measures each and writes its record."""
-    from training.studies import engine
+    """Trains members that can be trained together, measures each and writes its record."""
     from training.studies.measures import MEASURES, always
+    from training.studies.subject import trained, untrained
 
     first = members[0]
     if unknown := [name for name in first.measures if name not in MEASURES]:
@@ -66,9 +64,10 @@ def run_group(members: list[Member], folder: Path) -> None:
     loaded = load(first.declaration)
     declarations = [member.declaration for member in members]
     if first.train:
-        subjects = engine.train(declarations, loaded)
+        with tempfile.TemporaryDirectory() as files:
+            subjects = trained(declarations, loaded, Path(files))
     else:
-        subjects = [engine.prepare(declaration, loaded) for declaration in declarations]
+        subjects = [untrained(declaration, loaded) for declaration in declarations]
     for member, subject in zip(members, subjects, strict=True):
         found = always(subject)
         for name in member.measures:
@@ -88,21 +87,34 @@ def load(declaration: Declaration) -> data.DataSet:
 
 
 def _groups(members: Sequence[Member]) -> list[list[Member]]:
-    by_key: dict[str, dict[int, Member]] = defaultdict(dict)
-    for member in members:
-        by_key[member.key][member.declaration.seed] = member
-    groups = []
-    for alike in by_key.values():
-        several = list(alike.values())
-        groups += [several[at : at + LARGEST_GROUP] for at in range(0, len(several), LARGEST_GROUP)]
-    return groups
+    """Members that can be trained together, no two of them with one record."""
+    alike: dict[Any, dict[tuple[str, int], Member]] = defaultdict(dict)
+    for one in members:
+        what = frame(one.declaration), one.train, one.measures
+        alike[json.dumps(what)][one.key, one.declaration.seed] = one
+    return [
+        several[at : at + LARGEST_GROUP]
+        for several in map(list, (found.values() for found in alike.values()))
+        for at in range(0, len(several), LARGEST_GROUP)
+    ]
 
 
-def processes(jobs: int) -> ProcessPoolExecutor:
-    """Processes in which Keras computes with JAX, whatever it computes with in this one."""
-    return ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=use_jax
-    )
+def worked_off(
+    jobs: int, work: Callable[..., None], tasks: Sequence[Task]
+) -> Generator[Task, None, None]:
+    """Each task when `work(*task)` is done; an interruption waits for what has been begun only.
+
+    Keras computes with JAX in the processes, whatever it computes with in this one.
+    """
+    spawned = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=spawned, initializer=use_jax)
+    try:
+        futures = {pool.submit(work, *task): task for task in tasks}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def use_jax() -> None:
@@ -110,4 +122,5 @@ def use_jax() -> None:
     # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["KERAS_BACKEND"] = "jax"
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU is shared by all processes
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()

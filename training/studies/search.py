@@ -2,13 +2,14 @@
 
 Trials that fall behind the median of the others are ended early (Optuna's MedianPruner). The
 trials lie in `search.db`, an SQLite file beside the report: an interrupted search goes on, and
-several processes share it.
+several processes make them.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from concurrent.futures import wait
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,35 +34,26 @@ def run(study: Study, folder: Path, jobs: int, progress: running.Progress) -> li
         TrainingError: Optuna is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trials = _open(study, folder, worker=0)
-    progress(min(_finished(trials), study.trials), study.trials)
-    missing = study.trials - _finished(trials)
-    if missing > 0:
-        jobs = min(jobs, missing)
-        with running.processes(jobs) as pool:
-            waiting = {pool.submit(_work, study, folder, worker) for worker in range(jobs)}
-            while waiting:
-                done, waiting = wait(waiting, timeout=1)
-                for future in done:
-                    future.result()
-                progress(min(_finished(trials), study.trials), study.trials)
+    trials = _open(study, folder, number=0)
+    done, begun = _finished(trials), len(trials.get_trials(False))
+    progress(min(done, study.trials), study.trials)
+    tasks = [(study, folder, begun + more) for more in range(study.trials - done)]
+    if tasks:
+        with closing(running.worked_off(jobs, _make_trial, tasks)) as finished:
+            for more, _ in enumerate(finished, 1):
+                progress(done + more, study.trials)
     return list(_records(study, trials))
 
 
-def _work(study: Study, folder: Path, worker: int) -> None:
-    """Makes trials until there are enough, together with the other workers."""
-    from optuna.study import MaxTrialsCallback
-    from optuna.trial import TrialState
-
-    enough = MaxTrialsCallback(study.trials, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    trials = _open(study, folder, worker)
-    trials.optimize(lambda trial: _train(study, trial), callbacks=[enough])
+def _make_trial(study: Study, folder: Path, number: int) -> None:
+    trials = _open(study, folder, number)
+    trials.optimize(lambda trial: _train(study, trial), n_trials=1)
 
 
 def _train(study: Study, trial: optuna.Trial) -> float:
     """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
-    from training.studies import engine
     from training.studies.pruning import Pruning
+    from training.studies.subject import trained
 
     assert study.frame.search is not None
     proposed = {
@@ -69,7 +61,8 @@ def _train(study: Study, trial: optuna.Trial) -> float:
     }
     one = _member(study, study.frame.search, proposed)
     data = running.load(one.declaration)
-    (subject,) = engine.train([one.declaration], data, watched_by=[Pruning(trial)])
+    with tempfile.TemporaryDirectory() as files:
+        (subject,) = trained([one.declaration], data, Path(files), watched_by=[Pruning(trial)])
     return max(subject.history["validation_accuracy"])
 
 
@@ -91,8 +84,8 @@ def _member(study: Study, search: Search, proposed: dict[str, Any]) -> Member:
     return member(study, {}, [overrides])
 
 
-def _open(study: Study, folder: Path, worker: int) -> optuna.Study:
-    """The trials of a study, made or found; each worker proposes by a seed of its own."""
+def _open(study: Study, folder: Path, number: int) -> optuna.Study:
+    """The trials of a study, made or found; each trial is proposed by a seed of its own."""
     try:
         import optuna
     except ImportError:
@@ -103,7 +96,7 @@ def _open(study: Study, folder: Path, worker: int) -> optuna.Study:
     return optuna.create_study(
         storage=f"sqlite:///{folder / 'search.db'}",
         study_name=study.name,
-        sampler=optuna.samplers.TPESampler(seed=study.frame.search.seed + worker),
+        sampler=optuna.samplers.TPESampler(seed=study.frame.search.seed + number),
         pruner=optuna.pruners.MedianPruner(n_warmup_steps=1),
         direction="maximize",
         load_if_exists=True,

@@ -45,7 +45,8 @@ CASES = {
     "augmentation, accumulated gradients, averaged weights": [
         AUGMENTED,
         "optimizer={Adam: {gradient_accumulation_steps: 2, use_ema: true, ema_momentum: 0.9}}",
-        "callbacks=[SwapEMAWeights, {ModelCheckpoint: {filepath: 'best/{epoch}.keras'}}]",
+        "callbacks=[{SwapEMAWeights: {swap_on_epoch: true}}, "
+        "{ModelCheckpoint: {filepath: 'best/{epoch}.keras'}}]",
     ],
     "scaled losses, one full batch and one example, no validation": [
         "precision=mixed_float16",

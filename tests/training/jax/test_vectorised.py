@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
 from models import DataFacts
 from tests.training.conftest import declared
+from training.alike import refuse_strangers
 from training.fit import Fit
-from training.vectorised import fit_together, refuse_strangers
+from training.vectorised import fit_together
 
 TEXT = """\
 name: member
@@ -32,37 +34,50 @@ MEMBERS = [
 ]
 
 
-def fit_of(data, folder, *overrides) -> Fit:
+def fit_of(data, folder, *overrides, text=TEXT) -> Fit:
     folder.mkdir()
     facts = DataFacts(data.input_shape, data.classes)
-    return Fit(declared(folder, facts, TEXT, *overrides)[0], data, folder)
+    fit = Fit(declared(folder, facts, text, *overrides)[0], data, folder)
+    fit.watchers = [keras.callbacks.History()]
+    return fit
+
+
+def assert_alike(together: Fit, alone: Fit) -> None:
+    pairs = zip(together.network.get_weights(), alone.network.get_weights(), strict=True)
+    assert max(np.abs(a - b).max() for a, b in pairs) < 1e-4
+    histories = [fit.watchers[0].history for fit in (together, alone)]
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        assert np.allclose(values, histories[1][name], atol=1e-3)
+
+
+def pair_of(data, folder, members, text) -> tuple[list[Fit], ...]:
+    return tuple(
+        [
+            fit_of(data, folder / f"{name}{number}", *overrides, text=text)
+            for number, overrides in enumerate(members)
+        ]
+        for name in ("together", "alone")
+    )
 
 
 def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
-    def fits(name):
-        return [
-            fit_of(few_silhouettes, tmp_path / f"{name}{number}", *overrides)
-            for number, overrides in enumerate(MEMBERS)
-        ]
+    together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS, TEXT)
+    fit_together(together)
+    for number in (2, 3):  # of which one differs in all numbers, and one stops early
+        alone[number].run()
+        assert_alike(together[number], alone[number])
+    epochs = [len(fit.watchers[0].history["loss"]) for fit in together]
+    assert epochs == [3, 3, 3, 2, 2]
+    assert np.isnan(together[4].watchers[0].history["loss"][-1])
 
-    together = fit_together(fits("together"))
-    alone = [fit.run() for fit in fits("alone")]
-    assert [one.epochs for one in together] == [one.epochs for one in alone]
-    assert together[3].epochs < together[0].epochs == 3
-    assert [one.diverged_in for one in together] == [None] * 4 + [1]
-    assert alone[4].diverged_in == 1
-    for got, expected in zip(together[:4], alone[:4], strict=True):
-        pairs = zip(got.network.get_weights(), expected.network.get_weights(), strict=True)
-        assert max(np.abs(a - b).max() for a, b in pairs) < 1e-4
-    for number in range(4):
-        rows = [
-            [
-                [float(value) for value in line.split(",")[:-1]]
-                for line in (tmp_path / f"{how}{number}" / "history.csv").read_text().split()[1:]
-            ]
-            for how in ("together", "alone")
-        ]
-        assert np.allclose(rows[0], rows[1], atol=1e-3)
+
+def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes, tmp_path):
+    without = TEXT[: TEXT.index("callbacks")]
+    together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS[1:3], without)
+    fit_together(together)
+    alone[1].run()
+    assert_alike(together[1], alone[1])
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,24 @@ def test_what_is_no_claim(claim):
 def test_what_nobody_measured(claim, message):
     with pytest.raises(ValueError, match=message):
         judge(claim, MEMBERS)
+
+
+@pytest.mark.parametrize(
+    ("claim", "is_close"),
+    [
+        ("median(accuracy, width=1) < median(accuracy, width=9)", False),  # 0.6 < 0.95
+        ("median(loss, width=1) < median(loss, width=9)", True),
+        ("median(loss, width=1) < 5", False),
+        ("max(loss, width=1) < max(loss, width=9)", False),
+        ("median(loss) < median(loss, width=9)", False),  # other things differ, too
+    ],
+)
+def test_what_is_closer_than_the_seeds_are_is_said_to_be(claim, is_close):
+    losses = [(1.0, 2.0), (1.1, 2.2)]
+    members = [
+        Measured(member.labels, member.numbers | {"loss": loss})
+        for member, loss in zip(MEMBERS, [loss for pair in losses for loss in pair], strict=True)
+    ]
+    verdict = judge(claim, members)
+    assert verdict.holds
+    assert ("closer than the seeds are" in verdict.computed) is is_close

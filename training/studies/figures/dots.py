@@ -24,10 +24,11 @@ def dots(records: Sequence[Record], options: dict[str, Any]) -> Figure:
     Option `log`: the numbers whose scale is logarithmic.
     """
     groups, shown = by_label(records, options["by"]), options["show"]
-    figure = Figure(
-        figsize=(1.6 + 2.7 * len(shown), 0.75 + 0.27 * len(groups)), layout="constrained"
-    )
-    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    columns = len(shown) if len(shown) <= 3 else 2
+    rows = -(-len(shown) // columns)
+    size = 1.6 + 2.7 * columns, (0.75 + 0.27 * len(groups)) * rows
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for colour, number, panel in zip(COLOURS, shown, axes, strict=False):
         for row, group in enumerate(groups.values()):
             values = [record.numbers[number] for record in group]
@@ -45,6 +46,7 @@ def dots(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
     axes[0].set_yticks(range(len(groups)), list(groups))
-    axes[0].set_ylabel(words(options["by"]))
+    for panel in axes[::columns]:
+        panel.set_ylabel(words(options["by"]))
     axes[0].invert_yaxis()
     return figure

@@ -48,7 +48,7 @@ def confusion_matrix(records: Sequence[Record], options: dict[str, Any]) -> Figu
     axes = figure.add_subplot(grid[0])
     axes.imshow(np.sqrt(share), cmap=AMOUNT, vmin=0, vmax=1)
     for row, column in np.ndindex(*share.shape):
-        if share[row, column] >= 0.005:
+        if share[row, column] > 0.005:
             colour = "white" if share[row, column] > 0.25 else DARK
             text = f"{100 * share[row, column]:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)

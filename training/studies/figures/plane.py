@@ -22,14 +22,16 @@ def region_grid(records: Sequence[Record], options: dict[str, Any]) -> Figure:
     The seed that is drawn is the one with the median test accuracy.
     """
     groups = by_label(records, options["by"])
-    figure, axes = panels(len(groups), 4, 1.75, 2.0)
-    for panel, (label, group) in zip(axes, groups.items(), strict=True):
+    figure, axes = panels(len(groups), 4, 1.75, 2.1)
+    for number, (panel, (label, group)) in enumerate(zip(axes, groups.items(), strict=True)):
         accuracies = [record.numbers["test_accuracy"] for record in group]
         middle = group[int(np.argsort(accuracies)[len(group) // 2])]
         draw_regions(panel, middle.arrays, "")
         succeeded = sum(accuracy > SUCCESS for accuracy in accuracies)
-        unit = "unit" if label == "1" else options["by"]
+        unit = options["by"].removesuffix("s") if label == "1" else options["by"]
         panel.set_title(f"{label} {unit}\n{succeeded} of {len(group)} seeds", fontsize=8.5)
+        panel.set_xlabel("x₁")
+        panel.set_ylabel("x₂" if number % 4 == 0 else "")
     return figure
 
 

@@ -26,7 +26,7 @@ def rate_range(records: Sequence[Record], options: dict[str, Any]) -> Figure:
     ):
         rate = float(np.median([record.numbers[number] for record in records]))
         panel.axvline(rate, color=colour, linewidth=1, linestyle=(0, (4, 2)))
-        panel.text(rate, 1.96 * first, f" {text} {rate:.2g} ", color=colour, ha=side, va="top",
+        panel.text(rate, 0.06 * first, f" {text} {rate:.2g} ", color=colour, ha=side,
                    fontsize=8.5)  # fmt: skip
     panel.set_xscale("log")
     panel.set_xlabel("step size, larger with every batch")

@@ -100,12 +100,28 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], gap: float = 
         float(inverse.transform(transform.transform((1, height)))[1]) if np.isfinite(height) else 1
         for height, _, _ in ends
     ]
-    place = -1.0
-    for index in np.argsort(heights):
-        place = max(place + gap, min(max(heights[index], 0.0), 1.0))
+    order = np.argsort(heights)
+    wanted = [min(max(heights[index], 0.0), 1.0) for index in order]
+    for index, place in zip(order, _moved_apart(wanted, gap), strict=True):
         _, text, colour = ends[index]
         axes.text(1.02, place, text, color=colour, transform=axes.transAxes, va="center",
                   fontsize=8.5)  # fmt: skip
+
+
+def _moved_apart(wanted: Sequence[float], gap: float) -> list[float]:
+    """Places in rising order, at least a gap apart; those that touch stand round their middle."""
+    blocks: list[list[float]] = []
+
+    def places(block: list[float]) -> list[float]:
+        lowest = max(float(np.mean(block)) - gap * (len(block) - 1) / 2, 0.0)
+        return [lowest + gap * number for number in range(len(block))]
+
+    for place in wanted:
+        blocks.append([place])
+        while len(blocks) > 1 and places(blocks[-2])[-1] + gap > places(blocks[-1])[0]:
+            last = blocks.pop()
+            blocks[-1] += last
+    return [place for block in blocks for place in places(block)]
 
 
 def in_percent(axis: Axis) -> None:
@@ -122,7 +138,7 @@ def logarithmic(axes: Axes, which: str) -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axis.set_minor_formatter(NullFormatter())
-    if high / low < 1e6:
+    if high / low < 1e4:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 

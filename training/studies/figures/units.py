@@ -79,9 +79,8 @@ def fitted_curves(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         for record in group:
             panel.plot(record.arrays["x"], record.arrays["y"], color=BLUE, linewidth=1.4)
         error = np.median([record.numbers["test_loss"] for record in group])
-        panel.set_title(
-            f"{label} {options['by']}\nsquared loss {error:.3f} on test examples", fontsize=8.5
-        )
+        unit = options["by"].removesuffix("s") if label == "1" else options["by"]
+        panel.set_title(f"{label} {unit}\nsquared loss {error:.3f} on test examples", fontsize=8.5)
         panel.set_xlabel("x")
         quiet(panel)
     axes[0].set_ylabel("y")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.studies.engine import Subject
 from training.studies.measures.always import always
 from training.studies.measures.augmentation import averaged_copies
 from training.studies.measures.gradients import gradient_check, gradient_norms
@@ -19,6 +18,7 @@ from training.studies.measures.surface import loss_slice
 from training.studies.measures.units import activation_curve, curve, unit
 from training.studies.measures.weights import decay_gradient
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 Measure = Callable[[Subject], Found]
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 
 def always(subject: Subject) -> Found:
@@ -30,19 +30,24 @@ def _of_history(history: dict[str, list[float]]) -> Found:
     """The curves themselves as arrays, and the numbers that claims compare."""
     if not history:
         return {}
-    losses = history["loss"]
     found: Found = {f"history_{name}": np.array(values) for name, values in history.items()}
+    for name, values in history.items():
+        found |= {
+            f"first_{name}": values[0],
+            f"last_{name}": values[-1],
+            f"mean_{name}": float(np.mean(values)),
+        }
+    losses = history["loss"]
     found |= {
         "epochs": float(len(losses)),
         "seconds": history["seconds"][-1],
-        "first_loss": losses[0],
-        "last_loss": losses[-1],
-        "mean_loss": float(np.mean(losses)),
         "diverged": float(not math.isfinite(losses[-1]) or losses[-1] > 10 * losses[0]),
     }
     if "validation_loss" in history:
         losses = history["validation_loss"]
         found["lowest_validation_loss"] = float(np.min(losses))
-        found["last_validation_loss"] = losses[-1]
-        found["best_epoch"] = float(np.argmin(losses) + 1)
+        best = int(np.argmin(losses))
+        found["best_epoch"] = float(best + 1)
+        if "validation_accuracy" in history:
+            found["best_epoch_validation_accuracy"] = history["validation_accuracy"][best]
     return found

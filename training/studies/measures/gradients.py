@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.fit import arrays
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 EXAMPLES = 256
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 
 def softmax_identities(subject: Subject) -> Found:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from training.evaluation import classification
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 SHOWN = 24  # units of the first layer that are drawn
 CONFUSED = 4  # kinds of mistakes that are shown by a picture

@@ -7,12 +7,13 @@ import keras
 import numpy as np
 
 from training.fit import arrays
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 SMALLEST, LARGEST = 1e-5, 10.0
 STEPS = 120
 SMOOTHING = 0.9
+SKIPPED = 10  # steps at the beginning, before so much is averaged that slopes mean something
 KEPT_STEPS = 80  # of one size, to try what the test advises
 DIVERGED = 1e3  # stands for a loss that is no number any more
 
@@ -62,12 +63,12 @@ def _rates(rates: np.ndarray, losses: np.ndarray) -> Found:
     for number, value in enumerate(np.minimum(losses, DIVERGED)):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * value
         smooth[number] = mean / (1 - SMOOTHING ** (number + 1))
-    lowest = int(smooth[10:].argmin()) + 10
-    slopes = np.gradient(smooth[: lowest + 1], np.log(rates[: lowest + 1]))
+    lowest = int(smooth[SKIPPED:].argmin()) + SKIPPED
+    slopes = np.gradient(smooth, np.log(rates))[SKIPPED : lowest + 1]
     return {
         "rates": rates,
         "losses": losses,
         "smooth": smooth,
         "limit_rate": float(rates[lowest]),
-        "steepest_rate": float(rates[int(slopes.argmin())]),
+        "steepest_rate": float(rates[int(slopes.argmin()) + SKIPPED]),
     }

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from training.fit import arrays
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 SIDE = 41
 REACH = 1.5

@@ -6,8 +6,8 @@ import jax
 import keras
 import numpy as np
 
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 
 def unit(subject: Subject) -> Found:

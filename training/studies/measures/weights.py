@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from training.studies.engine import Subject
 from training.studies.records import Found
+from training.studies.subject import Subject
 
 
 def decay_gradient(subject: Subject) -> Found:

@@ -1,4 +1,4 @@
-"""The engine needs Keras' JAX backend, so its tests run in a process of their own."""
+"""Studies compute with Keras' JAX backend, so their networks are tested in another process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 
-def test_the_engine_under_jax():
-    checks = Path(__file__).with_name("engine_under_jax.py")
+def test_the_networks_of_a_study_under_jax():
+    checks = Path(__file__).with_name("subject_under_jax.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(checks)],
         env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True, timeout=300,
