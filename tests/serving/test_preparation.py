@@ -33,8 +33,8 @@ def garments() -> st.SearchStrategy[np.ndarray]:
 def shirt(height: int, width: int) -> np.ndarray:
     """`uint8 [height, width]`: a T with a pattern, bright, from edge to edge, on black."""
     picture = np.zeros((height, width), np.uint8)
-    picture[: height // 4] = 200
-    picture[:, width // 4 : -width // 4] = 150
+    picture[: height // 4] = 255
+    picture[:, width // 4 : -width // 4] = 191
     return picture
 
 
