@@ -87,12 +87,12 @@ def without_halo(contrast: Floats) -> Floats:
     """The contrast without what surrounds a garment, `float32 [H, W]`: colours of a JPEG run over
     its edge, and pixels of the edge are a mixture.
 
-    Clear is what differs a third as much as the garment usually does; what is not clear, but
-    enclosed, belongs to it.
+    Clear is what differs a sixth as much as the garment usually does; what is not clear, but
+    enclosed, belongs to it. At a third, 4 % fewer renderings keep their label, at a tenth, 1 %.
     """
     if not contrast.any():
         return contrast
-    clear = contrast > np.median(contrast[contrast > 0]) / 3
+    clear = contrast > np.median(contrast[contrast > 0]) / 6
     _, pieces = cv2.connectedComponents((~clear).astype(np.uint8), connectivity=4)
     return np.where(np.isin(pieces, border(pieces)) & ~clear, np.float32(0), contrast)
 
