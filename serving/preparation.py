@@ -89,7 +89,8 @@ def separate(image: Image.Image) -> Garment:
     if ground.level <= BLACK:
         return Garment(light - luminance(ground.colours), clear, on_light=False)
     if ground.is_colourless and ground.level >= LIGHT and not _is_lighter(light, clear, ground):
-        return Garment(255 * (1 - light / luminance(ground.colours)), clear, on_light=True)
+        paper = luminance(ground.colours).clip(1)
+        return Garment(255 * (1 - light / paper), clear, on_light=True)
     return Garment(255 - light, without_halo(clear), on_light=True)
 
 
