@@ -10,7 +10,7 @@ MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 
-.PHONY: install clients run test test-slow lint format bench lock clean
+.PHONY: install clients run test test-slow test-containers lint format bench lock clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +38,9 @@ test: install clients
 test-slow: install clients  # what takes minutes: every network of the zoo trained, start-up times
 	$(BIN)/python -m pytest -m slow
 
+test-containers: install  # builds the image and brings up docker-compose.yml; CONTAINER_ENGINE=docker
+	$(BIN)/python -m pytest -m containers tests/deploy
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,6 +59,7 @@ LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(LOCKED) pyproject.toml -o requirements.lock
+	$(LOCKED) pyproject.toml --extra gpu -o requirements-gpu.lock
 	$(LOCKED) pyproject.toml --extra dev --extra lecture -o requirements-dev.lock
 	$(LOCKED) pyproject.toml --extra dev --extra lecture --extra gpu -o requirements-dev-gpu.lock
 	printf 'tritonclient[http]>=2.60\nkserve>=0.19\n' | $(LOCKED) -o requirements-clients.lock -

@@ -11,7 +11,7 @@ from serving.settings import Limits
 
 Image.init()  # registers the formats
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-LONGEST_SIDE = 1024
+LONGEST_SIDE = 384
 """Pixels beyond which a decoded picture is reduced: ample for what becomes 28×28."""
 
 

@@ -1,8 +1,11 @@
 // The page: a picture goes in, a card with its answer comes out.
 
 const find = (id) => document.getElementById(id);
-const drop = find("drop"), files = find("files"), model = find("model");
-const notice = find("notice"), answers = find("answers");
+const drop = find("drop"), model = find("model"), answers = find("answers");
+const notice = find("notice"), told = find("told");
+
+// Of equal lightness, and different to eyes that tell red and green apart badly.
+const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
 /** Fill the choice of models, and say which versions are not served and why. */
 async function listModels() {
@@ -20,7 +23,7 @@ async function listModels() {
 }
 
 /** Put up a card for each picture and ask about all of them, one after another. */
-async function ask(pictures) {
+export async function ask(pictures) {
   const cards = pictures.map((picture) => [picture, putUpCard(picture)]);
   for (const [picture, card] of cards) {
     const answer = await predict(picture).catch((error) => ({ error: `No answer: ${error.message}` }));
@@ -54,6 +57,7 @@ function putUpCard(picture) {
 function showError(card, { error }) {
   card.classList.add("failed");
   card.querySelector(".label").textContent = error;
+  told.textContent = error;
 }
 
 function showAnswer(card, answer) {
@@ -61,33 +65,59 @@ function showAnswer(card, answer) {
   card.querySelector(".doubt").hidden = !answer.uncertain;
   card.querySelector(".classes").append(...answer.top.map(bar));
   card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
-  card.querySelector(".seen").hidden = false;
-  paint(card.querySelector("canvas"), answer.input);
+  told.textContent = `${answer.file}: ${answer.label}, ${percent(answer.probability)}`;
+  showPixels(card.querySelector(".seen"), answer.input, (grey) => [grey, grey, grey, 255]);
+  showEvidence(card.querySelector(".evidence"), answer);
+}
+
+/** The map of evidence: blue pixels spoke for the label, orange ones against it. */
+function showEvidence(figure, { evidence, label }) {
+  const caption = figure.querySelector("figcaption");
+  figure.hidden = false;
+  if (!evidence) {
+    figure.querySelector("canvas").hidden = true;
+    caption.textContent = "This model cannot say what spoke for its answer.";
+    return;
+  }
+  const strengths = evidence.flat().map(Math.abs).sort((a, b) => a - b);
+  const strong = strengths[Math.floor(0.98 * strengths.length)] || 1;
+  const colour = (nats) => [...(nats < 0 ? AGAINST : FOR), 255 * Math.min(1, Math.abs(nats) / strong)];
+  showPixels(figure, evidence, colour);
+  figure.querySelector("canvas").ariaLabel = `Which pixels spoke for ${label}, and which against it`;
+  const word = (text, kind) => Object.assign(document.createElement("b"), { textContent: text, className: kind });
+  caption.replaceChildren("spoke ", word("for it", "for"), ", ", word("against it", "against"));
 }
 
 /** One class with its probability, as text and as a bar. */
 function bar({ label, probability }) {
   const item = find("class").content.cloneNode(true);
-  const share = `${(100 * probability).toFixed(1)} %`;
   item.querySelector(".class").textContent = label;
-  item.querySelector(".share").textContent = share;
+  item.querySelector(".share").textContent = percent(probability);
   item.querySelector(".bar").style.width = `${100 * probability}%`;
   return item;
 }
 
-/** Draw rows of grey levels 0–255. */
-function paint(canvas, rows) {
+function percent(probability) {
+  return `${(100 * probability).toFixed(1)} %`;
+}
+
+/** Show a figure's canvas with a pixel for each number of the rows; colour: number → [r, g, b, a]. */
+function showPixels(figure, rows, colour) {
+  const canvas = figure.querySelector("canvas");
+  figure.hidden = false;
   canvas.width = rows[0].length;
   canvas.height = rows.length;
-  const rgba = rows.flat().flatMap((grey) => [grey, grey, grey, 255]);
+  const rgba = rows.flat().flatMap(colour);
   const image = new ImageData(new Uint8ClampedArray(rgba), canvas.width);
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-files.addEventListener("change", () => {
-  ask([...files.files]);
-  files.value = ""; // so that the same picture can be chosen again
-});
+for (const input of [find("files"), find("camera")]) {
+  input.addEventListener("change", () => {
+    ask([...input.files]);
+    input.value = ""; // so that the same picture can be chosen again
+  });
+}
 document.addEventListener("paste", (event) => ask([...event.clipboardData.files]));
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {

@@ -22,6 +22,36 @@ ARGUMENTS = (
 )
 
 
+CONTRASTS = """
+    const channels = (colour) => {
+        const canvas = Object.assign(document.createElement("canvas"), {width: 1, height: 1});
+        const pen = canvas.getContext("2d");
+        pen.fillStyle = colour;
+        pen.fillRect(0, 0, 1, 1);
+        return [...pen.getImageData(0, 0, 1, 1).data].map((level) => level / 255);
+    };
+    const luminance = (colour) => {
+        const linear = channels(colour).slice(0, 3).map(
+            (level) => level <= 0.03928 ? level / 12.92 : ((level + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+    };
+    const ground = (element) => {
+        const colour = getComputedStyle(element).backgroundColor;
+        const shows = channels(colour)[3] > 0;
+        return shows || !element.parentElement ? colour : ground(element.parentElement);
+    };
+    const ratios = {};
+    for (const element of document.querySelectorAll("main *, header *")) {
+        const text = [...element.childNodes].filter((node) => node.nodeType === 3)
+            .map((node) => node.data.trim()).join("");
+        if (!text || !element.checkVisibility() || element.closest(".unseen, option")) continue;
+        const both = [luminance(getComputedStyle(element).color), luminance(ground(element))];
+        ratios[text] = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+    }
+    return ratios;
+"""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
@@ -131,10 +161,94 @@ def test_a_picture_can_be_dropped_and_pasted(page, picture: Path, event: str) ->
 
 def test_the_keyboard_reaches_everything_in_order(page) -> None:
     reached = []
-    for _ in range(2):
+    has_camera = page.find_element(By.CSS_SELECTOR, ".camera").is_displayed()
+    wanted = ["files", *(["camera"] if has_camera else []), "draw", "model"]
+    for _ in wanted:
         ActionChains(page).send_keys(Keys.TAB).perform()
         reached.append(page.switch_to.active_element.get_attribute("id"))
-    assert reached == ["files", "model"]
+    assert reached == wanted
+
+
+def test_evidence_is_blue_where_a_pixel_spoke_for_the_label(page, picture: Path) -> None:
+    choose(page, picture)
+    answers(page, 1)
+    pixels = page.execute_script(
+        """
+        const canvas = document.querySelector(".evidence canvas");
+        const {data} = canvas.getContext("2d").getImageData(0, 0, 28, 28);
+        return {band: [...data.slice(4 * (17 * 28 + 14), 4 * (17 * 28 + 15))], corner: data[3]};
+        """
+    )
+    red, _, blue, alpha = pixels["band"]
+    assert blue > red
+    assert alpha > 200
+    assert pixels["corner"] == 0
+    caption = page.find_element(By.CSS_SELECTOR, ".evidence figcaption").text
+    assert caption == "spoke for it, against it"
+
+
+def test_a_model_without_evidence_says_so(page, picture: Path) -> None:
+    page.find_element(By.ID, "model").send_keys("plain")
+    choose(page, picture)
+    answers(page, 1)
+    assert "cannot say" in page.find_element(By.CSS_SELECTOR, ".evidence figcaption").text
+    assert not page.find_element(By.CSS_SELECTOR, ".evidence canvas").is_displayed()
+
+
+def test_a_garment_can_be_drawn(page) -> None:
+    page.find_element(By.ID, "draw").click()
+    sheet = page.find_element(By.ID, "sheet")
+    pen = ActionChains(page).move_to_element_with_offset(sheet, -60, -80).click_and_hold()
+    pen.move_by_offset(0, 150).move_by_offset(100, 0).release().perform()
+    page.find_element(By.ID, "hand-in").click()
+    (answer,) = answers(page, 1)
+    assert answer["name"] == "drawing 1"
+    assert answer["label"].startswith("band")
+    assert not page.find_element(By.ID, "easel").is_displayed()
+
+
+def test_a_garment_can_be_drawn_with_the_keyboard(page) -> None:
+    page.find_element(By.ID, "draw").send_keys(Keys.ENTER)
+    assert page.switch_to.active_element.get_attribute("id") == "sheet"
+    page.switch_to.active_element.send_keys(Keys.SHIFT, *[Keys.ARROW_DOWN] * 12)
+    page.find_element(By.ID, "hand-in").send_keys(Keys.ENTER)
+    assert answers(page, 1)[0]["name"].startswith("drawing")
+
+
+def test_an_empty_sheet_is_told_to_be_blank(page) -> None:
+    page.find_element(By.ID, "draw").click()
+    page.find_element(By.ID, "hand-in").click()
+    assert "blank" in answers(page, 1)[0]["label"]
+
+
+def test_several_pictures_stand_side_by_side(page, picture: Path) -> None:
+    others = [picture.with_name(f"{number}.png") for number in range(3)]
+    for other in others:
+        other.write_bytes(picture.read_bytes())
+    choose(page, *others)
+    answers(page, 3)
+    cards = page.find_elements(By.CSS_SELECTOR, ".answer")
+    assert len({card.rect["x"] for card in cards}) > 1
+
+
+def test_what_the_network_says_is_read_aloud(page, picture: Path) -> None:
+    choose(page, picture)
+    answers(page, 1)
+    told = page.find_element(By.ID, "told")
+    assert told.get_attribute("aria-live") == "polite"
+    assert told.get_attribute("textContent").startswith("boot.png: band 6, ")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_contrast(page, picture: Path, scheme: str) -> None:
+    """At least 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    choose(page, picture)
+    answers(page, 1)
+    ratios = page.execute_script(CONTRASTS)
+    assert len(ratios) > 10
+    assert {text: ratio for text, ratio in ratios.items() if ratio < 4.5} == {}
 
 
 def test_a_telephone_need_not_scroll_sideways(page, picture: Path) -> None:

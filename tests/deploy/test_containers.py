@@ -1,0 +1,201 @@
+"""The containers, for real: built, brought up, trained in, shot at. `make test-containers`.
+
+The engine is the command that `CONTAINER_ENGINE` names, `docker` if none: it must know `build` and
+`compose`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training.data import silhouettes
+
+ROOT = Path(__file__).parents[2]
+ENGINE = shlex.split(os.environ.get("CONTAINER_ENGINE", "docker"))
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.skipif(
+        shutil.which(ENGINE[0]) is None, reason=f"there is no {ENGINE[0]}; see CONTAINER_ENGINE"
+    ),
+]
+
+MODEL = "mlp-256-128-100"
+TRAIN = [MODEL, "--set", "data=silhouettes", "--epochs", "2"]
+PROJECT = "wardrobe-test"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Compose:
+    """The project's compose file under a name and ports of its own."""
+
+    def __init__(self) -> None:
+        self.port, self.prometheus_port = free_port(), free_port()
+        self.environment = os.environ | {
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "PORT": str(self.port),
+            "PROMETHEUS_PORT": str(self.prometheus_port),
+            "DATA": str(ROOT / "deploy"),  # some folder: silhouettes are drawn
+        }
+
+    def __call__(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*ENGINE, "compose", *arguments],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def get(self, path: str) -> Any:
+        return ask(f"http://127.0.0.1:{self.port}{path}")
+
+    def predict(self) -> Any:
+        """What the service says of a drawn garment."""
+        (pixels,) = silhouettes.draw(1, seed=3).x
+        body = json.dumps({"instances": [pixels.tolist()]}).encode()
+        return ask(f"http://127.0.0.1:{self.port}/v1/models/{MODEL}:predict", body)
+
+
+def ask(url: str, body: bytes | None = None) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
+        return json.load(answer)
+
+
+def eventually(holds: Callable[[], Any], seconds: float) -> Any:
+    """The first answer that is true; failures to ask count as not yet."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            if answer := holds():
+                return answer
+            failure: object = answer
+        except (OSError, urllib.error.HTTPError) as error:
+            failure = error
+        assert time.monotonic() < ends, failure
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Compose]:
+    """Both replicas behind the proxy, ready, with Prometheus; the volumes are new."""
+    subprocess.run([*ENGINE, "build", "-t", "wardrobe", "."], cwd=ROOT, check=True, timeout=3600)
+    compose = Compose()
+    compose("--profile", "monitoring", "up", "-d", "--no-build", "proxy", "prometheus")
+    try:
+        eventually(lambda: compose.get("/health/ready"), 180)
+        yield compose
+    finally:
+        compose("--profile", "monitoring", "--profile", "train", "down", "-v", "-t", "30")
+
+
+def test_a_picture_is_answered_through_the_proxy(service: Compose) -> None:
+    (probabilities,) = service.predict()["predictions"]
+    assert np.isclose(sum(probabilities), 1, atol=1e-4)
+
+
+def test_the_root_file_system_is_read_only_and_the_user_is_nobody(service: Compose) -> None:
+    told = service("exec", "-T", "replica-1", "python", "-c",
+                   "import os; print(os.getuid(), os.access('/opt/wardrobe', os.W_OK),"
+                   " os.statvfs('/').f_flag & os.ST_RDONLY)")  # fmt: skip
+    assert told.split()[-3:] == ["10001", "False", "1"]
+
+
+def test_there_is_no_compiler(service: Compose) -> None:
+    program = "import shutil; print([shutil.which(name) for name in ('cc', 'gcc', 'g++', 'clang')])"
+    told = service("exec", "-T", "replica-1", "python", "-c", program)
+    assert "[None, None, None, None]" in told
+
+
+def test_what_is_trained_inside_is_served_without_a_restart(service: Compose) -> None:
+    def versions() -> list[int]:
+        states = service.get(f"/v1/models/{MODEL}")["model_version_status"]
+        return [int(each["version"]) for each in states if each["state"] == "AVAILABLE"]
+
+    before = versions()
+    for _ in range(2):
+        service("--profile", "train", "run", "--rm", "-T", "train", *TRAIN)
+    newest = eventually(lambda: max(versions()) if max(versions()) > max(before) else None, 60)
+    # Both replicas: one after the other answers.
+    eventually(lambda: all(max(versions()) == newest for _ in range(20)), 60)
+
+
+def test_unload_is_remembered_in_the_shared_volume(service: Compose) -> None:
+    url = f"http://127.0.0.1:{service.port}/v2/repository/models/{MODEL}"
+    ready = f"http://127.0.0.1:{service.port}/v2/models/{MODEL}/ready"
+
+    def is_ready() -> bool:
+        try:
+            return bool(ask(ready)["ready"])
+        except urllib.error.HTTPError:
+            return False
+
+    with urllib.request.urlopen(f"{url}/unload", b"{}", timeout=30):
+        pass
+    eventually(lambda: not any(is_ready() for _ in range(10)), 30)
+    with urllib.request.urlopen(f"{url}/load", b"{}", timeout=30):
+        pass
+    eventually(lambda: all(is_ready() for _ in range(10)), 30)
+
+
+def test_a_replica_is_killed_under_load_and_nothing_is_lost(service: Compose) -> None:
+    answers: Counter[str] = Counter()
+    is_over = threading.Event()
+
+    def keep_asking() -> None:
+        while not is_over.is_set():
+            try:
+                service.predict()
+                answers["answered"] += 1
+            except OSError as error:  # an HTTPError is one, too
+                answers[str(error)] += 1
+
+    threads = [threading.Thread(target=keep_asking) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    service("kill", "-s", "SIGKILL", "replica-1")
+    time.sleep(6)
+    service("start", "replica-1")
+    time.sleep(3)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    print(dict(answers))
+    assert set(answers) == {"answered"}
+    assert answers["answered"] > 50
+
+
+def test_prometheus_scrapes_both_replicas(service: Compose) -> None:
+    api = f"http://127.0.0.1:{service.prometheus_port}/api/v1"
+
+    def value(query: str) -> float:
+        (result,) = ask(f"{api}/query?query={query}")["data"]["result"]
+        return float(result["value"][1])
+
+    eventually(lambda: value("sum(up)") == 2, 90)
+    assert value("count(count%20by%20(instance)(wardrobe_requests_total))") == 2
+
+
+def test_a_replica_stops_when_told_to(service: Compose) -> None:
+    began = time.monotonic()
+    service("stop", "-t", "30", "replica-2")
+    assert time.monotonic() - began < 20  # of its own accord, not killed after 30 s
