@@ -11,7 +11,7 @@ import keras
 from models import objective
 from models.declaration import Declaration
 from models.keras_objects import KerasObjects
-from models.network import build
+from models.network import augmentation, build
 from models.problems import DeclarationError
 from models.rules import broken_rules
 
@@ -40,6 +40,7 @@ def assemble(
     """
     objects = KerasObjects(steps_per_epoch)
     network = build(declaration, objects)
+    augmentation(declaration, objects)
     optimizer = objective.optimizer(declaration, objects)
     loss = objective.loss(declaration, objects)
     metrics = objective.metrics(declaration, objects)

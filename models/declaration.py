@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -148,6 +148,25 @@ class Training(_Frame):
     validation: HeldOut
 
 
+class Augmentation(_Frame):
+    """Disturbed copies of the training pictures, made once; an epoch goes through one of them."""
+
+    copies: int = Field(ge=1, le=1000)
+    layers: Layers
+
+
+class Distillation(_Frame):
+    """Targets for training that another network of the zoo gives, its teacher.
+
+    They are `weight` times its probabilities, the logits divided by `temperature`, and for the
+    rest the labels.
+    """
+
+    teacher: str = Field(min_length=1)
+    temperature: float = Field(gt=0)
+    weight: float = Field(gt=0, le=1)
+
+
 class Declaration(_Frame):
     """A network and how it is trained, with every value filled in."""
 
@@ -162,6 +181,8 @@ class Declaration(_Frame):
     loss: Spec
     metrics: list[Spec]
     training: Training
+    augmentation: Augmentation | None = None
+    distillation: Distillation | None = None
     callbacks: list[Spec]
 
     _tree: Node = PrivateAttr()
@@ -234,7 +255,7 @@ def frame_mistakes(tree: Node) -> list[tuple[Path, str]]:
         Declaration.model_validate(tree.plain)
     except ValidationError as error:
         mistakes = [_in_words(dict(mistake)) for mistake in error.errors()]
-    for path in (("model", "input", "layers"), ("model", "layers")):
+    for path in (("model", "input", "layers"), ("model", "layers"), ("augmentation", "layers")):
         node = tree.get(*path)
         if node is not None and isinstance(node.value, list):
             count, found = _count(node.plain, path)
@@ -338,5 +359,6 @@ def _in_words(mistake: dict[str, Any]) -> tuple[Path, str]:
 def _keys_at(path: Path) -> list[str]:
     model: Any = Declaration
     for key in path:
-        model = model.model_fields[key].annotation
+        kind = model.model_fields[key].annotation
+        model = next(iter(get_args(kind)), kind)  # of `X | None` the X
     return [*model.model_fields, *(("extends",) if model is Declaration else ())]

@@ -22,21 +22,57 @@ def build(declaration: Declaration, objects: KerasObjects) -> keras.Sequential |
         *declaration.layers("model", "layers"),
         _head(declaration),
     ]
-    names = _names(declared)
-    layers = [
-        _layer(declaration, objects, what, name) for what, name in zip(declared, names, strict=True)
-    ]
-    if objects.problems:
-        return None
     network = keras.Sequential([keras.Input(declaration.model.input.shape)], name="network")
-    for what, layer in zip(declared, layers, strict=True):
-        if not _add(network, layer, what.path, objects):
-            return None
+    names = [*_names(declared[:-1]), "head"]
+    if not _fill(network, declared, names, declaration, objects):
+        return None
     if len(network.output_shape) != 2:
         message = f"the head gives {network.output_shape}: put Flatten before it"
         objects.report(("model", "layers"), message)
         return None
     return network
+
+
+def augmentation(declaration: Declaration, objects: KerasObjects) -> keras.Sequential | None:
+    """The declared disturbance of pictures, built; None where there is none, or it has a problem.
+
+    Input: pixels 0–255, float32 `[N, height, width]`; output the same, with a channel at the end.
+    """
+    if declaration.augmentation is None:
+        return None
+    declared = list(declaration.layers("augmentation", "layers"))
+    shape = tuple(declaration.model.input.shape)
+    channel = keras.layers.Reshape((*shape, 1))
+    network = keras.Sequential([keras.Input(shape), channel], name="augmentation")
+    if len(shape) != 2:
+        objects.report(("augmentation",), "augmentation is for pictures, not for tables")
+    elif _fill(network, declared, _names(declared), declaration, objects):
+        if network.output_shape == channel.output.shape and not network.trainable_weights:
+            return network
+        objects.report(
+            ("augmentation", "layers"),
+            "augmentation learns nothing and leaves a picture its size: take layers such as "
+            "RandomFlip, RandomTranslation, RandomErasing",
+        )
+    return None
+
+
+def _fill(
+    network: keras.Sequential,
+    declared: list[Named],
+    names: list[str],
+    declaration: Declaration,
+    objects: KerasObjects,
+) -> bool:
+    """Adds the declared layers; False where one has a problem, which `objects` then holds."""
+    found_before = len(objects.problems)
+    layers = [
+        _layer(declaration, objects, what, name) for what, name in zip(declared, names, strict=True)
+    ]
+    return len(objects.problems) == found_before and all(
+        _add(network, layer, what.path, objects)
+        for what, layer in zip(declared, layers, strict=True)
+    )
 
 
 def _head(declaration: Declaration) -> Named:
@@ -53,14 +89,14 @@ def _head(declaration: Declaration) -> Named:
 
 
 def _names(declared: list[Named]) -> list[str]:
-    """A name for each layer that depends on the declaration only: `dense_1`, …, `head`."""
+    """A name for each layer that depends on the declaration only: `dense_1`, `dense_2`, …"""
     seen: Counter[str] = Counter()
     names = []
-    for what in declared[:-1]:
+    for what in declared:
         word = what.name.lower()
         seen[word] += 1
         names.append(f"{word}_{seen[word]}")
-    return [*names, "head"]
+    return names
 
 
 def _layer(declaration: Declaration, objects: KerasObjects, what: Named, name: str) -> Any:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from models import zoo
 from models.declaration import FILE_ARGUMENTS, Declaration, Named, named
+from models.inheritance import read
+from models.objective import takes_class_indices
 from models.problems import Problem, suggestion
 from models.tree import Path
 
@@ -214,6 +217,23 @@ def _one_checkpoint(declaration: Declaration) -> Iterator[Finding]:
             )
 
 
+def _teacher_can_teach(declaration: Declaration) -> Iterator[Finding]:
+    if declaration.distillation is None:
+        return
+    path: Path = ("distillation", "teacher")
+    name = declaration.distillation.teacher
+    if zoo.path(name) is None:
+        yield path, f"no network '{name}' in the zoo{suggestion(name, zoo.names())}"
+    elif read(name).get("distillation"):
+        yield path, f"{name} has a teacher itself: name that one"
+    if declaration.model.head.activation != "softmax" or takes_class_indices(declaration):
+        yield (
+            ("distillation",),
+            "a teacher gives each class a probability: take a softmax head and "
+            "'loss: categorical_crossentropy'",
+        )
+
+
 def _files_stay_in_the_run(declaration: Declaration) -> Iterator[Finding]:
     for callback in _callbacks(declaration):
         for argument in sorted(FILE_ARGUMENTS & set(callback.arguments)):
@@ -236,5 +256,6 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _scaled_once,
     _normalization_is_given,
     _one_checkpoint,
+    _teacher_can_teach,
     _files_stay_in_the_run,
 )

@@ -24,6 +24,8 @@ def frame(declaration: Declaration) -> Frame:
 
 def refuse_strangers(declarations: Sequence[Declaration]) -> None:
     """Raises ValueError, which says in what, where declarations differ too much."""
+    if any(declaration.augmentation or declaration.distillation for declaration in declarations):
+        raise ValueError("cannot train together: augmentation and distillation are for one alone")
     first, *others = declarations
     for other in others:
         mine, theirs = dict(frame(first)), dict(frame(other))

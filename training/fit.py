@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models import Declaration
 from models.assembly import assemble
 from models.objective import takes_class_indices
-from training import determinism
+from training import augmentation, determinism, distillation
 from training.checkpoint import Checkpoint
 from training.data import DataSet, Examples
 from training.errors import TrainingError, in_words
@@ -81,16 +81,18 @@ class Fit:
         # Keras would do so in the first step; a checkpoint brings its variables back before.
         self.network.optimizer.build(self.network.trainable_variables)
 
-    def run(self) -> Fitted:
+    def run(self, teacher: Path | None = None) -> Fitted:
         """Trains to the end of the declaration, of early stopping, or of finite losses.
 
         Goes on where an earlier process that trained into the same folder was interrupted.
+        `teacher` is the run of the network that the declaration names as its teacher.
 
         Raises:
             TrainingError: the machine has no memory or no disk left for it.
         """
-        order = Order(len(self.data.train), self.declaration.seed)
-        training, validation = self._feed(order)
+        copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
+        order = Order(len(self.data.train), self.declaration.seed, copies)
+        training, validation = self._feed(order, teacher)
         epochs = self.declaration.training.epochs
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
@@ -113,9 +115,9 @@ class Fit:
             raise
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
-    def _feed(self, order: Order) -> tuple[Any, Any]:
+    def _feed(self, order: Order, teacher: Path | None) -> tuple[Any, Any]:
         """Training examples in that order, and validation examples or None, as `fit` takes them."""
-        training = arrays(self.declaration, self.data.train)
+        training = self._lessons(order.copies, teacher)
         held_out = self.data.validation
         validation = arrays(self.declaration, held_out) if len(held_out) else None
         if _on_jax():
@@ -126,6 +128,15 @@ class Fit:
         from training import tensorflow_feed
 
         return tensorflow_feed.Feed(training, self.batch_size, order), validation
+
+    def _lessons(self, copies: int, teacher: Path | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """All copies of the training inputs, and what is to be learnt of each."""
+        x, targets = arrays(self.declaration, self.data.train)
+        x = augmentation.copies(self.declaration, x)
+        targets = np.tile(targets, (copies, *[1] * (targets.ndim - 1)))
+        if teacher and self.declaration.distillation:
+            targets = distillation.targets(self.declaration.distillation, teacher, x, targets)
+        return x, targets
 
     def _tensorboard(self) -> list[keras.callbacks.Callback]:
         """Logs for TensorBoard, unless the declaration has its own."""

@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 
 class Order(keras.callbacks.Callback):
-    """`indices`, int32 `[count]`: shuffled anew at the beginning of each epoch."""
+    """`indices`, int32 `[count]`: shuffled anew at the beginning of each epoch.
 
-    def __init__(self, count: int, seed: int) -> None:
+    Of examples of which there are several copies, one after the other, each epoch takes the next.
+    """
+
+    def __init__(self, count: int, seed: int, copies: int = 1) -> None:
         super().__init__()
-        self.count, self.seed = count, seed
-        self.indices = shuffled(count, seed, epoch=0)
+        self.count, self.seed, self.copies = count, seed, copies
+        self.on_epoch_begin(0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.indices = shuffled(self.count, self.seed, epoch)
+        first = self.count * (epoch % self.copies)
+        self.indices = first + shuffled(self.count, self.seed, epoch)
 
 
 class InTurn:

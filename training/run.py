@@ -84,7 +84,7 @@ class Run:
             f"{name}.{key}"
             for name, now in facts.items()
             for key in now
-            if self.record[name].get(key) != now[key]
+            if self.record.get(name, {}).get(key) != now[key]
         ]
         if changed:
             raise TrainingError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Declaration
+from models import Declaration, chain, find
+from models.teaching import overrides_of_teacher, teacher_of
 from training import environment
 from training.answers import Answers
 from training.calibration import Calibration
 from training.card import card
 from training.data import DataSet
+from training.data.hashes import file_hash
 from training.errors import TrainingError
 from training.evaluation import evaluate
 from training.export import export
@@ -61,12 +64,14 @@ def train(
         return Trained(interrupted.folder, Path(interrupted.record["artifact"]), interrupted.record)
     run = interrupted or Run(runs, declaration)
     fit = Fit(declaration, data, run.folder)
+    teacher = _teacher(declaration, data, runs, artifacts)
+    decisive = {"data": _data_facts(data), "teacher": _teacher_facts(teacher)}
     if interrupted:
-        run.resume(data=_data_facts(data), versions=environment.versions())
+        run.resume(**decisive, versions=environment.versions())
     else:
-        run.start(written, command=command, data=_data_facts(data), **environment.describe())
+        run.start(written, command=command, **decisive, **environment.describe())
     with run.recorded():
-        fitted = fit.run()
+        fitted = fit.run(teacher.run if teacher else None)
         run.keep(fitted.network)
         _refuse_divergence(fitted, run.folder)
         run.note(
@@ -82,6 +87,39 @@ def train(
         )
         run.note(artifact=str(artifact))
     return Trained(run.folder, artifact, run.record)
+
+
+def _teacher(
+    declaration: Declaration, data: DataSet, runs: Path, artifacts: Path
+) -> Trained | None:
+    """The teacher's last run on the same data, finished or trained now; None without teacher."""
+    teacher = teacher_of(declaration)
+    if teacher is None:
+        return None
+    settings = [f"--set={setting}" for setting in overrides_of_teacher(declaration)]
+    trained = train(
+        teacher,
+        data,
+        written=chain(find(teacher.name)),
+        runs=runs,
+        artifacts=artifacts,
+        command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
+        resume=True,
+    )
+    if trained.record["data"] != _data_facts(data):
+        raise TrainingError(
+            f"{trained.run} was trained on data that have changed since; remove it, and "
+            f"{teacher.name} is trained anew"
+        )
+    return trained
+
+
+def _teacher_facts(teacher: Trained | None) -> dict[str, Any]:
+    if teacher is None:
+        return {}
+    keys = ("name", "seed", "declaration", "started", "parameters")
+    weights = file_hash(teacher.run / "model.keras")
+    return {key: teacher.record[key] for key in keys} | {"weights": weights}
 
 
 def _refuse_divergence(fitted: Fitted, folder: Path) -> None:

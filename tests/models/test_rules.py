@@ -8,6 +8,7 @@ import pytest
 
 from models import DataFacts
 
+TAUGHT = "distillation={temperature: 2, weight: 0.5, "
 BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
 
 
@@ -82,6 +83,15 @@ BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
             ["loss=categorical_crossentropy", "metrics=[SparseTopKCategoricalAccuracy]"],
             "a sparse metric needs a sparse loss",
         ),
+        (["augmentation={copies: 2, layers: [{Dense: {units: 1}}]}"], "learns nothing and leaves"),
+        (["augmentation={copies: 2, layers: [Flatten]}"], "leaves a picture its size"),
+        (["augmentation={copies: 0, layers: []}"], "augmentation.copies must be greater than"),
+        (["augmentation={layers: [RandomFlop], copies: 2}"], "did you mean 'RandomFlip'?"),
+        ([f"{TAUGHT}teacher: teacher-cn}}"], "did you mean 'teacher-cnn'?"),
+        ([f"{TAUGHT}teacher: mlp-250k}}"], "mlp-250k has a teacher itself"),
+        ([f"{TAUGHT}teacher: teacher-cnn}}"], "'loss: categorical_crossentropy'"),
+        (["distillation={teacher: teacher-cnn, temperature: 0, weight: 1}"], "greater than 0"),
+        (["distillation={teacher: teacher-cnn, temprature: 1}"], "did you mean 'temperature'?"),
         (["optimizer.Adam.exclude_from_weight_decay=[bias]"], "no weight_decay to exclude"),
     ],
 )

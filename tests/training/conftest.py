@@ -38,7 +38,9 @@ def declared(
     return resolve(read(str(file), overrides), facts), file
 
 
-def trained_on(data: DataSet, folder: Path, text: str = SMALL, *overrides: str) -> Trained:
+def trained_on(
+    data: DataSet, folder: Path, text: str = SMALL, *overrides: str, resume: bool = False
+) -> Trained:
     """Trains YAML text on a data set; runs and artifacts go below the folder."""
     facts = DataFacts(data.input_shape, data.classes)
     declaration, file = declared(folder, facts, text, *overrides)
@@ -49,6 +51,7 @@ def trained_on(data: DataSet, folder: Path, text: str = SMALL, *overrides: str) 
         runs=folder / "runs",
         artifacts=folder / "artifacts",
         command="wardrobe train declared.yaml",
+        resume=resume,
     )
 
 

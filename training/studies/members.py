@@ -65,6 +65,10 @@ def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides])
         for path, value in values.items():
             tree = models.overridden(tree, _written_out(tree, path), value)
     declaration = models.resolve(tree, data.describe(_data_name(tree)))
+    for key in ("augmentation", "distillation"):
+        if getattr(declaration, key):
+            message = f"studies train without {key}: leave it out"
+            raise models.DeclarationError([declaration.problem((key,), message)])
     return Member(declaration, labels, study.frame.train, tuple(study.frame.measure))
 
 

@@ -1,0 +1,39 @@
+"""Disturbed copies of the training pictures.
+
+They are made once, before training: layers that draw at random are slow on a CPU, and a teacher
+has to judge each copy only once. Which copies there are does not depend on a run's seed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from models import Declaration
+from models.keras_objects import KerasObjects
+from models.network import augmentation
+
+SEED = 20_170_825
+
+_BATCH = 5_000
+
+
+def copies(declaration: Declaration, pictures: NDArray[Any]) -> NDArray[Any]:
+    """The declared copies of pictures `[N, height, width]`, one after the other.
+
+    The pictures themselves, where none are declared. Pixels are uint8, 0–255. Sets Keras' seed.
+    """
+    if declaration.augmentation is None:
+        return pictures
+    keras.utils.set_random_seed(SEED)
+    disturbed: Any = augmentation(declaration, KerasObjects(steps_per_epoch=1))
+    made = np.empty((declaration.augmentation.copies, *pictures.shape), np.uint8)
+    for copy in made:
+        for start in range(0, len(pictures), _BATCH):
+            batch = pictures[start : start + _BATCH].astype(np.float32)
+            given = keras.ops.convert_to_numpy(disturbed(batch, training=True))
+            copy[start : start + _BATCH] = given[..., 0].clip(0, 255).round()
+    return made.reshape(-1, *pictures.shape[1:])
