@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -16,7 +17,7 @@ def describe() -> dict[str, Any]:
     return {
         "versions": versions(),
         "devices": list(keras.distribution.list_devices()),
-        "processor": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "git": _git(),
     }
 
@@ -30,6 +31,16 @@ def versions() -> dict[str, str]:
         "backend": backend,
         **{package: version(package) for package in sorted(packages)},
     }
+
+
+def _processor() -> str:
+    """Model of the processor where the system tells it, and how many cores of it there are."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        name = told.partition("model name")[2].partition("\n")[0].lstrip("\t :")
+    except OSError:
+        name = ""
+    return f"{name or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def _git() -> dict[str, Any] | None:
