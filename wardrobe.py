@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from models.tree import Node
     from serving.settings import Settings
     from training.data import DataSet
+    from training.results.table import Entry
     from training.studies.report import Report
     from training.studies.study import Study
 
@@ -98,9 +99,9 @@ def main() -> None:
 @Json
 def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
-    from training import results
+    from training.results import records
 
-    measured = {name: results.summary(runs) for name, runs in results.records().items()}
+    measured = {name: records.summary(runs) for name, runs in records.records().items()}
     rows = []
     for declaration in _zoo():
         of_runs = measured.get(declaration.name, {})
@@ -367,17 +368,24 @@ def fetch(data_dir: Path | None) -> None:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @Json
 def results(runs: Path, as_json: bool) -> None:
-    """Write the zoo's results table from the records of its runs."""
-    from training import results as room
+    """Write the zoo's tables and figure from the records of its runs."""
+    from serving import costs
+    from training.results import records, table
 
-    zoo = list(_zoo())
-    taken = room.collect(runs, {declaration.name: declaration.digest for declaration in zoo})
-    table = room.write_table({declaration.name: declaration.architecture for declaration in zoo})
+    try:
+        from training.results import figure
+    except ImportError:
+        _fail("the figure is drawn with matplotlib: pip install 'wardrobe[lecture]'")
+    taken = records.collect(runs, _digest, costs.measure)
+    entries = {declaration.name: _entry(declaration) for declaration in _zoo()}
+    written = [table.write(entries), figure.write(entries)]
     if as_json:
-        _print_json({"table": str(table), "records": [str(file) for file in taken]})
+        found = {"written": written, "records": taken}
+        _print_json({name: [str(file) for file in files] for name, files in found.items()})
     else:
-        click.echo(table.read_text(encoding="utf-8"), nl=False)
-        click.echo(f"{len(taken)} records taken up from {runs}; written to {table}", err=True)
+        click.echo(written[0].read_text(encoding="utf-8"), nl=False)
+        places = " and ".join(map(str, written))
+        click.echo(f"{len(taken)} records taken up from {runs}; written to {places}", err=True)
 
 
 @main.command()
@@ -569,6 +577,27 @@ def _zoo() -> list[Declaration]:
     return [
         models.resolve(tree, _facts(tree, None)) for tree in trees if tree.get("model", "layers")
     ]
+
+
+def _digest(name: str, resplit: int | None) -> str | None:
+    """The digest of a network of the zoo, on the official test set or on one drawn anew."""
+    from models import zoo
+
+    if zoo.path(name) is None:
+        return None
+    overrides = () if resplit is None else (f"data.resplit={resplit}",)
+    return _declaration(name, overrides, None).digest
+
+
+def _entry(declaration: Declaration) -> Entry:
+    """What the tables of results take from a declaration."""
+    from models import zoo
+    from training.results.table import Entry
+
+    name = declaration.name
+    is_teacher = zoo.is_teacher(name)
+    layers = "convolutional" if is_teacher else declaration.architecture
+    return Entry(layers, declaration.about, zoo.notes(name), is_teacher)
 
 
 def _in_words(measures: dict[str, Any]) -> str:

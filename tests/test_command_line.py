@@ -351,10 +351,10 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
 
 
 def test_results_take_up_unaltered_runs_of_the_zoo_only(wardrobe, trained):
-    from training import results
+    from training.results import records
 
-    before = {file: file.read_bytes() for file in Path(results.FOLDER).rglob("*.*")}
+    before = {file: file.read_bytes() for file in Path(records.FOLDER).rglob("*.*")}
     done = wardrobe("results", "--runs", trained / "runs", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["records"] == []
-    assert {file: file.read_bytes() for file in Path(results.FOLDER).rglob("*.*")} == before
+    assert {file: file.read_bytes() for file in Path(records.FOLDER).rglob("*.*")} == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -15,3 +16,15 @@ def names() -> tuple[str, ...]:
 def path(name: str) -> Path | None:
     """The file of a name of the zoo, or None."""
     return FOLDER / f"{name}.yaml" if name in names() else None
+
+
+def notes(name: str) -> str:
+    """The comment at the head of a file: its recipe's reasons, scores, and what did not help."""
+    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    head = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in head)
+
+
+def is_teacher(name: str) -> bool:
+    """Whether a network is there to teach others only, and may be convolutional."""
+    return name.startswith("teacher-")

@@ -1,0 +1,137 @@
+"""`results/README.md`, written from the records beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.results import records
+from training.results.records import Record
+
+BUDGETS = {"at most 250,000": 250_000, "at most 1,000,000": 1_000_000, "any number": 10**12}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the table takes from a declaration of the zoo: its layers and its texts."""
+
+    layers: str
+    about: str
+    notes: str
+    is_teacher: bool
+
+
+def write(entries: dict[str, Entry]) -> Path:
+    """Writes the tables: a row a declaration, the best first. Returns the file."""
+    found = {name: runs for name, runs in records.records().items() if name in entries}
+    order = sorted(found, key=lambda name: -records.summary(found[name])["test_accuracy"])
+    summaries = {name: records.summary(found[name]) for name in order}
+    pupils = {name: of for name, of in summaries.items() if not entries[name].is_teacher}
+    teachers = {name: of for name, of in summaries.items() if entries[name].is_teacher}
+    parts = [
+        _HEAD,
+        "## The best of each size\n\nChosen by validation accuracy.\n\n" + _best(pupils),
+        "## Scores\n\n" + _scores(pupils, entries),
+        "## Costs\n\n" + _costs(pupils),
+    ]
+    if teachers:
+        parts.append(
+            "## Teachers\n\nConvolutional, not entries of the zoo: networks are taught by them.\n\n"
+            + _scores(teachers, entries)
+            + "\n\n"
+            + _costs(teachers)
+        )
+    parts.append("## Recipes")
+    parts += [f"### {name}\n\n{entries[name].about}\n\n{entries[name].notes}" for name in summaries]
+    file = records.FOLDER / "README.md"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    return file
+
+
+_HEAD = """\
+# Results of the zoo on Fashion-MNIST
+
+Written by `wardrobe results` from the records beside it; do not edit. The official test set, looked
+at once at the end of each run. Mean ± standard deviation over the seeds.
+
+![Test accuracy against the number of parameters](accuracy.svg)"""
+
+
+def _best(summaries: dict[str, Record]) -> str:
+    rows = []
+    for budget, most in BUDGETS.items():
+        fit = [name for name, of in summaries.items() if of["parameters"] <= most]
+        if fit:
+            best = max(fit, key=lambda name: summaries[name]["validation_accuracy"])
+            rows.append([budget, best, _accuracy(summaries[best])])
+    return _table(["parameters", "network", "test accuracy"], rows)
+
+
+def _scores(summaries: dict[str, Record], entries: dict[str, Entry]) -> str:
+    """Test measures are after the temperature; 'drawn anew' is a test set of other examples."""
+    head = [
+        "network", "layers", "parameters", "teacher", "seeds", "test accuracy",
+        "validation accuracy", "test set drawn anew", "negative log-likelihood",
+        "calibration error before the temperature", "after", "answers that are certain",
+        "right of these",
+    ]  # fmt: skip
+    rows = [
+        [
+            name,
+            entries[name].layers,
+            f"{of['parameters']:,}",
+            of["teacher"] or "–",
+            str(of["seeds"]),
+            _accuracy(of),
+            f"{of['validation_accuracy']:.4f}",
+            _drawn_anew(name, of),
+            f"{of['negative_log_likelihood']:.3f}",
+            f"{of['calibration_error_before']:.4f}",
+            f"{of['calibration_error']:.4f}",
+            f"{of['coverage']:.1%}",
+            f"{of['accuracy_when_certain']:.1%}",
+        ]
+        for name, of in summaries.items()
+    ]
+    return _table(head, rows)
+
+
+def _costs(summaries: dict[str, Record]) -> str:
+    """Latency is that of the SavedModel, called in one process."""
+    head = [
+        "network", "artifact MB", "one picture µs", "a batch of 64 µs", "epochs",
+        "seconds of training", "on", "command",
+    ]  # fmt: skip
+    rows = [
+        [
+            name,
+            f"{of['bytes'] / 1e6:.2f}",
+            *(f"{of['microseconds'][size]:.0f}" for size in ("1", "64")),
+            f"{of['epochs']:.0f}",
+            f"{of['seconds']:.0f}",
+            f"{of['processor']}, {of['backend']}",
+            f"`wardrobe train {name}`",
+        ]
+        for name, of in summaries.items()
+    ]
+    return _table(head, rows)
+
+
+def _accuracy(of: Record) -> str:
+    spread = of["test_accuracy_spread"]
+    return f"{of['test_accuracy']:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+
+
+def _drawn_anew(name: str, of: Record) -> str:
+    runs = records.records(resplit=True).get(name)
+    if not runs:
+        return "–"
+    accuracy = records.summary(runs)["test_accuracy"]
+    return f"{accuracy:.4f} ({100 * (accuracy - of['test_accuracy']):+.1f} points)"
+
+
+def _table(head: list[str], rows: Sequence[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
