@@ -594,10 +594,12 @@ def _entry(declaration: Declaration) -> Entry:
     from models import zoo
     from training.results.table import Entry
 
-    name = declaration.name
-    is_teacher = zoo.is_teacher(name)
-    layers = "convolutional" if is_teacher else declaration.architecture
-    return Entry(layers, declaration.about, zoo.notes(name), is_teacher)
+    return Entry(
+        layers=declaration.architecture,
+        about=declaration.about,
+        notes=zoo.notes(declaration.name),
+        is_teacher=zoo.is_teacher(declaration.name),
+    )
 
 
 def _in_words(measures: dict[str, Any]) -> str:

@@ -206,8 +206,14 @@ class Declaration(_Frame):
 
     @property
     def architecture(self) -> str:
-        """The widths of the input and of each Dense layer: `784-256-128-10`, `784-3×256-10`."""
-        hidden = (layer for layer in self.layers("model", "layers") if layer.name == "Dense")
+        """The widths of the input and of each Dense layer: `784-256-128-10`, `784-3×256-10`.
+
+        `convolutional`, which only a teacher may be, where there are other layers with weights.
+        """
+        layers = list(self.layers("model", "layers"))
+        if any("Conv" in layer.name for layer in layers):
+            return "convolutional"
+        hidden = (layer for layer in layers if layer.name == "Dense")
         widths = [
             math.prod(self.model.input.shape),
             *(layer.arguments.get("units", 0) for layer in hidden),
