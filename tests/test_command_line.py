@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models import zoo
 from tests.conftest import needs_fashion_mnist
 from training.data import silhouettes
 
@@ -126,7 +127,9 @@ def test_show_tells_where_each_value_comes_from(wardrobe):
     lines = {line.split("#")[0].strip(): line.split("#")[-1].strip() for line in shown.splitlines()}
     assert lines["epochs: 3"] == "--set training.epochs=3"
     assert lines["precision: float32"].startswith("models/defaults.yaml:")
-    assert lines["units: 256"].endswith("mlp-he-bn.yaml:11")
+    written = zoo.path("mlp-he-bn").read_text().splitlines()
+    (number,) = (n for n, line in enumerate(written, 1) if "units: 256" in line)
+    assert lines["units: 256"].endswith(f"mlp-he-bn.yaml:{number}")
     assert lines["shape: [28, 28]"] == "default for this data"
 
 

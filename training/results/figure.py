@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from training.results import records
 from training.results.table import BUDGETS, Entry
@@ -30,7 +31,7 @@ def write(entries: dict[str, Entry]) -> Path:
 
 
 def _drawn(summaries: dict[str, records.Record]) -> Figure:
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = figure.subplots()
     for taught, colour, marker, label in (
         (False, BLUE, "o", "trained on the labels"),
@@ -41,21 +42,27 @@ def _drawn(summaries: dict[str, records.Record]) -> Figure:
             [of["parameters"] for of in chosen],
             [of["test_accuracy"] for of in chosen],
             yerr=[of["test_accuracy_spread"] or 0 for of in chosen],
-            fmt=marker, markersize=6, linewidth=0, elinewidth=1.2, capsize=3, color=colour,
-            label=label,
+            fmt=marker, markersize=6, elinewidth=1.2, capsize=3, color=colour, label=label,
         )  # fmt: skip
     for name, of in summaries.items():
         axes.annotate(
-            name, (of["parameters"], of["test_accuracy"]), xytext=(-8, 3),
-            textcoords="offset points", ha="right", fontsize=8,
+            f"{name}  ", (of["parameters"], of["test_accuracy"]), ha="right", va="center",
+            fontsize=8.5,
         )  # fmt: skip
-    for limit in sorted(BUDGETS.values())[:-1]:
-        axes.axvline(limit, color=INK, alpha=0.25, linewidth=0.8, linestyle=":")
+    for limit in _limits():
+        axes.axvline(limit, color=INK, alpha=0.3, linewidth=0.8, linestyle=":")
     axes.axhline(PEOPLE, color=INK, alpha=0.5, linewidth=0.8, linestyle="--")
-    axes.text(0.01, PEOPLE, "people", transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
-    axes.set(xscale="log", xlabel="parameters", ylabel="accuracy on the official test set")
-    axes.margins(x=0.12, y=0.12)
+    axes.text(0.99, PEOPLE, "people", transform=axes.get_yaxis_transform(), va="bottom", ha="right")
+    axes.set(xscale="log", xlim=(1e3, 4e6), xlabel="parameters",
+             ylabel="accuracy on the official test set")  # fmt: skip
+    axes.set_xticks([1_000, 10_000, 100_000, *_limits()])
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.margins(y=0.1)
     in_percent(axes.yaxis)
     quiet(axes)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper left")
     return figure
+
+
+def _limits() -> list[int]:
+    return sorted(BUDGETS.values())[:-1]

@@ -133,5 +133,6 @@ def _drawn_anew(name: str, of: Record) -> str:
 
 
 def _table(head: list[str], rows: Sequence[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    are_numbers = [all(cell[0].isdigit() for cell in column) for column in zip(*rows, strict=True)]
+    lines = [head, ["---:" if numbers else "---" for numbers in are_numbers], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
