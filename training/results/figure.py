@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from training.results import records
-from training.results.table import BUDGETS, Entry
+from training.results.table import BUDGETS, Entry, summaries
 from training.studies.figures.style import BLUE, INK, ORANGE, in_percent, quiet, styled
 
 PEOPLE = 0.835
@@ -18,33 +18,27 @@ PEOPLE = 0.835
 
 def write(entries: dict[str, Entry]) -> Path:
     """Draws the networks that have records, without the teachers. Returns the file."""
-    found = records.records()
-    summaries = {
-        name: records.summary(found[name])
-        for name, entry in entries.items()
-        if name in found and not entry.is_teacher
-    }
     with styled(), matplotlib.rc_context({"svg.hashsalt": "accuracy"}):
         file = records.FOLDER / "accuracy.svg"
-        _drawn(summaries).savefig(file, facecolor="white", metadata={"Date": None})
+        _drawn(summaries(entries)).savefig(file, facecolor="white", metadata={"Date": None})
     return file
 
 
-def _drawn(summaries: dict[str, records.Record]) -> Figure:
+def _drawn(of_each: dict[str, records.Record]) -> Figure:
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = figure.subplots()
     for taught, colour, marker, label in (
         (False, BLUE, "o", "trained on the labels"),
         (True, ORANGE, "D", "taught by a convolutional network"),
     ):
-        chosen = [of for of in summaries.values() if bool(of["teacher"]) is taught]
+        chosen = [of for of in of_each.values() if bool(of["teacher"]) is taught]
         axes.errorbar(
             [of["parameters"] for of in chosen],
             [of["test_accuracy"] for of in chosen],
             yerr=[of["test_accuracy_spread"] or 0 for of in chosen],
             fmt=marker, markersize=6, elinewidth=1.2, capsize=3, color=colour, label=label,
         )  # fmt: skip
-    for name, of in summaries.items():
+    for name, of in of_each.items():
         axes.annotate(
             f"{name}  ", (of["parameters"], of["test_accuracy"]), ha="right", va="center",
             fontsize=8.5,

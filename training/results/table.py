@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,7 @@ class Entry:
 
 def write(entries: dict[str, Entry]) -> Path:
     """Writes the tables: a row a declaration, the best first. Returns the file."""
-    found = {name: runs for name, runs in records.records().items() if name in entries}
-    order = sorted(found, key=lambda name: -records.summary(found[name])["test_accuracy"])
-    summaries = {name: records.summary(found[name]) for name in order}
-    pupils = {name: of for name, of in summaries.items() if not entries[name].is_teacher}
-    teachers = {name: of for name, of in summaries.items() if entries[name].is_teacher}
+    pupils, teachers = (summaries(entries, are_teachers) for are_teachers in (False, True))
     parts = [
         _HEAD,
         "## The best of each size\n\nChosen by validation accuracy.\n\n" + _best(pupils),
@@ -43,11 +39,33 @@ def write(entries: dict[str, Entry]) -> Path:
             + _costs(teachers)
         )
     parts.append("## Recipes")
-    parts += [f"### {name}\n\n{entries[name].about}\n\n{entries[name].notes}" for name in summaries]
+    parts += [
+        f"### {name}\n\n{entries[name].about}\n\n{entries[name].notes}"
+        for name in (*pupils, *teachers)
+    ]
     file = records.FOLDER / "README.md"
     file.parent.mkdir(exist_ok=True)
     file.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
     return file
+
+
+def summaries(entries: dict[str, Entry], of_teachers: bool = False) -> dict[str, Record]:
+    """The summary of each entry, or of each teacher, that has records; the best first."""
+    found = records.records()
+    of_each = {
+        name: records.summary(found[name])
+        for name, entry in entries.items()
+        if name in found and entry.is_teacher is of_teachers
+    }
+    return dict(sorted(of_each.items(), key=lambda named: -named[1]["test_accuracy"]))
+
+
+def best_of_each_size(of_each: dict[str, Record]) -> Iterator[tuple[str, str]]:
+    """Budget and name of the network within it that is best on the validation examples."""
+    for budget, most in BUDGETS.items():
+        within = [name for name, of in of_each.items() if of["parameters"] <= most]
+        if within:
+            yield budget, max(within, key=lambda name: of_each[name]["validation_accuracy"])
 
 
 _HEAD = """\
@@ -59,17 +77,12 @@ at once at the end of each run. Mean ± standard deviation over the seeds.
 ![Test accuracy against the number of parameters](accuracy.svg)"""
 
 
-def _best(summaries: dict[str, Record]) -> str:
-    rows = []
-    for budget, most in BUDGETS.items():
-        fit = [name for name, of in summaries.items() if of["parameters"] <= most]
-        if fit:
-            best = max(fit, key=lambda name: summaries[name]["validation_accuracy"])
-            rows.append([budget, best, _accuracy(summaries[best])])
+def _best(of_each: dict[str, Record]) -> str:
+    rows = [[budget, best, _accuracy(of_each[best])] for budget, best in best_of_each_size(of_each)]
     return _table(["parameters", "network", "test accuracy"], rows)
 
 
-def _scores(summaries: dict[str, Record], entries: dict[str, Entry]) -> str:
+def _scores(of_each: dict[str, Record], entries: dict[str, Entry]) -> str:
     """Test measures are after the temperature; 'drawn anew' is a test set of other examples."""
     head = [
         "network", "layers", "parameters", "teacher", "seeds", "test accuracy",
@@ -93,12 +106,12 @@ def _scores(summaries: dict[str, Record], entries: dict[str, Entry]) -> str:
             f"{of['coverage']:.1%}",
             f"{of['accuracy_when_certain']:.1%}",
         ]
-        for name, of in summaries.items()
+        for name, of in of_each.items()
     ]
     return _table(head, rows)
 
 
-def _costs(summaries: dict[str, Record]) -> str:
+def _costs(of_each: dict[str, Record]) -> str:
     """Latency is that of the SavedModel, called in one process."""
     head = [
         "network", "artifact MB", "one picture µs", "a batch of 64 µs", "epochs",
@@ -114,7 +127,7 @@ def _costs(summaries: dict[str, Record]) -> str:
             f"{of['processor']}, {of['backend']}",
             f"`wardrobe train {name}`",
         ]
-        for name, of in summaries.items()
+        for name, of in of_each.items()
     ]
     return _table(head, rows)
 
