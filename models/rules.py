@@ -234,6 +234,21 @@ def _teacher_can_teach(declaration: Declaration) -> Iterator[Finding]:
         )
 
 
+def _mixtures_need_a_teacher(declaration: Declaration) -> Iterator[Finding]:
+    distillation = declaration.distillation
+    is_taught = distillation is not None and distillation.weight == 1
+    for where in (("model", "input", "layers"), ("augmentation", "layers")):
+        if where[0] == "augmentation" and (declaration.augmentation is None or is_taught):
+            continue
+        for layer in declaration.layers(*where):
+            if layer.name in ("MixUp", "CutMix"):
+                yield (
+                    layer.path,
+                    f"{layer.name} mixes pictures, but not their labels: put it into "
+                    "'augmentation', with a teacher of 'weight: 1', who can judge mixtures",
+                )
+
+
 def _files_stay_in_the_run(declaration: Declaration) -> Iterator[Finding]:
     for callback in _callbacks(declaration):
         for argument in sorted(FILE_ARGUMENTS & set(callback.arguments)):
@@ -257,5 +272,6 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _normalization_is_given,
     _one_checkpoint,
     _teacher_can_teach,
+    _mixtures_need_a_teacher,
     _files_stay_in_the_run,
 )

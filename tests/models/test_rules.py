@@ -87,6 +87,7 @@ BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
         (["augmentation={copies: 2, layers: [Flatten]}"], "leaves a picture its size"),
         (["augmentation={copies: 0, layers: []}"], "augmentation.copies must be greater than"),
         (["augmentation={layers: [RandomFlop], copies: 2}"], "did you mean 'RandomFlip'?"),
+        (["augmentation={copies: 2, layers: [{MixUp: {alpha: 0.5}}]}"], "but not their labels"),
         ([f"{TAUGHT}teacher: teacher-cn}}"], "did you mean 'teacher-cnn'?"),
         ([f"{TAUGHT}teacher: mlp-250k}}"], "mlp-250k has a teacher itself"),
         ([f"{TAUGHT}teacher: teacher-cnn}}"], "'loss: categorical_crossentropy'"),

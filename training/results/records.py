@@ -64,7 +64,7 @@ def summary(runs_of_one: list[Record]) -> Record:
     return {
         "seeds": len(runs_of_one),
         "parameters": first["parameters"],
-        "teacher": first["teacher"].get("name"),
+        "teacher": first.get("teacher", {}).get("name"),
         "test_accuracy": mean(accuracies),
         "test_accuracy_spread": stdev(accuracies) if len(accuracies) > 1 else None,
         "validation_accuracy": _mean(runs_of_one, "validation", "accuracy"),
