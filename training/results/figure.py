@@ -39,9 +39,10 @@ def _drawn(of_each: dict[str, records.Record]) -> Figure:
             fmt=marker, markersize=6, elinewidth=1.2, capsize=3, color=colour, label=label,
         )  # fmt: skip
     for name, of in of_each.items():
+        side = 1 if of["parameters"] > min(BUDGETS.values()) else -1
         axes.annotate(
-            f"{name}  ", (of["parameters"], of["test_accuracy"]), ha="right", va="center",
-            fontsize=8.5,
+            name, (of["parameters"], of["test_accuracy"]), (9 * side, 0), va="center",
+            ha="left" if side > 0 else "right", textcoords="offset points", fontsize=8.5,
         )  # fmt: skip
     for limit in _limits():
         axes.axvline(limit, color=INK, alpha=0.3, linewidth=0.8, linestyle=":")

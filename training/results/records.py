@@ -68,6 +68,9 @@ def summary(runs_of_one: list[Record]) -> Record:
         "test_accuracy": mean(accuracies),
         "test_accuracy_spread": stdev(accuracies) if len(accuracies) > 1 else None,
         "validation_accuracy": _mean(runs_of_one, "validation", "accuracy"),
+        "validation_negative_log_likelihood": _mean(
+            runs_of_one, "validation", "negative_log_likelihood"
+        ),
         "negative_log_likelihood": _mean(runs_of_one, "test", "negative_log_likelihood"),
         "calibration_error_before": mean(
             record["calibration"]["test"]["calibration_error_before"] for record in runs_of_one

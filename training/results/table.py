@@ -27,7 +27,8 @@ def write(entries: dict[str, Entry]) -> Path:
     pupils, teachers = (summaries(entries, are_teachers) for are_teachers in (False, True))
     parts = [
         _HEAD,
-        "## The best of each size\n\nChosen by validation accuracy.\n\n" + _best(pupils),
+        "## The best of each size\n\nChosen by the likelihood of the validation examples.\n\n"
+        + _best(pupils),
         "## Scores\n\n" + _scores(pupils, entries),
         "## Costs\n\n" + _costs(pupils),
     ]
@@ -61,11 +62,17 @@ def summaries(entries: dict[str, Entry], of_teachers: bool = False) -> dict[str,
 
 
 def best_of_each_size(of_each: dict[str, Record]) -> Iterator[tuple[str, str]]:
-    """Budget and name of the network within it that is best on the validation examples."""
+    """Budget and name of the network within it that is best on the validation examples.
+
+    By the likelihood, which early stopping on the validation accuracy has not pushed upwards.
+    """
     for budget, most in BUDGETS.items():
         within = [name for name, of in of_each.items() if of["parameters"] <= most]
         if within:
-            yield budget, max(within, key=lambda name: of_each[name]["validation_accuracy"])
+            yield (
+                budget,
+                min(within, key=lambda name: of_each[name]["validation_negative_log_likelihood"]),
+            )
 
 
 _HEAD = """\
