@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 from models import DataFacts, Declaration, chain, read, resolve
-from training.data import DataSet
+from training.data import DataSet, silhouettes
 from training.train import Trained, train
 
 # One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
@@ -65,3 +68,23 @@ def run(tmp_path: Path) -> Callable[..., Trained]:
 def trained(few_silhouettes: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The smallest declaration, trained once for all tests that only look."""
     return trained_on(few_silhouettes, tmp_path_factory.mktemp("trained"))
+
+
+def three_garments() -> tuple[Any, Any]:
+    """Pictures of three of the silhouettes' classes, numbered anew: uint8 [N, 28, 28], int [N]."""
+    drawn = silhouettes.draw(900, seed=2)
+    chosen = drawn.y < 3
+    return drawn.x[chosen], drawn.y[chosen]
+
+
+def write_mnist_format(folder: Path, x: Any, y: Any) -> None:
+    """Four MNIST-format files of pictures and classes; the first 200 are to train on."""
+    files = {
+        "train-images-idx3-ubyte": x[:200],
+        "train-labels-idx1-ubyte": y[:200],
+        "t10k-images-idx3-ubyte": x[200:],
+        "t10k-labels-idx1-ubyte": y[200:],
+    }
+    for name, values in files.items():
+        head = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+        (folder / name).write_bytes(head + values.astype(np.uint8).tobytes())

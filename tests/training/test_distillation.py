@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from models.declaration import Distillation
-from tests.training.conftest import trained_on
+from tests.training.conftest import three_garments, trained_on, write_mnist_format
 from training import checkpoint
+from training.data import load
 from training.data.hashes import file_hash
 from training.distillation import answers, targets
 from training.errors import TrainingError
@@ -115,3 +116,13 @@ def test_a_teacher_of_other_data_is_refused(teacher, pupil, folder, few_silhouet
     with pytest.raises(TrainingError, match="trained on data that have changed since; remove it"):
         trained_on(few_silhouettes, folder, TAUGHT, "seed=5")
     (teacher / "run.json").write_text(json.dumps(record))
+
+
+def test_data_of_another_kind_get_a_teacher_of_their_own(tmp_path):
+    write_mnist_format(tmp_path, *three_garments())
+    data = load(str(tmp_path), validation=0.1)
+    pupil = trained_on(data, tmp_path, TAUGHT, f"data={tmp_path}", "training.epochs=1")
+    (taught_by,) = (tmp_path / "runs" / "softmax-regression").glob("*/run.json")
+    assert json.loads(taught_by.read_text())["data"] == pupil.record["data"]
+    labels = json.loads((pupil.artifact / "assets.extra" / "labels.json").read_text())
+    assert len(labels) == 3

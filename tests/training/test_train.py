@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,9 +18,9 @@ from PIL import Image
 
 from models import DataFacts
 from tests.conftest import keras_and_temperature
-from tests.training.conftest import SMALL, declared
+from tests.training.conftest import SMALL, declared, three_garments, write_mnist_format
 from training.answers import Answers
-from training.data import load, silhouettes
+from training.data import load
 from training.errors import TrainingError
 from training.evaluation import calibration_error
 from training.run import Run
@@ -281,25 +280,11 @@ def test_everything_that_may_be_declared_trains(run, few_silhouettes, override):
     assert run(few_silhouettes, SMALL_TWICE, override).record["status"] == "finished"
 
 
-def three_garments():
-    """Pictures of three of the silhouettes' classes, numbered anew: uint8 [N, 28, 28], int [N]."""
-    drawn = silhouettes.draw(900, seed=2)
-    chosen = drawn.y < 3
-    return drawn.x[chosen], drawn.y[chosen]
-
-
 def test_a_folder_of_mnist_format_files(run, tmp_path):
-    def write(name, values):
-        head = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-        (tmp_path / name).write_bytes(head + values.astype(np.uint8).tobytes())
-
-    x, y = three_garments()
-    write("train-images-idx3-ubyte", x[:200])
-    write("train-labels-idx1-ubyte", y[:200])
-    write("t10k-images-idx3-ubyte", x[200:])
-    write("t10k-labels-idx1-ubyte", y[200:])
+    write_mnist_format(tmp_path, *three_garments())
     trained = run(load(str(tmp_path), validation=0.1), SMALL_TWICE, f"data={tmp_path}")
-    assert served(trained.artifact, x[:4].astype("float32")).shape == (4, 3)
+    pixels = three_garments()[0][:4].astype("float32")
+    assert served(trained.artifact, pixels).shape == (4, 3)
 
 
 def test_a_folder_of_pictures(run, tmp_path):
