@@ -87,6 +87,7 @@ def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes
         ("training.epochs=4", "training.epochs is 3 and 4"),
         ("model.layers.1.Dropout.rate=0.0", "rate is 0.3 and 0.0"),
         ("callbacks=[]", "callbacks"),
+        ("augmentation={copies: 2, layers: [RandomFlip]}", "are for one alone"),
         (
             "optimizer.AdamW.learning_rate={CosineDecay: "
             "{initial_learning_rate: 0.1, decay_epochs: 2.0}}",

@@ -53,6 +53,14 @@ def test_a_quick_study_is_smaller(study_file):
     assert members[0].declaration.training.epochs == 1
 
 
+def test_a_study_trains_without_augmentation(study_file):
+    augmented = TEXT.replace(
+        "  training:", "  augmentation: {copies: 2, layers: [RandomFlip]}\n  training:"
+    )
+    with pytest.raises(DeclarationError, match="studies train without augmentation"):
+        expand(read(study_file(augmented)))
+
+
 def test_members_alike_but_for_the_seed_share_a_key(study_file):
     members = expand(read(study_file()))
     assert len({member.key for member in members}) == 4
