@@ -93,7 +93,7 @@ def test_packed_requests_are_unpacked_and_answers_packed(client, band, encoding,
     ("body", "headers", "status", "message"),
     [
         (b"no gzip", {"Content-Encoding": "gzip"}, 400, "the body is no gzip"),
-        (gzip.compress(b"{}")[:-4], {"Content-Encoding": "gzip"}, 400, "cut short"),
+        (gzip.compress(b"{}", mtime=0)[:-4], {"Content-Encoding": "gzip"}, 400, "cut short"),
         (gzip.compress(bytes(2**27)), {"Content-Encoding": "gzip"}, 413, "unpacks to more than"),
         (b"{}", {"Content-Encoding": "br"}, 415, "send gzip, deflate or none"),
     ],
