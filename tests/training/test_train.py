@@ -30,7 +30,7 @@ PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
 TEXT_FILES = (
     "labels.json", "input.json", "declaration.yaml", "metrics.json", "card.md",
-    "calibration.json", "uncertainty.json",
+    "calibration.json", "uncertainty.json", "run.json",
 )  # fmt: skip
 
 
