@@ -7,6 +7,7 @@ are learnt from there.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import cv2
@@ -42,7 +43,7 @@ class PlainGround:
     """`[H, W, 3]`, 0–255: how the ground looks, or would look, at each pixel."""
     noise: float
 
-    @property
+    @cached_property
     def level(self) -> float:
         """Its luminance, 0–255, on average."""
         return float(luminance(self.colours).mean())
