@@ -127,7 +127,7 @@ class Fit:
             return jax_engine.feed(self.network, training, validation, batch_sizes, order)
         from training import tensorflow_feed
 
-        return tensorflow_feed.Feed(training, self.batch_size, order), validation
+        return tensorflow_feed.Feed(training, order, self.batch_size), validation
 
     def _lessons(self, copies: int, teacher: Path | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """All copies of the training inputs, and what is to be learnt of each."""

@@ -183,9 +183,9 @@ class _Pass:
     def _calls_of(self, member: _Member) -> Iterator[tuple[Any, ...]]:
         steps = member.network.steps_per_execution
         if self.trains:
-            return Calls(member.fit.batch_size, steps, member.order).get_jax_iterator()
+            return Calls(member.order, member.fit.batch_size, steps).get_jax_iterator()
         batch_size = min(self.count, VALIDATION_BATCH)
-        return Calls(batch_size, steps, InTurn(self.count)).get_jax_iterator()
+        return Calls(InTurn(self.count), batch_size, steps).get_jax_iterator()
 
     def _compiled(self, batches: NDArray[np.int32]) -> Any:
         given = self._state(), self.metrics, self.examples, batches, np.int32(1)
