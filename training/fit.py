@@ -25,6 +25,7 @@ from training import augmentation, determinism, distillation
 from training.checkpoint import Checkpoint
 from training.data import DataSet, Examples
 from training.errors import TrainingError, in_words
+from training.event_files import EventFiles
 from training.history import Divergence, HistoryFile
 from training.order import Order
 from training.progress import ProgressBar
@@ -96,7 +97,8 @@ class Fit:
         epochs = self.declaration.training.epochs
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
-        memory = [*self.parts.callbacks, *self._tensorboard(), divergence, history]
+        declared = [*self.parts.callbacks, *self._tensorboard()]
+        memory = [*declared, divergence, history, EventFiles(declared)]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, memory)
         try:
             self.network.fit(

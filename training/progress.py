@@ -37,7 +37,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.steps = max(1, self.params["steps"] or 1)
         self.pace = Pace()
-        self.has_called, self.epochs_seen = False, 0
+        self.has_called, self.epochs_seen, self.since = False, 0, time.perf_counter()
         fields: dict[str, Any] = {"epoch": 1, "epochs": self.epochs, "measured": ""}
         self.task = self.progress.add_task(
             "", total=self.epochs * self.steps, pace="compiling", **fields
