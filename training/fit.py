@@ -66,7 +66,7 @@ class Fit:
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
         compiled = "auto" if _on_jax() else self._is_worth_compiling()
-        if declaration.deterministic and not compiled and _has_gpu():
+        if declaration.deterministic and not compiled and has_gpu():
             determinism.of_single_kernels()
         self.network.compile(
             optimizer=self.parts.optimizer,
@@ -151,7 +151,7 @@ class Fit:
         layers = self.network.layers
         if not all(layer.supports_jit for layer in layers):
             return False
-        if not _has_gpu() and any(map(_draws_at_random, layers)):
+        if not has_gpu() and any(map(_draws_at_random, layers)):
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
@@ -179,7 +179,8 @@ def _on_jax() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether Keras' backend computes on a GPU."""
     return bool(keras.distribution.list_devices("gpu"))
 
 
