@@ -22,6 +22,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.train import declared
+
 BACKENDS = {"JAX": "jax", "TensorFlow": "tensorflow"}
 
 # In this order; what is between the operations is what remains of the epoch.
@@ -65,22 +67,13 @@ def in_a_process(backend: str, batch: int) -> dict[str, float]:
 
 def profile(backend: str, batch: int) -> dict[str, float]:
     """Trains until all is compiled, and an epoch more; the shares of that epoch."""
-    from models import DataFacts, read, resolve
     from training.data import load
     from training.fit import FEWEST_STEPS_TO_COMPILE, Fit
 
     data = load("fashion-mnist", validation=0)
     epochs = 1 + math.ceil(FEWEST_STEPS_TO_COMPILE / (len(data.train) / batch))
-    overrides = (
-        f"training.epochs={epochs}",
-        f"training.batch_size={batch}",
-        "training.validation=0",
-        "optimizer.Adam.learning_rate=1e-3",
-    )
-    facts = DataFacts(data.input_shape, data.classes)
-    declaration = resolve(read("mlp-256-128-100", overrides), facts)
     with tempfile.TemporaryDirectory() as folder:
-        fit = Fit(declaration, data, Path(folder))
+        fit = Fit(declared(data, epochs, batch), data, Path(folder))
         watcher = watching(backend, folder, last=epochs - 1)
         fit.watchers = [watcher]
         fit.run()
