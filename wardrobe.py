@@ -207,14 +207,10 @@ def train(
     if backend:  # before Keras is imported
         os.environ["KERAS_BACKEND"] = backend
     import models
-    from training import determinism
 
     given = {"seed": seed, "training.epochs": epochs}
     overrides += tuple(f"{key}={value}" for key, value in given.items() if value is not None)
     declaration, data = _with_data(name_or_file, overrides, data_dir, stand_in)
-
-    if declaration.deterministic:
-        determinism.of_compiled_programs()
     from training.train import train as run_training
 
     trained = run_training(
@@ -490,12 +486,17 @@ def _with_data(
     name: str, overrides: tuple[str, ...], data_dir: Path | None, stand_in: bool = False
 ) -> tuple[Declaration, DataSet]:
     """A declaration and its data set; the stand-in for both where asked for and needed."""
-    from training import data
+    from training import data, determinism
 
     declaration = _declaration(name, overrides, data_dir)
     wanted = declaration.data
+    if declaration.deterministic:
+        determinism.of_compiled_programs()
     try:
         if wanted.name == data.fashion_mnist.NAME and not data.fashion_mnist.find(data_dir):
+            from models.assembly import assemble
+
+            assemble(declaration)  # its mistakes are told before anything is downloaded
             _download(None)
         return declaration, data.load(
             wanted.name,

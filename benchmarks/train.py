@@ -24,9 +24,12 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.data import DataSet, load
+
+if TYPE_CHECKING:
+    from models import Declaration
 
 IMAGES = 60_000
 TARGET = 0.8833  # what the data set's benchmark table lists for this network
@@ -177,10 +180,9 @@ def keras_turns(data: DataSet) -> Any:
     return Turns()
 
 
-def wardrobe(data: DataSet, epochs: int, batch: int) -> None:
-    """This program, with all that a run records."""
+def declared(data: DataSet, epochs: int, batch: int) -> Declaration:
+    """`mlp-256-128-100` as all contenders have it."""
     from models import DataFacts, read, resolve
-    from training.fit import Fit
 
     overrides = (
         f"training.epochs={epochs}",
@@ -188,10 +190,15 @@ def wardrobe(data: DataSet, epochs: int, batch: int) -> None:
         "training.validation=0",
         "optimizer.Adam.learning_rate=1e-3",
     )
-    facts = DataFacts(data.input_shape, data.classes)
-    declaration = resolve(read("mlp-256-128-100", overrides), facts)
+    return resolve(read("mlp-256-128-100", overrides), DataFacts(data.input_shape, data.classes))
+
+
+def wardrobe(data: DataSet, epochs: int, batch: int) -> None:
+    """This program, with all that a run records."""
+    from training.fit import Fit
+
     with tempfile.TemporaryDirectory() as folder:
-        fit = Fit(declaration, data, Path(folder))
+        fit = Fit(declared(data, epochs, batch), data, Path(folder))
         fit.watchers.append(keras_turns(data))
         fit.run()
 

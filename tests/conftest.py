@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,11 @@ needs_fashion_mnist = pytest.mark.skipif(
 def wardrobe_program() -> str:
     """The installed command."""
     return str(Path(sys.executable).with_name("wardrobe"))
+
+
+def heed_ctrl_c() -> None:
+    """A `preexec_fn`: a shell lets its background jobs, such as these tests, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

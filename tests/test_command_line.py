@@ -10,14 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from models import zoo
-from tests.conftest import needs_fashion_mnist
+from tests.conftest import heed_ctrl_c, needs_fashion_mnist
 from training.data import silhouettes
 
 SMALL = """\
@@ -286,7 +286,7 @@ def test_an_artifact_folder_that_is_empty_or_half_copied(wardrobe, trained, tmp_
 def test_ctrl_c_during_training(wardrobe_program, tmp_path, small):
     process = subprocess.Popen(
         [wardrobe_program, "train", small, "--epochs", "2000"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     while not list(tmp_path.glob("runs/small/*/history.csv")):
         assert process.poll() is None, process.communicate()
@@ -326,6 +326,8 @@ def test_without_the_data_set_the_stand_in_is_trained_on_loudly(wardrobe, tmp_pa
         "KERAS_HOME": str(tmp_path / "empty"),
         "https_proxy": "http://127.0.0.1:9",  # no network
     }
+    misspelt = wardrobe("train", "softmax-regression", "--set", "model.layers=[Dens]", **nowhere)
+    assert "did you mean 'Dense'?" in says_in_words(misspelt)
     refused = wardrobe("train", "softmax-regression", **nowhere)
     assert "cannot be fetched" in says_in_words(refused)
     done = wardrobe("train", "softmax-regression", "--epochs", "1", "--stand-in", **nowhere)
@@ -353,11 +355,15 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
     assert "by small" in line
 
 
-def test_results_take_up_unaltered_runs_of_the_zoo_only(wardrobe, trained):
+def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monkeypatch):
     from training.results import records
+    from wardrobe import main
 
-    before = {file: file.read_bytes() for file in Path(records.FOLDER).rglob("*.*")}
-    done = wardrobe("results", "--runs", trained / "runs", "--json")
-    assert done.returncode == 0, done.stderr
+    shipped = records.FOLDER / "records"
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    shutil.copytree(shipped, tmp_path / "records")
+    done = CliRunner().invoke(main, ["results", "--runs", str(trained / "runs"), "--json"])
+    assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["records"] == []
-    assert {file: file.read_bytes() for file in Path(records.FOLDER).rglob("*.*")} == before
+    kept, before = ({file.name for file in of.iterdir()} for of in (tmp_path / "records", shipped))
+    assert kept == before

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from training.errors import TrainingError
+from training.event_files import EventFiles
 from training.history import Divergence, HistoryFile
 
 # Keeping more often costs more than is lost by doing so short a time once more.
@@ -36,6 +37,7 @@ _MEMORY: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.TensorBoard: ("_global_train_batch", "_global_test_batch"),
     Divergence: ("epoch", "best", "best_weights"),
     HistoryFile: ("rows",),
+    EventFiles: ("sizes",),
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from training import augmentation, determinism, distillation
 from training.checkpoint import Checkpoint
 from training.data import DataSet, Examples
 from training.errors import TrainingError, in_words
+from training.event_files import EventFiles
 from training.history import Divergence, HistoryFile
 from training.order import Order
 from training.progress import ProgressBar
@@ -65,7 +66,7 @@ class Fit:
         self.parts = assemble(declaration, self.steps, folder)
         self.network = self.parts.network
         compiled = "auto" if _on_jax() else self._is_worth_compiling()
-        if declaration.deterministic and not compiled and _has_gpu():
+        if declaration.deterministic and not compiled and has_gpu():
             determinism.of_single_kernels()
         self.network.compile(
             optimizer=self.parts.optimizer,
@@ -96,7 +97,8 @@ class Fit:
         epochs = self.declaration.training.epochs
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
-        memory = [*self.parts.callbacks, *self._tensorboard(), divergence, history]
+        declared = [*self.parts.callbacks, *self._tensorboard()]
+        memory = [*declared, divergence, history, EventFiles(declared)]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, memory)
         try:
             self.network.fit(
@@ -127,7 +129,7 @@ class Fit:
             return jax_engine.feed(self.network, training, validation, batch_sizes, order)
         from training import tensorflow_feed
 
-        return tensorflow_feed.Feed(training, self.batch_size, order), validation
+        return tensorflow_feed.Feed(training, order, self.batch_size), validation
 
     def _lessons(self, copies: int, teacher: Path | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """All copies of the training inputs, and what is to be learnt of each."""
@@ -149,7 +151,7 @@ class Fit:
         layers = self.network.layers
         if not all(layer.supports_jit for layer in layers):
             return False
-        if not _has_gpu() and any(map(_draws_at_random, layers)):
+        if not has_gpu() and any(map(_draws_at_random, layers)):
             return False
         return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
 
@@ -177,8 +179,10 @@ def _on_jax() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
-def _has_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
+def has_gpu() -> bool:
+    """Whether Keras' backend computes on a GPU."""
+    # Asked for "gpu", JAX raises where there is none; asked for all, both name the best they have.
+    return any(device.startswith("gpu") for device in keras.distribution.list_devices())
 
 
 def _draws_at_random(layer: keras.layers.Layer) -> bool:

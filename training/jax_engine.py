@@ -14,9 +14,9 @@ from typing import Any
 import jax
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from numpy.typing import NDArray
 
+from training.batches import Batches
 from training.order import InTurn, Order
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]
@@ -39,15 +39,15 @@ def feed(
     # `fit` would build metrics and optimizer from its first batch, but it gets indices only.
     network._symbolic_build(data_batch=tuple(array[: batch_sizes[0]] for array in training))
     network.train_function = _function(network, network.train_step, training)
-    calls = Calls(batch_sizes[0], steps, order)
+    calls = Calls(order, batch_sizes[0], steps)
     if validation is None:
         return calls, None
     network.test_function = _function(network, network.test_step, validation)
     count = len(validation[0])
-    return calls, Calls(min(count, batch_sizes[1]), steps, InTurn(count))
+    return calls, Calls(InTurn(count), min(count, batch_sizes[1]), steps)
 
 
-class Calls(DataAdapter):
+class Calls(Batches):
     """What Keras iterates over: for each compiled call, the indices of its examples.
 
     An element is `(batches, count, rest)`: int32 `[steps, batch]` of which the first `count` rows
@@ -55,25 +55,18 @@ class Calls(DataAdapter):
     `batches` have one shape, so that the loop over them is compiled once.
     """
 
-    def __init__(self, batch_size: int, steps_per_call: int, order: Order | InTurn) -> None:
-        self._batch_size, self.steps_per_call, self.order = batch_size, steps_per_call, order
-
-    @property
-    def num_batches(self) -> int:
-        return -(-self.order.count // self._batch_size)
-
-    @property
-    def batch_size(self) -> int:
-        return self._batch_size
+    def __init__(self, order: Order | InTurn, batch_size: int, steps_per_call: int) -> None:
+        super().__init__(order, batch_size)
+        self.steps_per_call = steps_per_call
 
     def get_jax_iterator(self) -> Iterator[tuple[Any, ...]]:
-        full = self.order.count // self._batch_size
-        whole, rest = np.split(self.order.indices, [full * self._batch_size])
-        batches = whole.reshape(full, self._batch_size)
+        full = self.full_batches
+        whole, rest = np.split(self.order.indices, [full * self.batch_size])
+        batches = whole.reshape(full, self.batch_size)
         rows = min(full, self.steps_per_call)
         for start in range(0, self.num_batches, self.steps_per_call):
             chosen = batches[start : start + self.steps_per_call]
-            padded = np.zeros((rows, self._batch_size), np.int32)
+            padded = np.zeros((rows, self.batch_size), np.int32)
             padded[: len(chosen)] = chosen
             is_last = start + self.steps_per_call >= self.num_batches
             yield padded, len(chosen), rest if is_last else rest[:0]

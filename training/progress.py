@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import timedelta
 from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+
+RECENT_SECONDS = 10.0
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows epoch, loss, validation accuracy, examples per second and the time left.
+    """Shows epoch, loss, validation accuracy, examples per second and time left, in 80 columns.
 
-    The rate is measured anew after the first call and after the first epoch: they compile.
+    What compiles is not measured: the first call, and in the first epoch also the last call, which
+    may end with a partial batch, and the validation.
     """
 
     def __init__(self, epochs: int, examples: int) -> None:
@@ -23,50 +27,78 @@ class ProgressBar(keras.callbacks.Callback):
         self.examples = examples
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(),
-            TextColumn("{task.fields[measured]}{task.fields[rate]}"),
-            TimeElapsedColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[measured]}"),
+            TextColumn("{task.fields[pace]}"),
             console=Console(stderr=True),
+            expand=True,
         )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.steps = max(1, self.params["steps"] or 1)
-        self.measured_from: tuple[int, float] | None = None
-        self.epochs_seen = 0
-        fields: dict[str, Any] = {"epoch": 1, "epochs": self.epochs, "measured": "", "rate": ""}
-        self.task = self.progress.add_task("", total=self.epochs * self.steps, **fields)
+        self.pace = Pace()
+        self.has_called, self.epochs_seen, self.since = False, 0, time.perf_counter()
+        fields: dict[str, Any] = {"epoch": 1, "epochs": self.epochs, "measured": ""}
+        self.task = self.progress.add_task(
+            "", total=self.epochs * self.steps, pace="compiling", **fields
+        )
         if self.progress.console.is_terminal:
             self.progress.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.done_before = epoch * self.steps
-        self.progress.update(self.task, completed=self.done_before, epoch=epoch + 1)
+        now = time.perf_counter()
+        if self.epochs_seen > 1:
+            self.pace.between_epochs = now - self.since
+        self.epoch, self.in_epoch, self.since = epoch, 0, now
+        self.progress.update(self.task, completed=epoch * self.steps, epoch=epoch + 1)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        done = self.done_before + min(batch + 1, self.steps)
-        self.progress.update(self.task, completed=done, rate=self._rate(done))
+        before, self.in_epoch = self.in_epoch, min(batch + 1, self.steps)
+        began, self.since = self.since, time.perf_counter()
+        ends_first_epoch = self.epochs_seen == 0 and self.in_epoch == self.steps
+        if self.has_called and not ends_first_epoch:
+            self.pace.add(self.in_epoch - before, self.since - began)
+        self.has_called = True
+        done = self.epoch * self.steps + self.in_epoch
+        self.progress.update(self.task, completed=done, pace=self._pace())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         measured = f"loss {float(logs['loss']):.4f}"
         if "val_accuracy" in logs:
-            measured += f" · validation accuracy {float(logs['val_accuracy']):.4f}"
+            measured += f" · val_accuracy {float(logs['val_accuracy']):.4f}"
         self.progress.update(self.task, measured=measured)
         self.epochs_seen += 1
-        if self.epochs_seen == 1:
-            self.measured_from = self.done_before + self.steps, time.perf_counter()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.progress.live.is_started:  # else it would still write a line feed
             self.progress.stop()
 
-    def _rate(self, done: int) -> str:
-        """Examples per second and time left, of all that was done since they are measured."""
-        now = time.perf_counter()
-        if self.measured_from is None:
-            self.measured_from = done, now
-        steps, seconds = done - self.measured_from[0], now - self.measured_from[1]
-        if steps <= 0 or seconds <= 0:
+    def _pace(self) -> str:
+        """Examples per second and time left, as soon as they are known."""
+        seconds = self.pace.seconds_per_step
+        if seconds is None:
             return ""
-        left = timedelta(seconds=round((self.epochs * self.steps - done) * seconds / steps))
-        return f" · {steps / seconds * self.examples / self.steps:,.0f} examples/s · {left} left"
+        epochs = self.epochs - self.epoch
+        steps = epochs * self.steps - self.in_epoch
+        left = timedelta(seconds=round(steps * seconds + epochs * self.pace.between_epochs))
+        return f"{self.examples / self.steps / seconds:,.0f} examples/s · {left} left"
+
+
+class Pace:
+    """How long a step takes, and the time between epochs.
+
+    A call counts the less the longer ago it was: `exp(-1)` after `RECENT_SECONDS` of training.
+    """
+
+    def __init__(self) -> None:
+        self.steps = self.seconds = self.between_epochs = 0.0
+
+    def add(self, steps: int, seconds: float) -> None:
+        kept = math.exp(-seconds / RECENT_SECONDS)
+        self.steps = kept * self.steps + steps
+        self.seconds = kept * self.seconds + seconds
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        return self.seconds / self.steps if self.steps else None

@@ -10,46 +10,31 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from numpy.typing import NDArray
 
+from training.batches import Batches
 from training.order import Order
 
 
-class Feed(DataAdapter):
+class Feed(Batches):
     """What Keras iterates over: batches of two arrays, a new order in each epoch."""
 
     def __init__(
-        self, arrays: tuple[NDArray[Any], NDArray[Any]], batch_size: int, order: Order
+        self, arrays: tuple[NDArray[Any], NDArray[Any]], order: Order, batch_size: int
     ) -> None:
-        self._arrays, self._batch_size, self._order = arrays, batch_size, order
-
-    @property
-    def num_batches(self) -> int:
-        return -(-self._order.count // self._batch_size)
-
-    @property
-    def batch_size(self) -> int:
-        return self._batch_size
-
-    @property
-    def has_partial_batch(self) -> bool:
-        return self._order.count % self._batch_size > 0
-
-    @property
-    def partial_batch_size(self) -> int | None:
-        return self._order.count % self._batch_size or None
+        super().__init__(order, batch_size)
+        self._arrays = arrays
 
     def get_tf_dataset(self) -> Any:
-        whole = self._order.count // self._batch_size * self._batch_size
+        whole = self.full_batches * self.batch_size
 
         def indices(_: Any) -> Any:
             """The order of the epoch that begins; Keras makes a new iterator for each."""
-            drawn = tf.numpy_function(lambda: self._order.indices, [], np.int32)
-            return tf.ensure_shape(drawn, [self._order.count])
+            drawn = tf.numpy_function(lambda: self.order.indices, [], np.int32)
+            return tf.ensure_shape(drawn, [self.order.count])
 
         def batches(drawn: Any) -> Any:
-            full = tf.reshape(drawn[:whole], [-1, self._batch_size])
+            full = tf.reshape(drawn[:whole], [-1, self.batch_size])
             dataset = tf.data.Dataset.from_tensor_slices(full)
             if self.has_partial_batch:
                 dataset = dataset.concatenate(tf.data.Dataset.from_tensors(drawn[whole:]))

@@ -13,6 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 
 from models import DataFacts
 from tests.training.conftest import SMALL, declared
@@ -78,6 +80,28 @@ class Killed:
         rows = (self.run / "history.csv").read_text().splitlines()
         return [row.split(",")[:-1] for row in rows]
 
+    def scalars(self, part: str) -> dict[str, list[tuple[int, float]]]:
+        """What TensorBoard reads of `train` or `validation`: of each name, steps and values."""
+        events = EventAccumulator(
+            str(self.run / "tensorboard" / part), {TENSORS: 0}, purge_orphaned_data=False
+        ).Reload()
+        return {
+            tag: [
+                (event.step, float(make_ndarray(event.tensor_proto)))
+                for event in events.Tensors(tag)
+            ]
+            for tag in events.Tags()[TENSORS]
+        }
+
+
+TOLD = [
+    ("train", "epoch_loss", "loss"),
+    ("train", "epoch_accuracy", "accuracy"),
+    ("train", "epoch_learning_rate", "learning_rate"),
+    ("validation", "epoch_loss", "val_loss"),
+    ("validation", "epoch_accuracy", "val_accuracy"),
+]
+
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp_path, backend):
@@ -92,6 +116,12 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp
     killed.to_the_end()
 
     assert killed.history() == undisturbed.history()
+    assert killed.scalars("train") == undisturbed.scalars("train")
+    assert killed.scalars("validation") == undisturbed.scalars("validation")
+    columns = dict(zip(killed.history()[0], zip(*killed.history()[1:], strict=True), strict=True))
+    for part, tag, column in TOLD:
+        told = [pytest.approx(float(value)) for value in columns[column]]
+        assert killed.scalars(part)[tag] == list(enumerate(told))
     rates = [row[-1] for row in killed.history()[1:]]
     assert 25 < len(rates) < 400
     assert len(set(rates)) > 1

@@ -8,6 +8,7 @@ import pytest
 
 from models import DataFacts
 from tests.training.conftest import declared
+from training import vectorised
 from training.alike import refuse_strangers
 from training.fit import Fit
 from training.vectorised import fit_together
@@ -61,6 +62,13 @@ def pair_of(data, folder, members, text) -> tuple[list[Fit], ...]:
     )
 
 
+@pytest.fixture(params=["member by member, as on a CPU", "at once, as on a GPU"])
+def device(request, monkeypatch):
+    if "GPU" in request.param:
+        monkeypatch.setattr(vectorised, "has_gpu", lambda: True)
+
+
+@pytest.mark.usefixtures("device")
 def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS, TEXT)
     fit_together(together)
@@ -72,6 +80,7 @@ def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     assert np.isnan(together[4].watchers[0].history["loss"][-1])
 
 
+@pytest.mark.usefixtures("device")
 def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes, tmp_path):
     without = TEXT[: TEXT.index("callbacks")]
     together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS[1:3], without)

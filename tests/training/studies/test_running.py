@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+from tests.conftest import heed_ctrl_c
 from tests.training.studies.test_study import TEXT
 
 PLAIN = TEXT.replace("quick: {axes: {seed: [1]}, set: {training.epochs: 1}}\n", "")
@@ -18,7 +19,9 @@ MANY = PLAIN.replace("values: [1, 2]", "values: [1, 2, 3, 4, 5, 6]").replace("[1
 def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
     (tmp_path / "small.yaml").write_text(MANY)
     command = [wardrobe_program, "study", "small.yaml", "--jobs", "1"]
-    first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     members = tmp_path / "runs" / "studies" / "members"
     deadline = time.monotonic() + 200
     while not list(members.glob("*/*.json")) and time.monotonic() < deadline:
