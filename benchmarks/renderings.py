@@ -97,7 +97,8 @@ WAYS: dict[str, Callable[[Pixels, Dice], bytes]] = {
 
 def _garment(pixels: Pixels, side: int) -> tuple[Image.Image, Image.Image]:
     """The garment dark on white, and where it is: both of mode L and side × side."""
-    outline = Image.fromarray(np.pad((pixels == 0).astype(np.uint8), 1, constant_values=1))
+    around = np.pad((pixels == 0).astype(np.uint8), 1, constant_values=1)
+    outline = Image.fromarray(around).copy()  # an array's own image is read-only, in silence
     ImageDraw.floodfill(outline, (0, 0), 2)  # the black around the garment, not that within it
     inside = (np.asarray(outline)[1:-1, 1:-1] != 2).astype(np.uint8) * 255
     size, filter_ = (side, side), Image.Resampling.BICUBIC

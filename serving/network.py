@@ -137,8 +137,11 @@ def _tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # failures arrive as exceptions
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # workers share the GPU
     is_first = "tensorflow" not in sys.modules
+    has_no_jax = is_first and sys.modules.setdefault("jax", None) is None  # type: ignore[arg-type]
     import tensorflow
 
+    if has_no_jax:  # TensorFlow Lite takes it where it is installed: 100 MB and half a second
+        del sys.modules["jax"]
     if is_first:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # calls its sessions deprecated
         gc.freeze()  # half a million objects that stay: collecting garbage need not look at them

@@ -89,12 +89,16 @@ def without_halo(contrast: Floats) -> Floats:
     """The contrast without what surrounds a garment, `float32 [H, W]`: colours of a JPEG run over
     its edge, and pixels of the edge are a mixture.
 
-    Clear is what differs a sixth as much as the garment usually does; what is not clear, but
-    enclosed, belongs to it. With a third, or a tenth, fewer renderings keep their label.
+    Clear is what differs a quarter as much as the most within half a pixel of the network around
+    it, and as the garment usually does; what is not clear, but enclosed, belongs to it. With a
+    fifth, a third or half, fewer renderings keep their label.
     """
     if not contrast.any():
         return contrast
-    clear = contrast > np.median(contrast[contrast > 0]) / 6
+    longer = max(np.ptp(places) for places in np.nonzero(contrast))
+    near = np.ones(2 * (2 * round(longer / 56) + 1,), np.uint8)
+    usual = np.median(contrast[contrast > 0])
+    clear = contrast > np.maximum(cv2.dilate(contrast, near), usual) / 4
     _, pieces = cv2.connectedComponents((~clear).astype(np.uint8), connectivity=4)
     return np.where(np.isin(pieces, border(pieces)) & ~clear, np.float32(0), contrast)
 

@@ -4,6 +4,9 @@ const find = (id) => document.getElementById(id);
 const drop = find("drop"), model = find("model"), answers = find("answers");
 const notice = find("notice"), told = find("told");
 
+const AGAIN = "send the picture again in a moment.";
+const SILENT = `The server does not answer; ${AGAIN}`;
+
 // Of equal lightness, and different to eyes that tell red and green apart badly.
 const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
@@ -26,7 +29,7 @@ async function listModels() {
 export async function ask(pictures) {
   const cards = pictures.map((picture) => [picture, putUpCard(picture)]);
   for (const [picture, card] of cards) {
-    const answer = await predict(picture).catch((error) => ({ error: `No answer: ${error.message}` }));
+    const answer = await predict(picture).catch(() => ({ error: SILENT }));
     card.setAttribute("aria-busy", "false");
     if (answer.error) showError(card, answer);
     else showAnswer(card, answer);
@@ -38,7 +41,7 @@ async function predict(picture) {
   const form = new FormData();
   form.append("file", picture, picture.name);
   const response = await fetch(`/predict?top=5&explain=1&${model.value}`, { method: "POST", body: form });
-  const body = await response.json();
+  const body = await response.json().catch(() => ({ error: `The server is in trouble (${response.status}); ${AGAIN}` }));
   return body.error ? body : body.predictions[0];
 }
 

@@ -1,10 +1,13 @@
 """The page in a real browser."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
@@ -215,6 +218,38 @@ def test_a_garment_can_be_drawn_with_the_keyboard(page) -> None:
     assert answers(page, 1)[0]["name"].startswith("drawing")
 
 
+def around(page: webdriver.Chrome, x: int, y: int) -> np.ndarray:
+    """Luminance of the sheet as the screen shows it, in the 24 pixels around a place of it."""
+    shown = Image.open(io.BytesIO(page.find_element(By.ID, "sheet").screenshot_as_png))
+    scale = shown.width / 280
+    column, row = round(x * scale), round(y * scale)
+    return np.asarray(shown.convert("L"), int)[row - 12 : row + 12, column - 12 : column + 12]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pen_shows_where_it_is_while_keys_move_it(page, scheme: str) -> None:
+    in_scheme(page, scheme)
+    page.find_element(By.ID, "draw").send_keys(Keys.ENTER)
+    assert np.ptp(around(page, 140, 60)) > 100  # on white paper
+    page.switch_to.active_element.send_keys(Keys.SHIFT, *[Keys.ARROW_DOWN] * 10)
+    assert np.ptp(around(page, 140, 140)) > 100  # on what it drew
+    assert np.ptp(around(page, 140, 100)) < 5
+    page.switch_to.active_element.send_keys(Keys.TAB)
+    assert np.ptp(around(page, 140, 140)) < 5
+
+
+def test_who_draws_with_a_pointer_sees_no_other_pen(page) -> None:
+    page.find_element(By.ID, "draw").click()
+    sheet = page.find_element(By.ID, "sheet")
+    ActionChains(page).move_to_element(sheet).click().perform()
+    cursor = page.find_element(By.ID, "cursor")
+    assert not cursor.is_displayed()
+    sheet.send_keys(Keys.ARROW_RIGHT)
+    assert cursor.is_displayed()
+    ActionChains(page).move_to_element(sheet).click().perform()
+    assert not cursor.is_displayed()
+
+
 def test_an_empty_sheet_is_told_to_be_blank(page) -> None:
     page.find_element(By.ID, "draw").click()
     page.find_element(By.ID, "hand-in").click()
@@ -239,11 +274,27 @@ def test_what_the_network_says_is_read_aloud(page, picture: Path) -> None:
     assert told.get_attribute("textContent").startswith("boot.png: band 6, ")
 
 
+def test_a_server_that_is_gone_is_told_in_words(page, picture: Path) -> None:
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.execute_cdp_cmd("Network.enable", {})
+    page.execute_cdp_cmd("Network.emulateNetworkConditions", offline | {"offline": True})
+    try:
+        choose(page, picture)
+        told = answers(page, 1)[0]["label"]
+    finally:
+        page.execute_cdp_cmd("Network.emulateNetworkConditions", offline | {"offline": False})
+    assert told == "The server does not answer; send the picture again in a moment."
+
+
+def in_scheme(page: webdriver.Chrome, scheme: str) -> None:
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_contrast(page, picture: Path, scheme: str) -> None:
     """At least 4.5 to 1 (WCAG 2.2, 1.4.3)."""
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    in_scheme(page, scheme)
     choose(page, picture)
     answers(page, 1)
     ratios = page.execute_script(CONTRASTS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from benchmarks.pictures import rendered
 from serving.artifacts import PictureInput, at
@@ -131,6 +131,32 @@ def test_a_coloured_ground_becomes_black_and_the_garment_keeps_its_shade(colour)
     assert np.abs(prepared.astype(int) - shirt(28, 28)).mean() < 3
 
 
+def test_a_blurred_outline_on_a_dark_ground_leaves_no_fringe() -> None:
+    garment = Image.fromarray(255 - shirt(280, 280))
+    where = Image.fromarray((shirt(280, 280) > 0).astype(np.uint8) * 255)
+    picture = Image.new("RGB", (360, 360), (70, 80, 120))
+    picture.paste(garment, (40, 40), where)
+    prepared = prepare(picture.filter(ImageFilter.GaussianBlur(2)), DARK)
+    assert prepared[shirt(28, 28) == 0].max() == 0
+
+
+@pytest.mark.parametrize("shade", [40, 80])
+def test_a_dim_outermost_row_is_a_row_of_the_garment(shade: int) -> None:
+    garment = shirt(28, 20)
+    garment[0] = shade
+    large = Image.fromarray(garment).resize((200, 280), Image.Resampling.BICUBIC)
+    prepared = prepare(Image.fromarray(on(255, np.asarray(large), 30)), DARK)
+    assert np.abs(prepared[:, 4:24].astype(int) - garment).mean() < 3
+
+
+def test_stripes_are_as_sharp_as_in_the_data_set() -> None:
+    striped = shirt(28, 28)
+    striped[8::2, 7:21] = 60
+    large = Image.fromarray(striped).resize((280, 280), Image.Resampling.BICUBIC)
+    prepared = prepare(Image.fromarray(on(255, np.asarray(large), 30)), DARK)
+    assert np.ptp(prepared[8:27, 14]) > 0.95 * np.ptp(striped[8:27, 14])
+
+
 def test_slanting_light_makes_no_shadow() -> None:
     lit = on(255, shirt(200, 160), 30) * np.linspace(1, 0.8, 260)[:, np.newaxis]
     prepared = prepare(Image.fromarray(lit.round().astype(np.uint8)), DARK)
@@ -182,7 +208,7 @@ def test_test_images_rendered_anew_keep_their_label() -> None:
     decoded = [decode(file, Limits(10**6, 10**6)) for file in rendered(images)]
     prepared = np.stack([prepare(image, DARK) for image in decoded])
     found = model.predict(prepared.astype(np.float32)).argmax(axis=1)
-    assert (found == originals).mean() > 0.96
+    assert (found == originals).mean() >= 0.98
 
 
 @needs_fashion_mnist

@@ -127,3 +127,14 @@ def test_names_are_checked_and_refused_without_tensorflow(flawed: Path) -> None:
     root = Path(__file__).parents[2]
     answer = subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)
     assert answer == "not loaded False\n"
+
+
+def test_jax_is_not_loaded_to_serve_and_can_be_loaded_beside_it(good: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from serving.repository import Repository;"
+        f"Repository([Path({str(good)!r})]).get('bands'); print('jax' in sys.modules);"
+        "import jax; print(jax.numpy.ones(2).sum())"
+    )
+    root = Path(__file__).parents[2]
+    answer = subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)
+    assert answer.split() == ["False", "2.0"]
