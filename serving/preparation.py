@@ -40,6 +40,9 @@ BROADEST = 0.9
 """Width by height of a garment in a photograph. Laid on a floor, sleeves spread, it is broader than
 in the data set; what is broader by far, such as a shoe, lies on its side and stays as it is."""
 ON_ITS_SIDE = 1.5
+FINEST = 8
+"""Pixels of a picture for one of the network, along a side: more than that are averaged first, or
+the weave of a cloth would show as noise."""
 FAINT, HALF = 0.1, 0.5
 """Heights of an edge. The longer side fills the frame: a dim row that is cut off would enlarge all
 others. The shorter one is centred, and a blurred edge lies where it has half its height."""
@@ -169,11 +172,16 @@ def fit(shades: Floats, shape: tuple[int, int]) -> Grey:
     top, left = (
         _begins(side, wanted, step) for side, wanted in zip(shades.shape, shape, strict=True)
     )
-    framed = Image.fromarray(shades).transform(
-        shape[::-1],
-        Image.Transform.AFFINE,
-        (step, 0, left, 0, step, top),
-        Image.Resampling.BILINEAR,
+    averaged = max(1, int(step / FINEST))
+    framed = (
+        Image.fromarray(shades)
+        .reduce(averaged)
+        .transform(
+            shape[::-1],
+            Image.Transform.AFFINE,
+            tuple(value / averaged for value in (step, 0, left, 0, step, top)),
+            Image.Resampling.BILINEAR,
+        )
     )
     points = np.asarray(framed, np.float32)
     if not points.any():

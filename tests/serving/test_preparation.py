@@ -157,6 +157,12 @@ def test_stripes_are_as_sharp_as_in_the_data_set() -> None:
     assert np.ptp(prepared[8:27, 14]) > 0.95 * np.ptp(striped[8:27, 14])
 
 
+def test_a_weave_finer_than_the_networks_pixels_is_an_even_shade() -> None:
+    woven = np.where(np.indices((1400, 1400)).sum(axis=0) % 2, 255, 55).astype(np.uint8)
+    inside = prepare(Image.fromarray(on(0, woven, 100)), DARK)[2:-2, 2:-2]
+    assert np.ptp(inside) <= 2
+
+
 def test_slanting_light_makes_no_shadow() -> None:
     lit = on(255, shirt(200, 160), 30) * np.linspace(1, 0.8, 260)[:, np.newaxis]
     prepared = prepare(Image.fromarray(lit.round().astype(np.uint8)), DARK)
