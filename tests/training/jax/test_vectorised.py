@@ -80,7 +80,6 @@ def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     assert np.isnan(together[4].watchers[0].history["loss"][-1])
 
 
-@pytest.mark.usefixtures("device")
 def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes, tmp_path):
     without = TEXT[: TEXT.index("callbacks")]
     together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS[1:3], without)
