@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -76,8 +77,14 @@ def find(folders: Sequence[Path]) -> list[Artifact]:
             versions = found.setdefault(name, {})
             first = versions.setdefault(version, Artifact(name, version, path))
             if first.folder != path:
-                logger.warning("%s is hidden by the same version in %s", path, first.folder)
+                _tell_hidden(path, first.folder)
     return [versions[version] for versions in found.values() for version in sorted(versions)[::-1]]
+
+
+@cache
+def _tell_hidden(path: Path, first: Path) -> None:
+    """Once a process: the folders are looked through again and again."""
+    logger.warning("%s is hidden by the same version in %s", path, first)
 
 
 def at(folder: Path) -> Artifact:
