@@ -124,9 +124,7 @@ def test_names_are_checked_and_refused_without_tensorflow(flawed: Path) -> None:
         f"repository = Repository([Path({str(flawed)!r})]); repository.check();"
         "print(repository.describe()[-1]['state'], 'tensorflow' in sys.modules)"
     )
-    root = Path(__file__).parents[2]
-    answer = subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)
-    assert answer == "not loaded False\n"
+    assert printed_by(program) == "not loaded False\n"
 
 
 def test_jax_is_not_loaded_to_serve_and_can_be_loaded_beside_it(good: Path) -> None:
@@ -135,6 +133,10 @@ def test_jax_is_not_loaded_to_serve_and_can_be_loaded_beside_it(good: Path) -> N
         f"Repository([Path({str(good)!r})]).get('bands'); print('jax' in sys.modules);"
         "import jax; print(jax.numpy.ones(2).sum())"
     )
+    assert printed_by(program).split() == ["False", "2.0"]
+
+
+def printed_by(program: str) -> str:
+    """In a process of its own, which has imported nothing yet."""
     root = Path(__file__).parents[2]
-    answer = subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)
-    assert answer.split() == ["False", "2.0"]
+    return subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)

@@ -97,6 +97,7 @@ def _scores(of_each: dict[str, Record], entries: dict[str, Entry]) -> str:
         "calibration error before the temperature", "after", "answers that are certain",
         "right of these",
     ]  # fmt: skip
+    drawn_anew = records.records(resplit=True)
     rows = [
         [
             name,
@@ -106,7 +107,7 @@ def _scores(of_each: dict[str, Record], entries: dict[str, Entry]) -> str:
             str(of["seeds"]),
             _accuracy(of),
             f"{of['validation_accuracy']:.4f}",
-            _drawn_anew(name, of),
+            _drawn_anew(drawn_anew.get(name, []), of),
             f"{of['negative_log_likelihood']:.3f}",
             f"{of['calibration_error_before']:.4f}",
             f"{of['calibration_error']:.4f}",
@@ -144,8 +145,7 @@ def _accuracy(of: Record) -> str:
     return f"{of['test_accuracy']:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
 
 
-def _drawn_anew(name: str, of: Record) -> str:
-    runs = records.records(resplit=True).get(name)
+def _drawn_anew(runs: list[Record], of: Record) -> str:
     if not runs:
         return "–"
     accuracy = records.summary(runs)["test_accuracy"]
