@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.train import test_accuracy
+
 if TYPE_CHECKING:
     from models import Declaration
     from training.data import DataSet
@@ -123,7 +125,7 @@ def in_turns(seeds: int, epochs: int) -> tuple[Way, Way]:
                 fit.watchers = [apart.watching()]
                 fit.run()
                 apart.stop()
-                apart.accuracies.append(accuracy(fit.network, data))
+                apart.accuracies.append(test_accuracy(fit.network, data))
             together.start()
 
         together.start()
@@ -133,7 +135,7 @@ def in_turns(seeds: int, epochs: int) -> tuple[Way, Way]:
         fits[0].watchers = [together.watching(some_apart)]
         fit_together(fits)
         together.stop()
-    together.accuracies = [accuracy(fit.network, data) for fit in fits]
+    together.accuracies = [test_accuracy(fit.network, data) for fit in fits]
     return together, apart
 
 
@@ -147,14 +149,6 @@ def declarations(data: DataSet, seeds: int, epochs: int) -> list[Declaration]:
         resolve(read("mlp-256-128-100", (*overrides, f"seed={seed}")), facts)
         for seed in range(1, seeds + 1)
     ]
-
-
-def accuracy(network: Any, data: DataSet) -> float:
-    """The share of the test images that a network names rightly."""
-    import keras
-
-    answers = network(data.test.x.astype("float32"), training=False)
-    return float((keras.ops.convert_to_numpy(answers).argmax(axis=1) == data.test.y).mean())
 
 
 if __name__ == "__main__":

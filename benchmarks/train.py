@@ -170,14 +170,17 @@ def keras_turns(data: DataSet) -> Any:
             self.turn.begin()
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            self.turn.end(self.accuracy)
-
-        def accuracy(self) -> float:
-            answers = self.model(data.test.x.astype("float32"), training=False)
-            predicted = keras.ops.convert_to_numpy(answers).argmax(axis=1)
-            return float((predicted == data.test.y).mean())
+            self.turn.end(lambda: test_accuracy(self.model, data))
 
     return Turns()
+
+
+def test_accuracy(network: Any, data: DataSet) -> float:
+    """The share of the test images that a Keras network names rightly."""
+    import keras
+
+    answers = network(data.test.x.astype("float32"), training=False)
+    return float((keras.ops.convert_to_numpy(answers).argmax(axis=1) == data.test.y).mean())
 
 
 def declared(data: DataSet, epochs: int, batch: int) -> Declaration:
