@@ -18,6 +18,7 @@ import keras
 
 from models.activations import step
 from models.declaration import Named, named
+from models.initializers import LocalNormal
 from models.problems import suggestion
 from models.tree import Path
 
@@ -33,6 +34,12 @@ _KINDS: dict[str, tuple[ModuleType, type | None]] = {
     "loss": (keras.losses, keras.losses.Loss),
     "metric": (keras.metrics, keras.metrics.Metric),
     "callback": (keras.callbacks, keras.callbacks.Callback),
+}
+
+# What wardrobe adds to Keras.
+_ADDED: dict[str, dict[str, Any]] = {
+    "activation": {"step": step},
+    "initializer": {"LocalNormal": LocalNormal, "local_normal": LocalNormal},
 }
 
 # Where Keras itself takes `he_normal` for HeNormal.
@@ -173,7 +180,7 @@ def _known(kind: str) -> dict[str, Any]:
                 known.setdefault(_snake_case(name), member)
         elif inspect.isfunction(member) and name not in ("get", "serialize", "deserialize"):
             known[name] = member
-    return known | {"step": step} if kind == "activation" else known
+    return known | _ADDED.get(kind, {})
 
 
 def _snake_case(name: str) -> str:

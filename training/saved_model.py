@@ -17,7 +17,7 @@ from pathlib import Path
 
 import keras
 
-from models import activations
+from models import activations, initializers
 from training.answers import Answers
 from training.errors import TrainingError, in_words
 
@@ -71,6 +71,8 @@ def _write_in_another_process(file: Path, answers: Answers, folder: Path) -> Non
 
 if __name__ == "__main__":
     _file, _how, _folder = sys.argv[1:]
-    assert activations.step  # known to Keras by the import
+    # Known to Keras by the import.
+    assert activations.step
+    assert initializers.LocalNormal
     _network = keras.models.load_model(_file, compile=False)
     _write(_network, Answers(**json.loads(_how)), Path(_folder))
