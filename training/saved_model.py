@@ -17,7 +17,7 @@ from pathlib import Path
 
 import keras
 
-from models import activations, initializers
+import models.keras_objects  # noqa: F401  Keras then knows what wardrobe adds to it
 from training.answers import Answers
 from training.errors import TrainingError, in_words
 
@@ -71,8 +71,5 @@ def _write_in_another_process(file: Path, answers: Answers, folder: Path) -> Non
 
 if __name__ == "__main__":
     _file, _how, _folder = sys.argv[1:]
-    # Known to Keras by the import.
-    assert activations.step
-    assert initializers.LocalNormal
     _network = keras.models.load_model(_file, compile=False)
     _write(_network, Answers(**json.loads(_how)), Path(_folder))
