@@ -6,6 +6,8 @@ has to judge each copy only once. Which copies there are does not depend on a ru
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -29,11 +31,29 @@ def copies(declaration: Declaration, pictures: NDArray[Any]) -> NDArray[Any]:
     if declaration.augmentation is None:
         return pictures
     keras.utils.set_random_seed(SEED)
-    disturbed: Any = augmentation(declaration, KerasObjects(steps_per_epoch=1))
+    disturbed = _compiled(augmentation(declaration, KerasObjects(steps_per_epoch=1)))
     made = np.empty((declaration.augmentation.copies, *pictures.shape), np.uint8)
     for copy in made:
         for start in range(0, len(pictures), _BATCH):
             batch = pictures[start : start + _BATCH].astype(np.float32)
-            given = keras.ops.convert_to_numpy(disturbed(batch, training=True))
+            given = keras.ops.convert_to_numpy(disturbed(batch))
             copy[start : start + _BATCH] = given[..., 0].clip(0, 255).round()
     return made.reshape(-1, *pictures.shape[1:])
+
+
+def _compiled(network: Any) -> Callable[[NDArray[np.float32]], Any]:
+    """The network as in training; on JAX as one program, in half the time of its operations."""
+    if keras.backend.backend() != "jax":
+        return partial(network, training=True)
+    import jax
+
+    program = jax.jit(partial(network.stateless_call, training=True))
+
+    def call(batch: NDArray[np.float32]) -> Any:
+        variables = network.non_trainable_variables
+        outputs, states = program([], [variable.value for variable in variables], batch)
+        for variable, state in zip(variables, states, strict=True):
+            variable.assign(state)
+        return outputs
+
+    return call
