@@ -38,6 +38,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.seeds < 2 or arguments.epochs < 2:
+        parser.error(
+            "give at least 2 seeds, for their spread, and 2 epochs: the first one compiles"
+        )
     os.environ |= {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
     together, apart = in_turns(arguments.seeds, arguments.epochs)
     print(HEAD.format(**vars(arguments)))

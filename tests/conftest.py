@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
@@ -18,6 +19,10 @@ import pytest
 from training.data import DataSet, Examples, fashion_mnist, load, silhouettes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# A machine that does other work too may take long over an example; that is no mistake.
+hypothesis.settings.register_profile("whatever it takes", deadline=None)
+hypothesis.settings.load_profile("whatever it takes")
 
 needs_fashion_mnist = pytest.mark.skipif(
     fashion_mnist.find() is None,

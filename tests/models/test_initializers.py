@@ -21,7 +21,7 @@ def drawn(initializer, *shape):
     return keras.ops.convert_to_numpy(initializer(shape))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(width=st.integers(1, 12), smallest=st.integers(1, 9), more=st.integers(0, 9))
 def test_a_unit_begins_as_a_filter_of_neighbouring_pixels(width, smallest, more):
     largest = smallest + more

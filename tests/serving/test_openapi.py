@@ -38,9 +38,7 @@ def test_no_answer_is_outside_the_description(client, path: str, method: str) ->
     schema = schemathesis.openapi.from_wsgi("/openapi.json", client.application)
 
     @given(case=schema[path][method].as_strategy())
-    @hypothesis.settings(
-        max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @hypothesis.settings(max_examples=10, database=None, suppress_health_check=list(HealthCheck))
     def ask(case: Any) -> None:
         plain = {"Accept-Encoding": "identity"}  # the tester does not unpack
         case.call_and_validate(checks=IS_TRUE, headers=plain)

@@ -103,7 +103,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp_path, backend):
     undisturbed = Killed(wardrobe_program, tmp_path / "undisturbed", backend)
     undisturbed.to_the_end()

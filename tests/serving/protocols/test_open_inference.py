@@ -224,7 +224,7 @@ tensor = st.fixed_dictionaries(
     binary=st.binary(max_size=20),
     length=st.none() | st.integers(0, 300),
 )
-@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_request_gets_an_error_of_the_senders(ask, document, binary: bytes, length) -> None:
     head = json.dumps(document).encode()
     headers = {LENGTH: str(len(head) if length is None else length)}

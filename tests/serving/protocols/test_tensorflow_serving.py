@@ -241,7 +241,7 @@ KEYS = ("instances", "inputs", "signature_name", "examples", "context")
 
 
 @given(document=st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, anything)))
-@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_document_gets_an_answer_or_an_error_of_the_senders(ask, document: Any) -> None:
     for path in ("bands:predict", "two:predict", "text:predict", "rated:classify"):
         answer = post(ask, f"/v1/models/{path}", document)
