@@ -17,8 +17,9 @@ class LocalNormal(keras.initializers.Initializer):
     square of `smallest` to `largest` pixels, drawn with its centre for each unit and cut off at
     the border; the variance is 2 / pixels in it (He et al. 2015, section 2.2).
 
-    Locality at the start is most of what a fully connected network lacks beside a convolutional
-    one (Neyshabur 2020, Towards Learning Convolutions from Scratch, section 2: S-LOCAL, S-FC).
+    Between a fully connected and a convolutional network of one size lies more of locality than of
+    shared weights (Neyshabur 2020, arXiv 2007.13657, section 2: S-FC, S-LOCAL, S-CONV). There the
+    weights outside stay 0.
 
     The inputs are taken for the rows of a square picture. Where their number is no square, they
     are rows of the next square's width, and the windows are slanted.
