@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -374,7 +374,7 @@ def results(runs: Path, as_json: bool) -> None:
         _fail("the figure is drawn with matplotlib: pip install 'wardrobe[lecture]'")
     taken = records.collect(runs, _digest, costs.measure)
     entries = {declaration.name: _entry(declaration) for declaration in _zoo()}
-    written = [table.write(entries), figure.write(entries)]
+    written = [table.write(entries, _bases(entries)), figure.write(entries)]
     if as_json:
         found = {"written": written, "records": taken}
         _print_json({name: [str(file) for file in files] for name, files in found.items()})
@@ -601,6 +601,14 @@ def _entry(declaration: Declaration) -> Entry:
         notes=zoo.notes(declaration.name),
         is_teacher=zoo.is_teacher(declaration.name),
     )
+
+
+def _bases(entries: Iterable[str]) -> dict[str, str]:
+    """The notes of those files of the zoo that only others extend, where they have any."""
+    from models import zoo
+
+    notes = {name: zoo.notes(name) for name in zoo.names() if name not in entries}
+    return {name: text for name, text in notes.items() if text}
 
 
 def _in_words(measures: dict[str, Any]) -> str:

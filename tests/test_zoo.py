@@ -17,7 +17,7 @@ from training.data import load
 from training.evaluation import evaluate
 from training.results import figure, records, table
 from training.train import train
-from wardrobe import PRETRAINED, _entry
+from wardrobe import PRETRAINED, _bases, _entry
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
@@ -90,7 +90,7 @@ def test_table_and_figure_are_those_that_the_records_give(tmp_path, monkeypatch)
     (tmp_path / "records").symlink_to(shipped / "records")
     monkeypatch.setattr(records, "FOLDER", tmp_path)
     entries = {name: _entry(resolve(read(name), PICTURES)) for name in NETWORKS}
-    assert table.write(entries).read_text() == (shipped / "README.md").read_text()
+    assert table.write(entries, _bases(entries)).read_text() == (shipped / "README.md").read_text()
     drawn, shown = (file.read_text() for file in (figure.write(entries), shipped / "accuracy.svg"))
     assert set(texts(drawn)) == set(texts(shown))
 

@@ -22,8 +22,11 @@ class Entry:
     is_teacher: bool
 
 
-def write(entries: dict[str, Entry]) -> Path:
-    """Writes the tables: a row a declaration, the best first. Returns the file."""
+def write(entries: dict[str, Entry], bases: dict[str, str]) -> Path:
+    """Writes the tables: a row a declaration, the best first. Returns the file.
+
+    bases: the notes of the files that entries extend, by name.
+    """
     pupils, teachers = (summaries(entries, are_teachers) for are_teachers in (False, True))
     parts = [
         _HEAD,
@@ -44,6 +47,7 @@ def write(entries: dict[str, Entry]) -> Path:
         f"### {name}\n\n{entries[name].about}\n\n{entries[name].notes}"
         for name in (*pupils, *teachers)
     ]
+    parts += [f"### {name}\n\nExtended by others.\n\n{notes}" for name, notes in bases.items()]
     file = records.FOLDER / "README.md"
     file.parent.mkdir(exist_ok=True)
     file.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
@@ -133,11 +137,15 @@ def _costs(of_each: dict[str, Record]) -> str:
             f"{of['epochs']:.0f}",
             f"{of['seconds']:.0f}",
             f"{of['processor']}, {of['backend']}",
-            f"`wardrobe train {name}`",
+            f"`wardrobe train {name}{_backend(of)}`",
         ]
         for name, of in of_each.items()
     ]
     return _table(head, rows)
+
+
+def _backend(of: Record) -> str:
+    return "" if of["backend"] == "tensorflow" else f" --backend {of['backend']}"
 
 
 def _accuracy(of: Record) -> str:
