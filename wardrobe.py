@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -603,7 +603,7 @@ def _entry(declaration: Declaration) -> Entry:
     )
 
 
-def _bases(entries: Iterable[str]) -> dict[str, str]:
+def _bases(entries: Collection[str]) -> dict[str, str]:
     """The notes of those files of the zoo that only others extend, where they have any."""
     from models import zoo
 
