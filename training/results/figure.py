@@ -48,9 +48,9 @@ def _drawn(of_each: dict[str, records.Record]) -> Figure:
         axes.axvline(limit, color=INK, alpha=0.3, linewidth=0.8, linestyle=":")
     axes.axhline(PEOPLE, color=INK, alpha=0.5, linewidth=0.8, linestyle="--")
     axes.text(0.99, PEOPLE, "people", transform=axes.get_yaxis_transform(), va="bottom", ha="right")
-    axes.set(xscale="log", xlim=(1e3, 4e6), xlabel="parameters",
+    axes.set(xscale="log", xlim=(1e3, 1e7), xlabel="parameters",
              ylabel="accuracy on the official test set")  # fmt: skip
-    axes.set_xticks([1_000, 10_000, 100_000, *_limits()])
+    axes.set_xticks([1_000, 10_000, 100_000, *_limits(), 10_000_000])
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.margins(y=0.1)
     in_percent(axes.yaxis)
