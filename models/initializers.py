@@ -26,10 +26,11 @@ class LocalNormal(keras.initializers.Initializer):
     """
 
     def __init__(self, smallest: int = 3, largest: int = 9, seed: int | None = None) -> None:
-        if not 1 <= smallest <= largest:
+        whole = isinstance(smallest, int) and isinstance(largest, int)
+        if not (whole and 1 <= smallest <= largest):
             raise ValueError(
-                f"the windows are squares of {smallest} to {largest} pixels: give smallest from 1, "
-                "and largest not below it"
+                f"windows of {smallest} to {largest} pixels: "
+                "give whole numbers, smallest from 1 and largest not below it"
             )
         self.smallest, self.largest, self.seed = smallest, largest, seed
 

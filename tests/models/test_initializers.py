@@ -81,9 +81,9 @@ def test_a_saved_network_keeps_it(tmp_path):
     assert again.get_config() == {"smallest": 1, "largest": 2, "seed": 5}
 
 
-@pytest.mark.parametrize(("smallest", "largest"), [(0, 3), (5, 4), (-1, -1)])
-def test_a_window_without_pixels_is_refused(smallest, largest):
-    with pytest.raises(ValueError, match="windows are squares"):
+@pytest.mark.parametrize(("smallest", "largest"), [(0, 3), (5, 4), (-1, -1), (2.5, 9), (3, 1e9)])
+def test_a_window_without_whole_pixels_is_refused(smallest, largest):
+    with pytest.raises(ValueError, match="give whole numbers"):
         LocalNormal(smallest, largest)
 
 

@@ -147,7 +147,7 @@ def test_boundaries_restarts_and_checkpoints_in_epochs(objects):
         ("layer", "InputLayer", "InputLayer is refused: it is 'model.input'"),
         ("layer", "Layer", "Keras has no layer 'Layer'"),
         ("initializer", "he_norml", "did you mean 'he_normal'?"),
-        ("initializer", {"LocalNormal": {"smallest": 9, "largest": 3}}, "the windows are squares"),
+        ("initializer", {"LocalNormal": {"smallest": 9, "largest": 3}}, "windows of 9 to 3 pixels"),
         ("optimizer", {"Adm": {}}, "Keras has no optimizer 'Adm'; did you mean 'Adam'?"),
         ("optimizer", {"Adam": {"learning_rate": -1}}, "learning_rate takes a number from 0"),
         ("optimizer", {"Adam": {"learning_rate": "fast"}}, "learning_rate takes a number from 0"),
