@@ -90,15 +90,21 @@ def texts(drawing):
     return [element.text for element in ElementTree.fromstring(drawing).iter(f"{SVG}text")]
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Where the short trainings find the teacher of the first one."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @every_network
-def test_a_short_training_gives_an_artifact_that_answers(name, few_silhouettes, tmp_path):
+def test_a_short_training_gives_an_artifact_that_answers(name, few_silhouettes, runs, tmp_path):
     short = ["data=silhouettes", "training.epochs=1", "training.validation=0.1"]
     if read(name).get("distillation"):  # by a teacher that is trained in seconds
         short += ["distillation.teacher=softmax-regression", "augmentation.copies=2"]
     declaration = resolve(read(name, short), PICTURES)
     trained = train(
         declaration, few_silhouettes, written=chain(find(name)),
-        runs=tmp_path / "runs", artifacts=tmp_path / "artifacts", command=f"wardrobe train {name}",
+        runs=runs, artifacts=tmp_path / "artifacts", command=f"wardrobe train {name}",
     )  # fmt: skip
     pixels = few_silhouettes.test.x[:100].astype("float32")
     signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]

@@ -18,7 +18,8 @@ from tests.training.conftest import SMALL
 FOLDER = Path(__file__).with_name("jax")
 
 
-@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", ["not slow", "slow"])
+@pytest.mark.slow
 def test_the_tests_of_the_jax_engine_pass_on_jax(which):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", which, str(FOLDER)],
