@@ -211,12 +211,12 @@ class Contender:
 
     def _processes(self) -> list[int]:
         """The server and all that it started."""
-        found, todo = [], [self.process.pid]
-        while todo:
-            process = todo.pop()
+        found, unvisited = [], [self.process.pid]
+        while unvisited:
+            process = unvisited.pop()
             found.append(process)
             for children in Path(f"/proc/{process}/task").glob("*/children"):
-                todo += map(int, children.read_text().split())
+                unvisited += map(int, children.read_text().split())
         return found
 
     def _cpu_seconds(self) -> float:
