@@ -5,17 +5,20 @@ ARG LOCK=requirements.lock
 COPY ${LOCK} ./
 RUN python -m venv /opt/wardrobe \
  && /opt/wardrobe/bin/pip install --no-cache-dir --require-hashes -r ${LOCK}
-COPY pyproject.toml README.md LICENSE wardrobe.py ./
+COPY pyproject.toml README.md LICENSE ./
+COPY wardrobe wardrobe
+COPY pretrained pretrained
+COPY results results
 COPY models models
 COPY training training
 COPY serving serving
-RUN /opt/wardrobe/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /opt/wardrobe/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && ln -s /opt/wardrobe/lib/python3.11/site-packages/wardrobe/pretrained /opt/wardrobe/pretrained
 
 FROM docker.io/library/python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin wardrobe \
  && install -d -o wardrobe -g wardrobe /artifacts /runs
 COPY --from=build /opt/wardrobe /opt/wardrobe
-COPY pretrained /opt/wardrobe/pretrained
 # The root file system is read-only in docker-compose.yml: what must be written goes to /tmp.
 ENV PATH=/opt/wardrobe/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \

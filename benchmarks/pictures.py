@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.renderings import WAYS, Pixels
-from serving.artifacts import at
-from serving.classification import Upload, classify
-from serving.saved_model import Model, load
-from serving.settings import Settings
-from training import data
-from training.data.places import data_folder
+from wardrobe.serving.images.classify import Upload, classify
+from wardrobe.serving.inference.artifacts import at
+from wardrobe.serving.inference.model import Model, load
+from wardrobe.serving.settings import Settings
+from wardrobe.training import data
+from wardrobe.training.data.paths import data_folder
 
 LIMITS = Settings().limits
 SEED = 7

@@ -67,8 +67,8 @@ def in_a_process(backend: str, batch: int) -> dict[str, float]:
 
 def profile(backend: str, batch: int) -> dict[str, float]:
     """Trains until all is compiled, and an epoch more; the shares of that epoch."""
-    from training.data import load
-    from training.fit import FEWEST_STEPS_TO_COMPILE, Fit
+    from wardrobe.training.data import load
+    from wardrobe.training.fit.fit import FEWEST_STEPS_TO_COMPILE, Fit
 
     data = load("fashion-mnist", validation=0)
     epochs = 1 + math.ceil(FEWEST_STEPS_TO_COMPILE / (len(data.train) / batch))

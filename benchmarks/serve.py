@@ -299,8 +299,8 @@ def print_batches(wardrobe: Contender, artifact: Path) -> None:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     import orjson
 
-    from serving.artifacts import at
-    from serving.saved_model import load
+    from wardrobe.serving.inference.artifacts import at
+    from wardrobe.serving.inference.model import load
 
     model, name = load(at(artifact)), artifact.parent.name
     images = np.random.default_rng(1).integers(0, 256, (1000, 28, 28)).astype(np.float32)

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.train import test_accuracy
 
 if TYPE_CHECKING:
-    from models import Declaration
-    from training.data import DataSet
+    from wardrobe.models import Declaration
+    from wardrobe.training.data import DataSet
 
 HEAD = (
     "| {seeds} seeds, {epochs} epochs | s | CPU s | images/s | CPU µs/image | mean test accuracy "
@@ -109,9 +109,9 @@ class Way:
 
 def in_turns(seeds: int, epochs: int) -> tuple[Way, Way]:
     """Trains all seeds together and, after each of their epochs, some of them one by one."""
-    from training.data import load
-    from training.fit import Fit
-    from training.vectorised import fit_together
+    from wardrobe.training.data import load
+    from wardrobe.training.fit.ensemble import fit_together
+    from wardrobe.training.fit.fit import Fit
 
     data = load("fashion-mnist", validation=0)
     images = len(data.train)
@@ -145,7 +145,7 @@ def in_turns(seeds: int, epochs: int) -> tuple[Way, Way]:
 
 def declarations(data: DataSet, seeds: int, epochs: int) -> list[Declaration]:
     """`mlp-256-128-100` without validation, once for each seed."""
-    from models import DataFacts, read, resolve
+    from wardrobe.models import DataFacts, read, resolve
 
     facts = DataFacts(data.input_shape, data.classes)
     overrides = (f"training.epochs={epochs}", "training.validation=0")

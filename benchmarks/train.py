@@ -26,10 +26,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from training.data import DataSet, load
+from wardrobe.training.data import DataSet, load
 
 if TYPE_CHECKING:
-    from models import Declaration
+    from wardrobe.models import Declaration
 
 IMAGES = 60_000
 TARGET = 0.8833  # what the data set's benchmark table lists for this network
@@ -185,7 +185,7 @@ def test_accuracy(network: Any, data: DataSet) -> float:
 
 def declared(data: DataSet, epochs: int, batch: int) -> Declaration:
     """`mlp-256-128-100` as all contenders have it."""
-    from models import DataFacts, read, resolve
+    from wardrobe.models import DataFacts, read, resolve
 
     overrides = (
         f"training.epochs={epochs}",
@@ -198,7 +198,7 @@ def declared(data: DataSet, epochs: int, batch: int) -> Declaration:
 
 def wardrobe(data: DataSet, epochs: int, batch: int) -> None:
     """This program, with all that a run records."""
-    from training.fit import Fit
+    from wardrobe.training.fit.fit import Fit
 
     with tempfile.TemporaryDirectory() as folder:
         fit = Fit(declared(data, epochs, batch), data, Path(folder))

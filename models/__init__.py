@@ -6,10 +6,10 @@
 `assemble`, in a module of its own because it imports Keras, creates the network.
 """
 
-from models.check import check
-from models.declaration import DataFacts, Declaration, resolve
-from models.inheritance import chain, complete, find, overridden, read
-from models.problems import DeclarationError, Problem
+from wardrobe.models.check import check
+from wardrobe.models.schema.declaration import DataFacts, Declaration, resolve
+from wardrobe.models.schema.errors import DeclarationError, Problem
+from wardrobe.models.schema.inheritance import chain, complete, find, overridden, read
 
 __all__ = [
     "DataFacts",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from models.declaration import DataFacts, derive, frame_mistakes, problem_at, resolve
-from models.inheritance import defaults
-from models.problems import DeclarationError, Problem
-from models.tree import Node, merge, without
+from wardrobe.models.schema.declaration import (
+    DataFacts,
+    derive,
+    frame_mistakes,
+    problem_at,
+    resolve,
+)
+from wardrobe.models.schema.errors import DeclarationError, Problem
+from wardrobe.models.schema.inheritance import defaults
+from wardrobe.models.schema.tree import Node, merge, without
 
 
 def check(tree: Node, facts: DataFacts) -> list[Problem]:
@@ -23,7 +29,7 @@ def check(tree: Node, facts: DataFacts) -> list[Problem]:
         declaration = resolve(merge(defaults(), tree), facts)
     except DeclarationError:  # something is missing: the rest cannot be judged
         return sorted(set(problems))
-    from models.assembly import assemble
+    from wardrobe.models.build.assembly import assemble
 
     try:
         assemble(declaration)

@@ -3,19 +3,19 @@
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
 
-from serving import bodies
-from serving.errors import ServingError
-from serving.guards import guard
-from serving.health import health
-from serving.json_text import FastJSON
-from serving.metrics import metrics
-from serving.observing import observe
-from serving.openapi import openapi
-from serving.protocols.open_inference import open_inference
-from serving.protocols.pictures import pictures
-from serving.protocols.tensorflow_serving import add_converters, tensorflow_serving
-from serving.repository import Repository
-from serving.settings import Settings
+from wardrobe.serving.errors import ServingError
+from wardrobe.serving.http import request_body as bodies
+from wardrobe.serving.http.health import health
+from wardrobe.serving.http.json_text import FastJSON
+from wardrobe.serving.http.openapi import openapi
+from wardrobe.serving.http.security import guard
+from wardrobe.serving.http.telemetry import observe
+from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.metrics import metrics
+from wardrobe.serving.protocols.open_inference import open_inference
+from wardrobe.serving.protocols.pictures import pictures
+from wardrobe.serving.protocols.tensorflow_serving import add_converters, tensorflow_serving
+from wardrobe.serving.settings import Settings
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -4,7 +4,7 @@ import math
 import time
 from contextvars import ContextVar
 
-from serving.errors import TooLateError
+from wardrobe.serving.errors import TooLateError
 
 _arrived: ContextVar[float | None] = ContextVar("arrived", default=None)
 _ends: ContextVar[float] = ContextVar("ends", default=math.inf)

@@ -22,7 +22,7 @@ from prometheus_client import (
     multiprocess,
 )
 
-from serving.network import Array
+from wardrobe.serving.inference.graph import Array
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 

@@ -11,8 +11,8 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from serving.errors import StartError
-from serving.settings import Settings
+from wardrobe.serving.errors import StartError
+from wardrobe.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
 
 
 def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
-    from serving.repository import Repository
+    from wardrobe.serving.inference.repository import Repository
 
     Repository(settings.artifacts, settings.model).check()
     listener = _listen(settings.host, settings.port)
@@ -57,7 +57,7 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
 def _write_logs() -> None:
     """What happens, for people, on stderr."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("serving").setLevel(logging.INFO)
+    logging.getLogger("wardrobe.serving").setLevel(logging.INFO)
 
 
 def _share_cores(workers: int) -> None:
@@ -107,13 +107,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Called in each worker, after the fork."""
-        from serving.app import create_app
+        from wardrobe.serving.app import create_app
 
         return create_app(self._settings)
 
     def _begin(self, worker: Any) -> None:
         """The worker's models have answered: it watches the artifact folders from now on."""
-        from serving.watching import watch
+        from wardrobe.serving.inference.watching import watch
 
         watch(worker.wsgi.extensions["repository"], self._settings.poll_seconds)
         self._announce(worker)
@@ -130,7 +130,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 def _worker_class(settings: Settings) -> type:
     """gunicorn makes the workers; this is how they come to know the settings."""
-    from serving.worker import Worker
+    from wardrobe.serving.worker.worker import Worker
 
     return type("Worker", (Worker,), {"settings": settings})
 

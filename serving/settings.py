@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from serving.errors import SettingsError
+from wardrobe.serving.errors import SettingsError
 
 MEBIBYTE = 2**20
 MAY_BE_0 = ("port", "queue", "drain_seconds", "access_log")

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.data import DataSet, Examples, fashion_mnist, load, silhouettes
+from wardrobe.training.data import DataSet, Examples, fashion_mnist, load, silhouettes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from models import zoo
 from tests.conftest import heed_ctrl_c, needs_fashion_mnist
-from training.data import silhouettes
+from wardrobe.models import zoo
+from wardrobe.training.data import silhouettes
 
 SMALL = """\
 name: small
@@ -235,7 +235,7 @@ def test_data_that_is_nowhere(wardrobe, tmp_path):
 
 @needs_fashion_mnist
 def test_truncated_and_altered_data_files(wardrobe, tmp_path):
-    from training.data import fashion_mnist
+    from wardrobe.training.data import fashion_mnist
 
     copy = tmp_path / "fashion-mnist"
     shutil.copytree(fashion_mnist.find(), copy)
@@ -356,8 +356,8 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
 
 
 def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monkeypatch):
-    from training.results import records
-    from wardrobe import main
+    from wardrobe.cli import main
+    from wardrobe.training.results import records
 
     shipped = records.FOLDER / "records"
     monkeypatch.setattr(records, "FOLDER", tmp_path)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-import wardrobe
-from models import DataFacts, check, read
+from wardrobe import cli
+from wardrobe.models import DataFacts, check, read
 
-README = (Path(wardrobe.__file__).parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
 
@@ -24,14 +25,14 @@ def test_its_first_declaration_is_sound(tmp_path):
 
 
 def test_it_names_every_command():
-    for name, command in wardrobe.main.commands.items():
+    for name, command in cli.main.commands.items():
         names = [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
         for full in names:
             assert f"`wardrobe {full}" in README
 
 
 def test_it_names_every_option():
-    for command in wardrobe.main.commands.values():
+    for command in cli.main.commands.values():
         for option in command.params:
             if isinstance(option, click.Option):
                 spellings = (*option.opts, *option.secondary_opts)
@@ -40,4 +41,4 @@ def test_it_names_every_option():
 
 def test_its_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (Path(wardrobe.__file__).parent / target).exists(), target
+        assert (ROOT / target).exists(), target

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import DataFacts, chain, check, find, read, resolve, zoo
-from serving import artifacts, saved_model
 from tests.conftest import keras_and_temperature, needs_fashion_mnist
-from training.data import load
-from training.evaluation import evaluate
-from training.results import figure, records, table
-from training.train import train
-from wardrobe import PRETRAINED, _bases, _entry
+from wardrobe.cli import PRETRAINED, _bases, _entry
+from wardrobe.models import DataFacts, chain, check, find, read, resolve, zoo
+from wardrobe.serving.inference import artifacts
+from wardrobe.serving.inference import model as saved_model
+from wardrobe.training.data import load
+from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.results import figure, records, table
+from wardrobe.training.train import train
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)

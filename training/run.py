@@ -27,8 +27,8 @@ from typing import IO, Any
 import keras
 import yaml
 
-from models import Declaration
-from training.errors import TrainingError
+from wardrobe.models import Declaration
+from wardrobe.training.errors import TrainingError
 
 CHECKPOINT = "checkpoint.npz"
 

@@ -12,19 +12,19 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Declaration, chain, find
-from models.teaching import overrides_of_teacher, teacher_of
-from training import environment
-from training.answers import Answers
-from training.calibration import Calibration
-from training.card import card
-from training.data import DataSet
-from training.data.hashes import file_hash
-from training.errors import TrainingError
-from training.evaluation import evaluate
-from training.export import export
-from training.fit import Fit, Fitted
-from training.run import Run, as_yaml
+from wardrobe.models import Declaration, chain, find
+from wardrobe.models.schema.teacher import overrides_of_teacher, teacher_of
+from wardrobe.training import environment
+from wardrobe.training.data import DataSet
+from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.evaluation.calibration import Calibration
+from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.export.artifact import export
+from wardrobe.training.export.model_card import card
+from wardrobe.training.export.outputs import Answers
+from wardrobe.training.fit.fit import Fit, Fitted
+from wardrobe.training.run import Run, as_yaml
 
 _BATCH = 1000
 

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from flask import Blueprint, Response, jsonify, request
 
-from serving import bodies, json_text
-from serving.errors import ModelUnavailableError, RequestError
-from serving.network import DEFAULT, STRING, Array, Signature, Spec
-from serving.repository import Repository
-from serving.saved_model import Model
-from serving.settings import Settings
-from serving.tensors import array, quote, shape
+from wardrobe.serving.errors import ModelUnavailableError, RequestError
+from wardrobe.serving.http import json_text
+from wardrobe.serving.http import request_body as bodies
+from wardrobe.serving.inference.graph import DEFAULT, STRING, Array, Signature, Spec
+from wardrobe.serving.inference.model import Model
+from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.protocols.tensors import array, quote, shape
+from wardrobe.serving.settings import Settings
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "parameters"]

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, request
 
-from serving.classification import TOP, Upload, classify
-from serving.errors import RequestError
-from serving.forms import parts
-from serving.repository import Repository
-from serving.settings import Settings
+from wardrobe.serving.errors import RequestError
+from wardrobe.serving.http.multipart import parts
+from wardrobe.serving.images.classify import TOP, Upload, classify
+from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.settings import Settings
 
 HOW_TO_SEND = "send one as the body, or any number as `file` parts: curl -F file=@boot.png URL"
 YES, NO = ("1", "true"), ("0", "false", "")

@@ -7,13 +7,15 @@ import numpy as np
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.routing import BaseConverter, Map
 
-from serving import bodies, examples, json_text
-from serving.errors import ModelNotFoundError, RequestError
-from serving.network import DEFAULT, STRING, Array, Signature, Spec
-from serving.repository import Condition, Repository
-from serving.saved_model import Model
-from serving.settings import Settings
-from serving.tensors import array, from_json, quote, shape
+from wardrobe.serving.errors import ModelNotFoundError, RequestError
+from wardrobe.serving.http import json_text
+from wardrobe.serving.http import request_body as bodies
+from wardrobe.serving.inference.graph import DEFAULT, STRING, Array, Signature, Spec
+from wardrobe.serving.inference.model import Model
+from wardrobe.serving.inference.repository import Condition, Repository
+from wardrobe.serving.protocols import examples
+from wardrobe.serving.protocols.tensors import array, from_json, quote, shape
+from wardrobe.serving.settings import Settings
 
 STATES = {"available": "AVAILABLE", "broken": "END", "loading": "LOADING", "not loaded": "START"}
 ROW, COLUMN = "instances", "inputs"

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.data import silhouettes
+from wardrobe.training.data import silhouettes
 
 ROOT = Path(__file__).parents[2]
 ENGINE = shlex.split(os.environ.get("CONTAINER_ENGINE", "docker"))

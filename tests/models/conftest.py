@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from models import DataFacts, Declaration, DeclarationError, check, read, resolve
+from wardrobe.models import DataFacts, Declaration, DeclarationError, check, read, resolve
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import DataFacts
+from wardrobe.models import DataFacts
 
 
 def test_defaults_for_pictures(declare):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import DeclarationError, chain, find, read
+from wardrobe.models import DeclarationError, chain, find, read
 
 
 def test_parent_beside_the_file_and_from_the_zoo(write):

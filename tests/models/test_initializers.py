@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.initializers import LocalNormal
+from wardrobe.models.build.initializers import LocalNormal
 
 
 def windows(weights):

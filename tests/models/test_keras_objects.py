@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from models.declaration import Named
-from models.keras_objects import KerasObjects
+from wardrobe.models.build.keras_objects import KerasObjects
+from wardrobe.models.schema.declaration import Named
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from models import DataFacts, DeclarationError, read, resolve
-from models.assembly import assemble
+from wardrobe.models import DataFacts, DeclarationError, read, resolve
+from wardrobe.models.build.assembly import assemble
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from models import DataFacts
+from wardrobe.models import DataFacts
 
 TAUGHT = "distillation={temperature: 2, weight: 0.5, "
 BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"

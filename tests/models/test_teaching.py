@@ -1,6 +1,6 @@
 """The teacher of a network knows no more of the data than the network may."""
 
-from models.teaching import teacher_of
+from wardrobe.models.schema.teacher import teacher_of
 
 TAUGHT = """\
 name: pupil

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.tree import Node, Origin, merge, node_of, overlay, without
+from wardrobe.models.schema.tree import Node, Origin, merge, node_of, overlay, without
 
 PARENT, CHILD = Origin("parent.yaml", 1), Origin("child.yaml", 1)
 

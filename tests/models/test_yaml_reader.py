@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.problems import DeclarationError
-from models.yaml_reader import LARGEST_FILE, read_file, read_text
+from wardrobe.models.schema.errors import DeclarationError
+from wardrobe.models.schema.yaml_reader import LARGEST_FILE, read_file, read_text
 
 
 @pytest.mark.parametrize(

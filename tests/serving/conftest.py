@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.app import create_app
-from serving.settings import Settings
+from wardrobe.serving.app import create_app
+from wardrobe.serving.settings import Settings
 
 LABELS = [f"band {index}" for index in range(10)]
 INPUT = {"kind": "image", "shape": [28, 28], "range": [0, 255], "ground": "dark"}
@@ -162,7 +162,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
     the tests end."""
     started: list[subprocess.Popen[bytes]] = []
     program = (
-        "from serving.server import serve; from serving.settings import Settings;"
+        "from wardrobe.serving.server import serve; from wardrobe.serving.settings import Settings;"
         "serve(Settings.from_environment())"
     )
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from serving.app import create_app
-from serving.settings import Settings
+from wardrobe.serving.app import create_app
+from wardrobe.serving.settings import Settings
 
 
 def test_alive_and_ready(client) -> None:

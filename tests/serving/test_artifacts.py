@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.artifacts import Artifact, Extras, PictureInput, find, read_extras
-from serving.errors import ArtifactError
+from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, find, read_extras
 
 
 def make(folder: Path, *versions: str) -> Path:

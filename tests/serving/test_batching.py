@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from greenlet import greenlet
 
-from serving import deadline
-from serving.batching import LARGEST, Batching
-from serving.errors import RequestError, TooLateError
-from serving.network import Signature, Spec
+from wardrobe.serving import deadline
+from wardrobe.serving.errors import RequestError, TooLateError
+from wardrobe.serving.inference.batching import LARGEST, Batching
+from wardrobe.serving.inference.graph import Signature, Spec
 
 
 class Doubling:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.classification import Upload, classify
-from serving.errors import NotAPictureModelError
-from serving.repository import Repository
-from serving.settings import Settings
+from wardrobe.serving.errors import NotAPictureModelError
+from wardrobe.serving.images.classify import Upload, classify
+from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.settings import Settings
 
 LIMITS = Settings().limits
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from serving.decoding import LONGEST_SIDE, decode
-from serving.errors import PictureError
-from serving.settings import Limits
+from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.decode import LONGEST_SIDE, decode
+from wardrobe.serving.settings import Limits
 
 LIMITS = Limits(bytes=10**6, pixels=4_000_000)
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")

@@ -7,8 +7,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartEncoder, Preamble
 
-from serving.errors import RequestError
-from serving.forms import Part, parts
+from wardrobe.serving.errors import RequestError
+from wardrobe.serving.http.multipart import Part, parts
 
 BOUNDARY = "----boundary-7MA4YWxk"
 LETTERS = st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters='"\\')

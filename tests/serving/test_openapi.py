@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, given
 from schemathesis.checks import CHECKS, load_all_checks
 
-from serving.openapi import describe
+from wardrobe.serving.http.openapi import describe
 
 load_all_checks()
 IS_TRUE = CHECKS.get_by_names(

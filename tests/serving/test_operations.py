@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from serving.app import create_app
-from serving.settings import Settings
+from wardrobe.serving.app import create_app
+from wardrobe.serving.settings import Settings
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n'
 

@@ -9,15 +9,15 @@ from hypothesis.extra import numpy as npst
 from PIL import Image, ImageFilter
 
 from benchmarks.pictures import rendered
-from serving.artifacts import PictureInput, at
-from serving.decoding import decode
-from serving.errors import PictureError
-from serving.preparation import prepare
-from serving.saved_model import load
-from serving.separation import in_photograph, plain_ground
-from serving.settings import Limits
 from tests.conftest import needs_fashion_mnist
-from training import data
+from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.decode import decode
+from wardrobe.serving.images.preprocess import prepare
+from wardrobe.serving.images.segment import in_photograph, plain_ground
+from wardrobe.serving.inference.artifacts import PictureInput, at
+from wardrobe.serving.inference.model import load
+from wardrobe.serving.settings import Limits
+from wardrobe.training import data
 
 DARK = PictureInput((28, 28), "dark")
 LIGHT = PictureInput((28, 28), "light")

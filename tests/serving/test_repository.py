@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.artifacts import PictureInput
-from serving.errors import ModelNotFoundError, ModelUnavailableError
-from serving.repository import Repository
+from wardrobe.serving.errors import ModelNotFoundError, ModelUnavailableError
+from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.inference.repository import Repository
 
 
 def test_a_network_is_called_with_raw_pixels_and_any_batch_size(good: Path, band) -> None:
@@ -120,7 +120,8 @@ def test_nothing_to_serve_says_how_to_get_something(tmp_path: Path) -> None:
 
 def test_names_are_checked_and_refused_without_tensorflow(flawed: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from serving.repository import Repository;"
+        "import sys; from pathlib import Path;"
+        "from wardrobe.serving.inference.repository import Repository;"
         f"repository = Repository([Path({str(flawed)!r})]); repository.check();"
         "print(repository.describe()[-1]['state'], 'tensorflow' in sys.modules)"
     )
@@ -129,7 +130,8 @@ def test_names_are_checked_and_refused_without_tensorflow(flawed: Path) -> None:
 
 def test_jax_is_not_loaded_to_serve_and_can_be_loaded_beside_it(good: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from serving.repository import Repository;"
+        "import sys; from pathlib import Path;"
+        "from wardrobe.serving.inference.repository import Repository;"
         f"Repository([Path({str(good)!r})]).get('bands'); print('jax' in sys.modules);"
         "import jax; print(jax.numpy.ones(2).sum())"
     )

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from serving.errors import ModelNotFoundError, StartError
-from serving.server import serve
-from serving.settings import Settings
+from wardrobe.serving.errors import ModelNotFoundError, StartError
+from wardrobe.serving.server import serve
+from wardrobe.serving.settings import Settings
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux' /proc")
 

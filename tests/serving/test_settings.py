@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.errors import SettingsError
-from serving.settings import Settings
+from wardrobe.serving.errors import SettingsError
+from wardrobe.serving.settings import Settings
 
 
 def test_the_environment_sets_every_field() -> None:

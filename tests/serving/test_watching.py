@@ -15,10 +15,10 @@ from urllib.error import HTTPError
 import numpy as np
 import pytest
 
-from serving.app import create_app
-from serving.errors import LabelNotFoundError, ModelNotFoundError
-from serving.repository import Repository
-from serving.settings import Settings
+from wardrobe.serving.app import create_app
+from wardrobe.serving.errors import LabelNotFoundError, ModelNotFoundError
+from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.settings import Settings
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import pytest
 
-from models import DataFacts, Declaration, chain, read, resolve
-from training.data import DataSet, silhouettes
-from training.train import Trained, train
+from wardrobe.models import DataFacts, Declaration, chain, read, resolve
+from wardrobe.training.data import DataSet, silhouettes
+from wardrobe.training.train import Trained, train
 
 # One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
 collect_ignore = [] if keras.backend.backend() == "jax" else ["jax"]

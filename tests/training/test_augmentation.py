@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from models import DataFacts
 from tests.training.conftest import declared
-from training.augmentation import copies
-from training.order import Order
+from wardrobe.models import DataFacts
+from wardrobe.training.fit.augmentation import copies
+from wardrobe.training.fit.samplers import Order
 
 FLIPPED = """\
 name: flipped

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.calibration import COLDEST, Calibration, fitted_limit, fitted_temperature, tempered
-from training.evaluation import calibration_error, negative_log_likelihood
+from wardrobe.training.evaluation.calibration import (
+    COLDEST,
+    Calibration,
+    fitted_limit,
+    fitted_temperature,
+    tempered,
+)
+from wardrobe.training.evaluation.metrics import calibration_error, negative_log_likelihood
 
 
 def softmax(logits):

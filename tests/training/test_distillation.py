@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from models.declaration import Distillation
 from tests.training.conftest import three_garments, trained_on, write_mnist_format
-from training import checkpoint
-from training.data import load
-from training.data.hashes import file_hash
-from training.distillation import answers, targets
-from training.errors import TrainingError
-from training.order import Order
+from wardrobe.models.schema.declaration import Distillation
+from wardrobe.training.callbacks import checkpoint
+from wardrobe.training.data import load
+from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.fit.distillation import answers, targets
+from wardrobe.training.fit.samplers import Order
 
 TAUGHT = """\
 name: pupil

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation import calibration_error, classification, regression
+from wardrobe.training.evaluation.metrics import calibration_error, classification, regression
 
 NAMES = ("cat", "dog", "owl")
 PROBABILITIES = np.array(

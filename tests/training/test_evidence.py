@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.activations import step
-from training import saved_model
-from training.answers import Answers
-from training.evidence import evidence
+from wardrobe.models.build.activations import step
+from wardrobe.training.export import saved_model
+from wardrobe.training.export.attribution import evidence
+from wardrobe.training.export.outputs import Answers
 
 
 def explain(artifact: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

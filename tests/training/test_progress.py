@@ -14,7 +14,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from training.progress import Pace, ProgressBar
+from wardrobe.training.callbacks.progress import Pace, ProgressBar
 
 STEP = 0.01
 

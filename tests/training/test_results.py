@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from serving.costs import measure
-from training.results import records
+from wardrobe.serving.inference.latency import measure
+from wardrobe.training.results import records
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from models import DataFacts
 from tests.training.conftest import SMALL, declared
-from training.errors import TrainingError
-from training.run import Run
+from wardrobe.models import DataFacts
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.run import Run
 
 # Everything that remembers something from epoch to epoch; it stops early.
 TEXT = """\
@@ -138,8 +138,8 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp
 
 KILLED_BEFORE_THE_NOTE = """
 import os, signal, sys
-from training.run import Run
-from wardrobe import main
+from wardrobe.training.run import Run
+from wardrobe.cli import main
 
 def note(self, **facts):
     if "artifact" in facts:

@@ -16,15 +16,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from models import DataFacts
 from tests.conftest import keras_and_temperature
 from tests.training.conftest import SMALL, declared, three_garments, write_mnist_format
-from training.answers import Answers
-from training.data import load
-from training.errors import TrainingError
-from training.evaluation import calibration_error
-from training.run import Run
-from training.train import Trained
+from wardrobe.models import DataFacts
+from wardrobe.training.data import load
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.evaluation.metrics import calibration_error
+from wardrobe.training.export.outputs import Answers
+from wardrobe.training.run import Run
+from wardrobe.training.train import Trained
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
@@ -132,7 +132,7 @@ a = saved(images=tf.constant(x))["probabilities"].numpy()
 b = keras.models.load_model({str(trained.run / "model.keras")!r}).predict(x, verbose=0)
 b = b ** (1 / {trained.record["calibration"]["temperature"]!r})
 assert np.abs(a - b / b.sum(axis=1, keepdims=True)).max() < 1e-6
-assert not [name for name in sys.modules if name.split(".")[0] in ("models", "training", "serving")]
+assert not [name for name in sys.modules if name.split(".")[0] == "wardrobe"]
 """
     subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True)
 

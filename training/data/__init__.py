@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from models import DataFacts
-from training.data import fashion_mnist, idx_folder, image_folder, silhouettes, tables
-from training.data.dataset import (
-    Collection,
-    DataError,
-    DataSet,
-    DataUnavailable,
-    Examples,
-)
-from training.data.ground import measure_ground
-from training.data.hashes import array_hash
-from training.data.places import data_folder
-from training.data.split import split
+from wardrobe.models import DataFacts
+from wardrobe.training.data import fashion_mnist, idx_folder, image_folder, silhouettes, tables
+from wardrobe.training.data.dataset import Collection, DataError, DataSet, DataUnavailable, Examples
+from wardrobe.training.data.hashes import array_hash
+from wardrobe.training.data.paths import data_folder
+from wardrobe.training.data.polarity import measure_ground
+from wardrobe.training.data.split import split
 
 __all__ = [
     "DataError",

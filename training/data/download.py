@@ -6,8 +6,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from training.data.dataset import DataUnavailable
-from training.data.hashes import file_hash
+from wardrobe.training.data.dataset import DataUnavailable
+from wardrobe.training.data.hashes import file_hash
 
 Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all
 CHUNK = 1 << 18

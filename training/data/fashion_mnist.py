@@ -6,12 +6,12 @@ Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747; https://github.com/zalandoresea
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import DataFacts
-from training.data import idx_folder
-from training.data.dataset import Collection, DataError, DataUnavailable
-from training.data.download import Progress, download
-from training.data.hashes import file_hash
-from training.data.places import data_folder, keras_cache
+from wardrobe.models import DataFacts
+from wardrobe.training.data import idx_folder
+from wardrobe.training.data.dataset import Collection, DataError, DataUnavailable
+from wardrobe.training.data.download import Progress, download
+from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data.paths import data_folder, keras_cache
 
 NAME = "fashion-mnist"
 CLASS_NAMES = (

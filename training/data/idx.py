@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.dataset import DataError
+from wardrobe.training.data.dataset import DataError
 
 ByteStream = gzip.GzipFile | io.BufferedReader
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import DataFacts
-from training.data import idx
-from training.data.dataset import Collection, DataError, Examples
-from training.data.hashes import file_hash
+from wardrobe.models import DataFacts
+from wardrobe.training.data import idx
+from wardrobe.training.data.dataset import Collection, DataError, Examples
+from wardrobe.training.data.hashes import file_hash
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import DataFacts
-from training.data.dataset import Collection, DataError, Examples
+from wardrobe.models import DataFacts
+from wardrobe.training.data.dataset import Collection, DataError, Examples
 
 ENDINGS = {".png", ".jpg", ".jpeg"}
 

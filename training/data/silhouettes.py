@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from models import DataFacts
-from training.data.dataset import Collection, Examples
-from training.data.garments import GARMENTS, Piece
-from training.data.hashes import array_hash
+from wardrobe.models import DataFacts
+from wardrobe.training.data.dataset import Collection, Examples
+from wardrobe.training.data.garments import GARMENTS, Piece
+from wardrobe.training.data.hashes import array_hash
 
 NAME = "silhouettes"
 SIDE = 28

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.dataset import Collection, DataError
+from wardrobe.training.data.dataset import Collection, DataError
 
 Indices = NDArray[np.int64]
 

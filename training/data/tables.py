@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models import DataFacts
-from training.data.dataset import Collection, Examples
-from training.data.hashes import array_hash
+from wardrobe.models import DataFacts
+from wardrobe.training.data.dataset import Collection, Examples
+from wardrobe.training.data.hashes import array_hash
 
 Floats = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from training.results import records
-from training.results.table import BUDGETS, Entry, summaries
-from training.studies.figures.style import BLUE, INK, ORANGE, in_percent, quiet, styled
+from wardrobe.training.results import records
+from wardrobe.training.results.table import BUDGETS, Entry, summaries
+from wardrobe.training.studies.figures.style import BLUE, INK, ORANGE, in_percent, quiet, styled
 
 PEOPLE = 0.835
 """What people reach, by the data set's own benchmark table."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parent.parent.parent / "results"
+FOLDER = Path(__file__).parents[2] / "results"
 
 Record = dict[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.results import records
-from training.results.records import Record
+from wardrobe.training.results import records
+from wardrobe.training.results.records import Record
 
 BUDGETS = {"at most 250,000": 250_000, "at most 1,000,000": 1_000_000, "any number": 10**12}
 

@@ -18,7 +18,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.problems import suggestion
+from wardrobe.models.schema.errors import suggestion
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from training.studies.report import Report, command
+from wardrobe.training.studies.report import Report, command
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.studies.members import Member
+from wardrobe.training.studies.variants import Member
 
 Found = dict[str, float | NDArray[Any]]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import DeclarationError, Problem
-from models.inheritance import shown
-from training.errors import TrainingError
-from training.studies.claims import Measured, Verdict, judge
-from training.studies.records import Record
-from training.studies.study import Study
+from wardrobe.models import DeclarationError, Problem
+from wardrobe.models.schema.inheritance import shown
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.studies.claims import Measured, Verdict, judge
+from wardrobe.training.studies.records import Record
+from wardrobe.training.studies.study import Study
 
 # What a reader wants to see first, where the members have it.
 _COLUMNS = ("parameters", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs")
@@ -62,8 +62,8 @@ def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool
 
 
 def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool) -> None:
-    from training.studies.figures import FIGURES
-    from training.studies.figures.style import styled
+    from wardrobe.training.studies.figures import FIGURES
+    from wardrobe.training.studies.figures.style import styled
 
     ((name, options),) = study.frame.figure.items()
     if name not in FIGURES:

@@ -13,12 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.tree import Origin, node_of
-from training.errors import TrainingError
-from training.studies import running
-from training.studies.members import Member, member
-from training.studies.records import Record
-from training.studies.study import Overrides, Range, Search, Study
+from wardrobe.models.schema.tree import Origin, node_of
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.studies import executor as running
+from wardrobe.training.studies.records import Record
+from wardrobe.training.studies.study import Overrides, Range, Search, Study
+from wardrobe.training.studies.variants import Member, member
 
 if TYPE_CHECKING:
     import optuna
@@ -52,8 +52,8 @@ def _make_trial(study: Study, folder: Path, number: int) -> None:
 
 def _train(study: Study, trial: optuna.Trial) -> float:
     """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
-    from training.studies.pruning import Pruning
-    from training.studies.subject import trained
+    from wardrobe.training.studies.pruning import Pruning
+    from wardrobe.training.studies.trained_model import trained
 
     assert study.frame.search is not None
     proposed = {

@@ -16,13 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from models import DeclarationError, Problem
-from models.inheritance import shown
-from models.problems import suggestion
-from models.tree import Node
-from models.yaml_reader import read_file
-from training import lecture
-from training.studies import claims
+from wardrobe.models import DeclarationError, Problem
+from wardrobe.models.schema.errors import suggestion
+from wardrobe.models.schema.inheritance import shown
+from wardrobe.models.schema.tree import Node
+from wardrobe.models.schema.yaml_reader import read_file
+from wardrobe.training import lecture
+from wardrobe.training.studies import claims
 
 Overrides = dict[str, Node]
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from serving.app import create_app
-from serving.settings import Settings
+from wardrobe.serving.app import create_app
+from wardrobe.serving.settings import Settings
 
 INFER = "/v2/models/bands/infer"
 LENGTH = "Inference-Header-Content-Length"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.app import create_app
-from serving.settings import Settings
+from wardrobe.serving.app import create_app
+from wardrobe.serving.settings import Settings
 
 
 def parts(*files: tuple[str, bytes]) -> dict[str, Any]:

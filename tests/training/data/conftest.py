@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data import idx_folder
+from wardrobe.training.data import idx_folder
 
 FolderWriter = Callable[..., Path]
 IdxWriter = Callable[[np.ndarray], bytes]

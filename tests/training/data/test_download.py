@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from training.data.dataset import DataUnavailable
-from training.data.download import download
+from wardrobe.training.data.dataset import DataUnavailable
+from wardrobe.training.data.download import download
 
 CONTENT = bytes(range(256)) * 4_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

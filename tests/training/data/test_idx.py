@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from training.data import idx
-from training.data.dataset import DataError
+from wardrobe.training.data import idx
+from wardrobe.training.data.dataset import DataError
 
 on_one_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 images = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=6))

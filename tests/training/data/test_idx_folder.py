@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from models import DataFacts
-from training.data import idx_folder, load
-from training.data.dataset import DataError
-from training.data.hashes import file_hash
+from wardrobe.models import DataFacts
+from wardrobe.training.data import idx_folder, load
+from wardrobe.training.data.dataset import DataError
+from wardrobe.training.data.hashes import file_hash
 
 
 @pytest.mark.parametrize("classes", [2, 5, 13])

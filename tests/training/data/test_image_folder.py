@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import DataFacts
-from training.data import describe, load
-from training.data.dataset import DataError
+from wardrobe.models import DataFacts
+from wardrobe.training.data import describe, load
+from wardrobe.training.data.dataset import DataError
 
 
 def test_each_subfolder_is_a_class(picture_folder):

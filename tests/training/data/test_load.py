@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.data import DataError, describe, load, names
-from training.data.ground import measure_ground
+from wardrobe.training.data import DataError, describe, load, names
+from wardrobe.training.data.polarity import measure_ground
 
 
 def test_the_names():
@@ -88,7 +88,10 @@ def test_the_ground_is_measured_on_the_border(border, ground):
 
 
 def test_importing_loads_neither_keras_nor_tensorflow():
-    code = "import sys, training.data; print({'keras', 'tensorflow', 'jax'} & set(sys.modules))"
+    code = (
+        "import sys, wardrobe.training.data;"
+        "print({'keras', 'tensorflow', 'jax'} & set(sys.modules))"
+    )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
 

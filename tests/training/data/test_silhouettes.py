@@ -5,10 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from models import DataFacts
-from training.data import describe, fashion_mnist, load
-from training.data.dataset import DataSet
-from training.data.silhouettes import draw
+from wardrobe.models import DataFacts
+from wardrobe.training.data import describe, fashion_mnist, load
+from wardrobe.training.data.dataset import DataSet
+from wardrobe.training.data.silhouettes import draw
 
 
 @pytest.fixture(scope="module")

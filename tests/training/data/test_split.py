@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from training.data.dataset import Collection, DataError, Examples
-from training.data.split import split, stratified
+from wardrobe.training.data.dataset import Collection, DataError, Examples
+from wardrobe.training.data.split import split, stratified
 
 labels = arrays(np.int32, st.integers(1, 300), elements=st.integers(0, 6))
 

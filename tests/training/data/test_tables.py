@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training.data import DataError, DataFacts, describe, load
-from training.data.tables import TABLES
+from wardrobe.training.data import DataError, DataFacts, describe, load
+from wardrobe.training.data.tables import TABLES
 
 PLANE = ["xor", "rings", "moons", "spirals"]
 

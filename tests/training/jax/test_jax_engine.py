@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from models import DataFacts
 from tests.training.conftest import declared
-from training import jax_engine
-from training.fit import Fit
+from wardrobe.models import DataFacts
+from wardrobe.training.fit import jax_backend as jax_engine
+from wardrobe.training.fit.fit import Fit
 
 # 1,000 examples in batches of 64: 15 full batches and one of 40.
 TEXT = """\

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from models import DataFacts
 from tests.training.conftest import declared
-from training import vectorised
-from training.alike import refuse_strangers
-from training.fit import Fit
-from training.vectorised import fit_together
+from wardrobe.models import DataFacts
+from wardrobe.training.fit import ensemble as vectorised
+from wardrobe.training.fit.compatibility import refuse_strangers
+from wardrobe.training.fit.ensemble import fit_together
+from wardrobe.training.fit.fit import Fit
 
 TEXT = """\
 name: member

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from training.studies import records
-from training.studies.members import Member, expand
-from training.studies.study import Study, read_all
+from wardrobe.training.studies import records
+from wardrobe.training.studies.study import Study, read_all
+from wardrobe.training.studies.variants import Member, expand
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import Declaration, complete, overridden, resolve
-from models.yaml_reader import read_text
-from training import data
-from training.studies.subject import trained, untrained
+from wardrobe.models import Declaration, complete, overridden, resolve
+from wardrobe.models.schema.yaml_reader import read_text
+from wardrobe.training import data
+from wardrobe.training.studies.trained_model import trained, untrained
 
 TEXT = """\
 name: small

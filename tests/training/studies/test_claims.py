@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from training.studies.claims import Measured, judge, parse
+from wardrobe.training.studies.claims import Measured, judge, parse
 
 MEMBERS = [
     Measured({"width": "1", "seed": "1"}, {"accuracy": 0.5}),

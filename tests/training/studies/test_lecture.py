@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import needs_fashion_mnist
-from training.studies.claims import Measured, judge
-from training.studies.study import read_all
+from wardrobe.training.studies.claims import Measured, judge
+from wardrobe.training.studies.study import read_all
 
 pytestmark = needs_fashion_mnist
 

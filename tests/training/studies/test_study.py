@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from models import DeclarationError
-from training.studies.members import expand
-from training.studies.study import read, read_all
+from wardrobe.models import DeclarationError
+from wardrobe.training.studies.study import read, read_all
+from wardrobe.training.studies.variants import expand
 
 TEXT = """\
 title: Small

@@ -7,21 +7,21 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from training.studies.figures.dots import dots
-from training.studies.figures.gradients import gradient_agreement, norms_by_layer
-from training.studies.figures.lines import loss_curves
-from training.studies.figures.pictures import confusion_matrix, first_layers
-from training.studies.figures.plane import region_grid, spaces
-from training.studies.figures.range_test import rate_range
-from training.studies.figures.search import what_mattered
-from training.studies.figures.surface import landscape
-from training.studies.figures.units import (
+from wardrobe.training.studies.figures.dots import dots
+from wardrobe.training.studies.figures.gradients import gradient_agreement, norms_by_layer
+from wardrobe.training.studies.figures.lines import loss_curves
+from wardrobe.training.studies.figures.pictures import confusion_matrix, first_layers
+from wardrobe.training.studies.figures.plane import region_grid, spaces
+from wardrobe.training.studies.figures.range_test import rate_range
+from wardrobe.training.studies.figures.search import what_mattered
+from wardrobe.training.studies.figures.surface import landscape
+from wardrobe.training.studies.figures.units import (
     activation_curves,
     fitted_curves,
     softmax_curve,
     weighted_sums,
 )
-from training.studies.records import Record
+from wardrobe.training.studies.records import Record
 
 Drawing = Callable[[Sequence[Record], dict[str, Any]], Figure]
 

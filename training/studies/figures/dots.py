@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.studies.figures.style import COLOURS, by_label, in_percent, logarithmic, quiet, words
-from training.studies.records import Record
+from wardrobe.training.studies.figures.style import (
+    COLOURS,
+    by_label,
+    in_percent,
+    logarithmic,
+    quiet,
+    words,
+)
+from wardrobe.training.studies.records import Record
 
 _NAMES = {
     "train_accuracy": "training accuracy",

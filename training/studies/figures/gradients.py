@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.studies.figures.style import (
+from wardrobe.training.studies.figures.style import (
     BLUE,
     COLOURS,
     INK,
@@ -19,7 +19,7 @@ from training.studies.figures.style import (
     quiet,
     words,
 )
-from training.studies.records import Record
+from wardrobe.training.studies.records import Record
 
 
 def gradient_agreement(records: Sequence[Record], options: dict[str, Any]) -> Figure:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from training.studies.figures.style import (
+from wardrobe.training.studies.figures.style import (
     COLOURS,
     by_label,
     label_ends,
@@ -20,7 +20,7 @@ from training.studies.figures.style import (
     quiet,
     words,
 )
-from training.studies.records import Record
+from wardrobe.training.studies.records import Record
 
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.data.fashion_mnist import CLASS_NAMES
-from training.studies.figures.style import AMOUNT, DARK, SIGNED, by_label, panels
-from training.studies.records import Record
+from wardrobe.training.data.fashion_mnist import CLASS_NAMES
+from wardrobe.training.studies.figures.style import AMOUNT, DARK, SIGNED, by_label, panels
+from wardrobe.training.studies.records import Record
 
 
 def first_layers(records: Sequence[Record], options: dict[str, Any]) -> Figure:

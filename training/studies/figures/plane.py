@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.studies.figures.style import CLASSES, DARK, REGIONS, by_label, panels
-from training.studies.records import Record
+from wardrobe.training.studies.figures.style import CLASSES, DARK, REGIONS, by_label, panels
+from wardrobe.training.studies.records import Record
 
 SUCCESS = 0.98
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.studies.figures.style import BLUE, INK, ORANGE, panels, quiet
-from training.studies.records import Record
+from wardrobe.training.studies.figures.style import BLUE, INK, ORANGE, panels, quiet
+from wardrobe.training.studies.records import Record
 
 
 def rate_range(records: Sequence[Record], options: dict[str, Any]) -> Figure:

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from training.studies.figures.style import (
+from wardrobe.training.studies.figures.style import (
     BLUE,
     INK,
     ORANGE,
@@ -17,7 +17,7 @@ from training.studies.figures.style import (
     quiet,
     words,
 )
-from training.studies.records import Record
+from wardrobe.training.studies.records import Record
 
 _PREFIX = "importance_"
 

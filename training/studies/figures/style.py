@@ -21,7 +21,7 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from training.studies.records import Record
+from wardrobe.training.studies.records import Record
 
 # Okabe and Ito 2008, without the yellow and the black that do not show on white or on dark.
 BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER = (

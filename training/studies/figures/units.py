@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.studies.figures.style import BLUE, INK, ORANGE, by_label, panels, quiet
-from training.studies.records import Record
+from wardrobe.training.studies.figures.style import BLUE, INK, ORANGE, by_label, panels, quiet
+from wardrobe.training.studies.records import Record
 
 
 def weighted_sums(records: Sequence[Record], options: dict[str, Any]) -> Figure:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.studies.measures.always import always
-from training.studies.measures.augmentation import averaged_copies
-from training.studies.measures.gradients import gradient_check, gradient_norms
-from training.studies.measures.heads import softmax_identities
-from training.studies.measures.pictures import confusion, first_layer
-from training.studies.measures.plane import hidden_space, regions
-from training.studies.measures.range_test import range_test
-from training.studies.measures.surface import loss_slice
-from training.studies.measures.units import activation_curve, curve, unit
-from training.studies.measures.weights import decay_gradient
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.studies.measures.always import always
+from wardrobe.training.studies.measures.augmentation import averaged_copies
+from wardrobe.training.studies.measures.gradients import gradient_check, gradient_norms
+from wardrobe.training.studies.measures.heads import softmax_identities
+from wardrobe.training.studies.measures.pictures import confusion, first_layer
+from wardrobe.training.studies.measures.plane import hidden_space, regions
+from wardrobe.training.studies.measures.range_test import range_test
+from wardrobe.training.studies.measures.surface import loss_slice
+from wardrobe.training.studies.measures.units import activation_curve, curve, unit
+from wardrobe.training.studies.measures.weights import decay_gradient
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 Measure = Callable[[Subject], Found]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 COPIES = 16
 EXAMPLES = 2_000  # of the test set: perturbing pictures takes long

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.fit import arrays
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.fit.fit import arrays
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 EXAMPLES = 256
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 
 def softmax_identities(subject: Subject) -> Found:

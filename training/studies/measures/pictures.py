@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.evaluation import classification
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.evaluation.metrics import classification
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 SHOWN = 24  # units of the first layer that are drawn
 CONFUSED = 4  # kinds of mistakes that are shown by a picture

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 SIDE = 90  # points along each side of a grid: smooth enough at the size of a figure
 SHOWN = 300  # examples that a figure can hold

@@ -6,9 +6,9 @@ import jax
 import keras
 import numpy as np
 
-from training.fit import arrays
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.fit.fit import arrays
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 SMALLEST, LARGEST = 1e-5, 10.0
 STEPS = 120

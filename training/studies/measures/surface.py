@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from training.fit import arrays
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.fit.fit import arrays
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 SIDE = 41
 REACH = 1.5

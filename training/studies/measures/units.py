@@ -6,8 +6,8 @@ import jax
 import keras
 import numpy as np
 
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 
 def unit(subject: Subject) -> Found:

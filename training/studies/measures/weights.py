@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from training.studies.records import Found
-from training.studies.subject import Subject
+from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.trained_model import Subject
 
 
 def decay_gradient(subject: Subject) -> Found:

@@ -1,0 +1,277 @@
+"""Combinations that Keras accepts but that do not do what they seem to say.
+
+Each rule is a generator of (path, message) over a declaration. The reason is in the message:
+it is what the user reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from wardrobe.models import zoo
+from wardrobe.models.build.compilation import takes_class_indices
+from wardrobe.models.schema.declaration import FILE_ARGUMENTS, Declaration, Named, named
+from wardrobe.models.schema.errors import Problem, suggestion
+from wardrobe.models.schema.inheritance import read
+from wardrobe.models.schema.tree import Path
+
+Finding = tuple[Path, str]
+
+_SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
+
+
+def broken_rules(declaration: Declaration) -> list[Problem]:
+    """A problem for each rule that a declaration breaks."""
+    return [
+        declaration.problem(path, message) for rule in _RULES for path, message in rule(declaration)
+    ]
+
+
+def _callbacks(declaration: Declaration) -> list[Named]:
+    return [named(spec, ("callbacks", n)) for n, spec in enumerate(declaration.callbacks)]
+
+
+def _optimizer(declaration: Declaration) -> Named:
+    return named(declaration.optimizer, ("optimizer",))
+
+
+def _ema_before_best_weights(declaration: Declaration) -> Iterator[Finding]:
+    names = [callback.name for callback in _callbacks(declaration)]
+    averages = bool(_optimizer(declaration).arguments.get("use_ema"))
+    if "SwapEMAWeights" not in names:
+        if averages and "EarlyStopping" in names:
+            yield (
+                (*_optimizer(declaration).path, "use_ema"),
+                "use_ema with EarlyStopping needs the callback SwapEMAWeights before it: else the "
+                "weights that are compared and restored are not the averaged ones",
+            )
+        return
+    swap = names.index("SwapEMAWeights")
+    if not averages:
+        yield ("callbacks", swap), "SwapEMAWeights needs 'use_ema: true' in the optimizer"
+    for number, name in enumerate(names[:swap]):
+        if name in ("EarlyStopping", "ModelCheckpoint"):
+            yield (
+                ("callbacks", number),
+                f"{name} stands before SwapEMAWeights: it would keep the weights before averaging; "
+                "put SwapEMAWeights first",
+            )
+
+
+def _averaged_weights_stay(declaration: Declaration) -> Iterator[Finding]:
+    """Which weights are in the network at the end of an epoch, and at the end of training.
+
+    Keras validates with the averaged ones either way. Only with `swap_on_epoch` are they still in
+    place when callbacks keep weights; but then an early end leaves the others in the network.
+    """
+    callbacks = _callbacks(declaration)
+    swap = next((one for one in callbacks if one.name == "SwapEMAWeights"), None)
+    if swap is None:
+        return
+    stays = bool(swap.arguments.get("swap_on_epoch"))
+    for callback in callbacks:
+        restores = bool(callback.arguments.get("restore_best_weights"))
+        if not stays and (callback.name == "ModelCheckpoint" or restores):
+            yield (
+                swap.path,
+                f"{callback.name} would keep the weights that are not averaged: SwapEMAWeights "
+                "needs 'swap_on_epoch: true'",
+            )
+        if stays and callback.name == "EarlyStopping" and not restores:
+            yield (
+                callback.path,
+                "an early end leaves weights that are not averaged: EarlyStopping needs "
+                "'restore_best_weights: true', or SwapEMAWeights no 'swap_on_epoch'",
+            )
+
+
+def _plateau_with_schedule(declaration: Declaration) -> Iterator[Finding]:
+    has_schedule = isinstance(_optimizer(declaration).arguments.get("learning_rate"), dict)
+    for callback in _callbacks(declaration):
+        if callback.name == "ReduceLROnPlateau" and has_schedule:
+            yield (
+                callback.path,
+                "ReduceLROnPlateau cannot lower a learning_rate that a schedule sets: "
+                "take one of the two",
+            )
+
+
+def _monitored_quantity(declaration: Declaration) -> Iterator[Finding]:
+    measured = ["loss", *(_metric_name(spec) for spec in declaration.metrics)]
+    validated = [f"val_{name}" for name in measured] if declaration.training.validation else []
+    for callback in _callbacks(declaration):
+        default = {"EarlyStopping": "val_loss", "ReduceLROnPlateau": "val_loss"}
+        monitor = callback.arguments.get("monitor", default.get(callback.name))
+        if monitor is None or monitor in (*measured, *validated):
+            continue
+        path = (*callback.path, "monitor")
+        if monitor in (f"val_{name}" for name in measured):
+            yield path, f"{callback.name} watches '{monitor}', but 'training.validation' is 0"
+        else:
+            known = [*measured, *validated]
+            hint = suggestion(str(monitor), known) or f"; measured are {', '.join(known)}"
+            yield path, f"nothing is called '{monitor}'{hint}"
+
+
+def _metric_name(spec: Any) -> str:
+    metric = named(spec, ())
+    if "name" in metric.arguments:
+        return str(metric.arguments["name"])
+    if metric.name[:1].islower():
+        return metric.name
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in metric.name).lstrip("_")
+
+
+def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
+    loss = named(declaration.loss, ("loss",))
+    head = declaration.model.head.activation
+    name = loss.name.lower().replace("_", "")
+    if loss.arguments.get("from_logits") and head != "linear":
+        yield (
+            (*loss.path, "from_logits"),
+            f"the {head} head gives probabilities, not logits: leave from_logits out",
+        )
+    if head == "softmax" and name.startswith("binary"):
+        yield loss.path, f"{loss.name} belongs to a sigmoid head; softmax takes a categorical loss"
+    if head != "softmax" and "categorical" in name:
+        yield loss.path, f"{loss.name} belongs to a softmax head, not to a {head} one"
+    if not name.startswith("sparse"):
+        for number, spec in enumerate(declaration.metrics):
+            if named(spec, ()).name.lower().startswith("sparse"):
+                yield (
+                    ("metrics", number),
+                    "a sparse metric needs a sparse loss: both read the same labels",
+                )
+
+
+def _units_of_head(declaration: Declaration) -> Iterator[Finding]:
+    head = declaration.model.head
+    if head.classes is not None and head.outputs is not None:
+        yield ("model", "head"), "give 'classes' (classification) or 'outputs', not both"
+    elif head.is_one_unit_for_two and (head.classes or 2) > 2:
+        yield (
+            ("model", "head", "activation"),
+            f"a {head.activation} head tells 2 classes apart, not {head.classes}: use softmax",
+        )
+    elif head.activation == "softmax" and head.classes is None:
+        yield ("model", "head"), "a softmax head needs 'classes', not 'outputs'"
+    elif head.activation == "linear" and head.outputs is None:
+        yield ("model", "head"), "a linear head needs 'outputs', not 'classes'"
+    for taken in ("units", "dtype", "name"):
+        if taken in head.arguments:
+            yield ("model", "head", taken), f"the head sets '{taken}' itself"
+
+
+def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
+    facts, head = declaration.data_facts, declaration.model.head
+    name = declaration.data.name
+    if head.classes is not None and head.classes != facts.classes:
+        has = "is for regression" if facts.classes is None else f"has {facts.classes} classes"
+        yield (
+            ("model", "head", "classes"),
+            f"{head.classes} classes, but {name} {has}; left out, 'classes' follows the data",
+        )
+    if head.activation == "linear" and facts.classes is not None:
+        yield (
+            ("model", "head", "activation"),
+            f"a linear head is for regression, but {name} has {facts.classes} classes",
+        )
+    if tuple(declaration.model.input.shape) != facts.input_shape:
+        yield (
+            ("model", "input", "shape"),
+            f"the examples of {name} have the shape {list(facts.input_shape)}; "
+            "left out, 'shape' follows the data",
+        )
+
+
+def _scaled_once(declaration: Declaration) -> Iterator[Finding]:
+    if len(declaration.model.input.shape) < 2:
+        return
+    front = list(declaration.layers("model", "input", "layers"))
+    rest = list(declaration.layers("model", "layers"))
+    if not any(layer.name in _SCALING for layer in (*front, *rest)):
+        yield (
+            ("model", "input", "layers"),
+            "pixels come in raw, 0 to 255: put 'Rescaling: {scale: 0.00392156862745098}' first",
+        )
+    rescalings = [layer for layer in (*front, *rest) if layer.name == "Rescaling"]
+    for again in rescalings[1:]:
+        yield again.path, "a second Rescaling: 'model.input.layers' scales the pixels already"
+
+
+def _normalization_is_given(declaration: Declaration) -> Iterator[Finding]:
+    for where in (("model", "input", "layers"), ("model", "layers")):
+        for layer in declaration.layers(*where):
+            if layer.name == "Normalization" and "mean" not in layer.arguments:
+                yield layer.path, "Normalization needs 'mean' and 'variance': it is not adapted"
+
+
+def _one_checkpoint(declaration: Declaration) -> Iterator[Finding]:
+    for callback in _callbacks(declaration):
+        if callback.name == "BackupAndRestore":
+            yield (
+                callback.path,
+                "BackupAndRestore forgets early stopping and the state of other callbacks: leave "
+                "it out, every run can go on with `wardrobe train --resume`",
+            )
+
+
+def _teacher_can_teach(declaration: Declaration) -> Iterator[Finding]:
+    if declaration.distillation is None:
+        return
+    path: Path = ("distillation", "teacher")
+    name = declaration.distillation.teacher
+    if zoo.path(name) is None:
+        yield path, f"no network '{name}' in the zoo{suggestion(name, zoo.names())}"
+    elif read(name).get("distillation"):
+        yield path, f"{name} has a teacher itself: name that one"
+    if declaration.model.head.activation != "softmax" or takes_class_indices(declaration):
+        yield (
+            ("distillation",),
+            "a teacher gives each class a probability: take a softmax head and "
+            "'loss: categorical_crossentropy'",
+        )
+
+
+def _mixtures_need_a_teacher(declaration: Declaration) -> Iterator[Finding]:
+    distillation = declaration.distillation
+    is_taught = distillation is not None and distillation.weight == 1
+    for where in (("model", "input", "layers"), ("augmentation", "layers")):
+        if where[0] == "augmentation" and (declaration.augmentation is None or is_taught):
+            continue
+        for layer in declaration.layers(*where):
+            if layer.name in ("MixUp", "CutMix"):
+                yield (
+                    layer.path,
+                    f"{layer.name} mixes pictures, but not their labels: put it into "
+                    "'augmentation', with a teacher of 'weight: 1', who can judge mixtures",
+                )
+
+
+def _files_stay_in_the_run(declaration: Declaration) -> Iterator[Finding]:
+    for callback in _callbacks(declaration):
+        for argument in sorted(FILE_ARGUMENTS & set(callback.arguments)):
+            value = callback.arguments[argument]
+            if isinstance(value, str) and (value.startswith(("/", "~")) or ".." in value):
+                yield (
+                    (*callback.path, argument),
+                    f"{argument} is a path inside the run folder, not {value!r}",
+                )
+
+
+_RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
+    _ema_before_best_weights,
+    _averaged_weights_stay,
+    _plateau_with_schedule,
+    _monitored_quantity,
+    _loss_of_head,
+    _units_of_head,
+    _fits_the_data,
+    _scaled_once,
+    _normalization_is_given,
+    _one_checkpoint,
+    _teacher_can_teach,
+    _mixtures_need_a_teacher,
+    _files_stay_in_the_run,
+)

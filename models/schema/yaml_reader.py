@@ -1,0 +1,149 @@
+"""YAML text to a tree of nodes: YAML 1.2 scalars, no duplicate keys, no aliases, no tags.
+
+Plain PyYAML reads `1e-3` as text and `no` as false, and lets a second key of the same name
+win in silence. Here the events of its parser are read directly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from wardrobe.models.schema.errors import DeclarationError, Problem
+from wardrobe.models.schema.tree import Node, Origin
+
+LARGEST_FILE = 256 * 1024  # bytes; the longest declaration of the zoo has two thousand
+DEEPEST_NESTING = 40
+
+# The core schema of YAML 1.2, section 10.3.2.
+_INTEGER = re.compile(r"[-+]?[0-9]+$")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf"), float("inf")),
+    "-.inf": float("-inf"),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+def read_file(file: FilePath, shown_as: str) -> Node:
+    """A declaration file as a tree.
+
+    Raises:
+        DeclarationError: the file is missing, empty, too large, not text, or not YAML.
+    """
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise _error(shown_as, None, "there is no such file") from None
+    except OSError as error:
+        raise _error(shown_as, None, f"cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise _error(shown_as, None, f"is larger than {LARGEST_FILE // 1024} KB: no declaration")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _error(shown_as, None, "is not a text file in UTF-8") from None
+    return read_text(text, shown_as)
+
+
+def read_text(text: str, source: str) -> Node:
+    """YAML text as a tree; the origin of each node is the source and its own line.
+
+    Raises:
+        DeclarationError: with every duplicate key, alias and tag, or the first syntax error.
+    """
+    builder = _Builder(source)
+    try:
+        node = builder.document(yaml.parse(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = mark.line + 1 if mark else None
+        raise _error(source, at, f"is not YAML: {error.problem or error.context}") from None
+    except yaml.reader.ReaderError:
+        raise _error(source, None, "is not text: it holds control characters") from None
+    if builder.problems:
+        raise DeclarationError(builder.problems)
+    return node
+
+
+def _error(source: str, line: int | None, message: str) -> DeclarationError:
+    return DeclarationError([Problem(source, line, message)])
+
+
+class _Builder:
+    """Makes nodes of parser events and collects what a declaration may not contain."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.problems: list[Problem] = []
+
+    def document(self, events: Iterator[Any]) -> Node:
+        node = Node(None, Origin(self.source, 1))
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                node = self.node(next(events), events, depth=0)
+                if documents == 2:
+                    self.report(event, "a second document begins here; a declaration is one")
+        return node
+
+    def node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        origin = Origin(self.source, event.start_mark.line + 1)
+        if depth > DEEPEST_NESTING:
+            raise _error(self.source, origin.line, f"nested deeper than {DEEPEST_NESTING} levels")
+        if isinstance(event, yaml.AliasEvent):
+            self.report(event, "an alias (*): use 'defaults', 'extends' or 'repeat' instead")
+            return Node(None, origin)
+        if event.tag is not None and event.tag != "!":
+            self.report(event, f"a tag ({event.tag}): a declaration holds plain values only")
+        if isinstance(event, yaml.MappingStartEvent):
+            return Node(self.mapping(events, depth), origin)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return Node(self.sequence(events, depth), origin)
+        return Node(event.value if event.style else _scalar(event.value), origin)
+
+    def mapping(self, events: Iterator[Any], depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        for key in iter(lambda: next(events), None):
+            if isinstance(key, yaml.MappingEndEvent):
+                break
+            if not isinstance(key, yaml.ScalarEvent):
+                self.node(key, events, depth + 1)
+                self.report(key, "a key must be a word")
+            value = self.node(next(events), events, depth + 1)
+            name = getattr(key, "value", "")
+            if name in entries:
+                first = entries[name].origin.line
+                self.report(key, f"the key '{name}' stands here a second time, after line {first}")
+            entries[name] = value
+        return entries
+
+    def sequence(self, events: Iterator[Any], depth: int) -> list[Node]:
+        elements: list[Node] = []
+        for event in iter(lambda: next(events), None):
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            elements.append(self.node(event, events, depth + 1))
+        return elements
+
+    def report(self, event: Any, message: str) -> None:
+        self.problems.append(Problem(self.source, event.start_mark.line + 1, message))
+
+
+def _scalar(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.match(text) and len(text) < 40:
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    return text

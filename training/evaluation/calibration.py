@@ -1,0 +1,115 @@
+"""How far a classifier's probabilities can be trusted: they are scaled so that they can be.
+
+Two numbers are fitted on the validation examples. The temperature is applied by the artifact's
+graph: of the answers given with probability 0.8, about 80 % are right. Below the limit an answer
+is called uncertain; a service reads it from `assets.extra/uncertainty.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from wardrobe.training.evaluation.metrics import calibration_error, negative_log_likelihood
+
+RIGHT_WHEN_CERTAIN = 0.95
+"""The share of the answers not called uncertain that is to be right."""
+
+COLDEST, HOTTEST = 0.2, 5.0
+"""Few examples that are all right would ask for a temperature of 0."""
+
+_SMALLEST = 1e-30
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`temperature` of the logits, and the probability below which an answer is uncertain."""
+
+    temperature: float
+    uncertain_below: float
+
+    @classmethod
+    def fitted(cls, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> Calibration:
+        """Both numbers, from what a network gives for examples it was not trained on.
+
+        probabilities: `[N, classes]`. targets: class indices `[N]`.
+        """
+        temperature = fitted_temperature(probabilities, targets)
+        answers = np.asarray(tempered(probabilities, temperature))
+        return cls(temperature, fitted_limit(answers, targets))
+
+    def answers(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the artifact answers where the network gives these probabilities."""
+        return np.asarray(tempered(probabilities, self.temperature))
+
+    def effect(self, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, Any]:
+        """What both numbers do on one part of the data, for the record and the artifact.
+
+        `coverage` is the share of the answers that are not uncertain.
+        """
+        answers = self.answers(probabilities)
+        certain = answers.max(axis=1) >= self.uncertain_below
+        right = answers.argmax(axis=1) == targets
+        return {
+            "calibration_error_before": calibration_error(probabilities, targets),
+            "calibration_error": calibration_error(answers, targets),
+            "negative_log_likelihood_before": negative_log_likelihood(probabilities, targets),
+            "negative_log_likelihood": negative_log_likelihood(answers, targets),
+            "coverage": float(certain.mean()),
+            "accuracy_when_certain": float(right[certain].mean()) if certain.any() else None,
+            "accuracy_when_uncertain": float(right[~certain].mean()) if not certain.all() else None,
+        }
+
+
+def tempered(probabilities: Any, temperature: float) -> Any:
+    """The probabilities `[N, classes]` that the logits, divided by the temperature, would give.
+
+    For softmax and, written out for both classes, sigmoid: a logit is the logarithm of its
+    probability but for a constant, so nothing must be known of how the probabilities came about.
+    """
+    powers = keras.ops.power(keras.ops.maximum(probabilities, _SMALLEST), 1 / temperature)
+    return powers / keras.ops.sum(powers, axis=-1, keepdims=True)
+
+
+def fitted_temperature(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
+    """The temperature with the least negative log-likelihood (Guo et al. 2017, 1706.04599, 4.2).
+
+    Above 1 the network was too sure of itself, below 1 not sure enough.
+    """
+    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    logits -= logits.max(axis=1, keepdims=True)
+    of_target = logits[np.arange(len(targets)), targets]
+
+    def slope(sharpness: float) -> float:
+        """Derivative of the loss by 1 / temperature, in which it is convex."""
+        weights = np.exp(sharpness * logits)
+        expected = (weights * logits).sum(axis=1) / weights.sum(axis=1)
+        return float((expected - of_target).mean())
+
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    for _ in range(50):  # halves the interval until it is as small as the numbers are precise
+        middle = (low + high) / 2
+        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
+    return 2 / (low + high)
+
+
+def fitted_limit(answers: NDArray[np.float32], targets: NDArray[Any]) -> float:
+    """The smallest probability from which on 95 % of the answers are right; 1 if there is none.
+
+    So as many answers as possible are given without reserve: selective classification at a given
+    risk (Geifman and El-Yaniv 2017, 1705.08500), without their bound. To four decimals.
+    """
+    confidence = answers.max(axis=1)
+    surest_first = np.argsort(-confidence, kind="stable")
+    right = (answers.argmax(axis=1) == targets)[surest_first]
+    enough = np.flatnonzero(np.cumsum(right) >= RIGHT_WHEN_CERTAIN * np.arange(1, len(right) + 1))
+    if not len(enough):
+        return 1.0
+    if enough[-1] == len(right) - 1:
+        return 0.0
+    # Between the last answer that is certain and the first that is not.
+    return round(float(confidence[surest_first[enough[-1] : enough[-1] + 2]].mean()), 4)

@@ -1,0 +1,55 @@
+"""Which declarations can be trained as one computation: those that differ in numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from wardrobe.models import Declaration
+from wardrobe.models.schema.tree import Path
+
+_FREE = ("name", "about", "seed")  # may differ in any way
+
+Frame = tuple[tuple[Path, Any], ...]
+
+
+def frame(declaration: Declaration) -> Frame:
+    """All that must be the same: the declaration without its seed and the numbers that are free."""
+    return tuple(
+        (path, "a number" if _is_free(path, value) else value)
+        for path, value in sorted(_leaves(declaration.tree.plain), key=str)
+        if path[0] not in _FREE
+    )
+
+
+def refuse_strangers(declarations: Sequence[Declaration]) -> None:
+    """Raises ValueError, which says in what, where declarations differ too much."""
+    if any(declaration.augmentation or declaration.distillation for declaration in declarations):
+        raise ValueError("cannot train together: augmentation and distillation are for one alone")
+    first, *others = declarations
+    for other in others:
+        mine, theirs = dict(frame(first)), dict(frame(other))
+        for path in sorted(mine.keys() | theirs.keys(), key=str):
+            if mine.get(path) != theirs.get(path):
+                a, b = (dict(_leaves(one.tree.plain)).get(path) for one in (first, other))
+                place = ".".join(map(str, path))
+                raise ValueError(f"cannot train together: {place} is {a} and {b}")
+
+
+def _is_free(path: Path, value: Any) -> bool:
+    """Numbers that Keras keeps as attributes; durations become whole steps, which it tests."""
+    if type(value) is not float or value <= 0:
+        return False
+    name = str(path[-1])
+    of_optimizer = path[0] == "optimizer" and type(path[-1]) is str
+    return name in ("rate", "stddev") or (of_optimizer and not name.endswith("epochs"))
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, (dict, list)):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(child, (*path, key))
+        if not value:
+            yield path, value
+    else:
+        yield path, value

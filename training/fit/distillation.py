@@ -1,0 +1,47 @@
+"""Knowledge distillation: a network learns what another one, its teacher, says of each example.
+
+Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), with the teacher's logits alone divided by the
+temperature, so that the loss is the declared one on other targets; the pupil's own temperature is
+fitted afterwards, see `calibration`. Both see the same disturbed copies of a picture, over a long
+training (Beyer et al. 2022, arXiv 2106.05237).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from wardrobe.models.schema.declaration import Distillation
+from wardrobe.training.data.hashes import array_hash
+from wardrobe.training.evaluation.calibration import tempered
+
+_BATCH = 500
+
+
+def targets(
+    distillation: Distillation, teacher: Path, x: NDArray[Any], labels: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What is to be learnt: float32 `[N, classes]`, a mixture of the teacher's answers and labels.
+
+    teacher: the folder of its run. labels: one-hot rows `[N, classes]`.
+    """
+    softened = np.asarray(tempered(answers(teacher, x), distillation.temperature))
+    share = np.float32(distillation.weight)
+    return share * softened + (1 - share) * labels
+
+
+def answers(teacher: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+    """The teacher's probabilities `[N, classes]`, kept in its run folder for the next pupil."""
+    file = teacher / f"answers-{array_hash(x)[:16]}.npy"
+    if not file.exists():
+        network = keras.models.load_model(teacher / "model.keras", compile=False)
+        given = network.predict(x, batch_size=_BATCH, verbose=0)
+        partial = file.with_name(f".{file.name}")
+        np.save(partial, given)
+        partial.replace(file)
+    kept: NDArray[np.float32] = np.load(file)
+    return kept

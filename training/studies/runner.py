@@ -1,0 +1,48 @@
+"""Studies from beginning to end: their members run, their figures drawn, their claims judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wardrobe.training.errors import TrainingError
+from wardrobe.training.studies import executor as running
+from wardrobe.training.studies import records, search
+from wardrobe.training.studies.report import Report, report
+from wardrobe.training.studies.study import Study
+from wardrobe.training.studies.variants import expand
+
+
+def conduct(
+    studies: Sequence[Study],
+    folder: Path,
+    jobs: int,
+    pictures: bool,
+    progress: running.Progress,
+) -> list[Report]:
+    """Runs what has not run yet, of all studies together, and reports on each.
+
+    Raises:
+        TrainingError: matplotlib is missing.
+    """
+    _need_matplotlib()
+    of_study = [(study, [] if study.trials else expand(study)) for study in studies]
+    running.run([member for _, members in of_study for member in members], folder, jobs, progress)
+    reports = []
+    for study, members in of_study:
+        where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
+        if study.trials:
+            found = search.run(study, where, jobs, progress)
+        else:
+            found = [record for one in members if (record := records.read(folder, one))]
+        reports.append(report(study, found, where, pictures))
+    return reports
+
+
+def _need_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise TrainingError(
+            "studies draw with matplotlib: pip install 'wardrobe[lecture]'"
+        ) from None

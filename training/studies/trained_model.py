@@ -1,0 +1,109 @@
+"""The networks of a study: as initialised or trained, and all that a measure may look at.
+
+Needs Keras' JAX backend: members are trained as runs are, but together, see `vectorised`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from wardrobe.models import Declaration
+from wardrobe.models.build.assembly import Assembly, assemble
+from wardrobe.training.data import DataSet, Examples
+from wardrobe.training.fit.ensemble import fit_together
+from wardrobe.training.fit.fit import Fit, arrays, draw_from
+
+_BATCH = 2_000  # examples in one call when a network is only asked
+
+
+@dataclass
+class Subject:
+    """A network, trained or as initialised, and how it came there."""
+
+    declaration: Declaration
+    data: DataSet
+    parts: Assembly
+    initial: list[NDArray[Any]]  # the weights before training
+    history: dict[str, list[float]] = field(default_factory=dict)  # a value an epoch
+
+    @property
+    def network(self) -> keras.Sequential:
+        return self.parts.network
+
+    def outputs(self, x: NDArray[Any], network: Any = None) -> NDArray[np.float32]:
+        """What the network (or another on its layers) gives for inputs, not in training."""
+        asked = self.network if network is None else network
+        batches = [x[at : at + _BATCH] for at in range(0, len(x), _BATCH)]
+        return np.concatenate([np.asarray(asked(batch.astype(np.float32))) for batch in batches])
+
+    def loss_and_accuracy(self, examples: Examples) -> tuple[float, float]:
+        """The declared loss without penalties, and the share that is right (NaN: regression)."""
+        x, y = arrays(self.declaration, examples)
+        outputs = self.outputs(x)
+        right = np.asarray(_right(outputs, y)).mean() if self.data.classes else math.nan
+        return float(keras.ops.mean(self.parts.loss(y, outputs))), float(right)
+
+
+def untrained(declaration: Declaration, data: DataSet) -> Subject:
+    """A network with the weights of its seed."""
+    batch = min(declaration.training.batch_size, len(data.train))
+    draw_from(declaration.seed)
+    parts = assemble(declaration, math.ceil(len(data.train) / batch))
+    return Subject(declaration, data, parts, parts.network.get_weights())
+
+
+def trained(
+    declarations: Sequence[Declaration],
+    data: DataSet,
+    folder: Path,
+    watched_by: Sequence[keras.callbacks.Callback] = (),
+) -> list[Subject]:
+    """Networks trained together, each to its own end.
+
+    Files that declared callbacks write go into `folder`. The history has Keras' names, but
+    `validation_` for `val_`, and `seconds`: each one's share of the time since the first step,
+    compiling not counted.
+    """
+    fits = [Fit(declaration, data, folder) for declaration in declarations]
+    subjects = [
+        Subject(fit.declaration, data, fit.parts, fit.network.get_weights()) for fit in fits
+    ]
+    for fit, subject in zip(fits, subjects, strict=True):
+        fit.watchers = [_Notes(subject.history, len(fits)), *watched_by]
+    fit_together(fits)
+    return subjects
+
+
+class _Notes(keras.callbacks.Callback):
+    """Writes what is measured at the end of each epoch into a history."""
+
+    def __init__(self, history: dict[str, list[float]], sharing: int) -> None:
+        super().__init__()
+        self.history, self.sharing = history, sharing
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        seconds = (time.perf_counter() - self.began) / self.sharing
+        for name, value in {**(logs or {}), "seconds": seconds}.items():
+            self.history.setdefault(re.sub("^val_", "validation_", name), []).append(value)
+
+
+def _right(outputs: Any, targets: Any) -> Any:
+    """Which outputs name the right class, for indices, one-hot rows and one unit for two."""
+    if outputs.shape[-1] == 1:
+        return (outputs > 0.5) == (targets > 0.5)
+    if targets.ndim == 2:
+        targets = targets.argmax(axis=1)
+    return outputs.argmax(axis=1) == targets

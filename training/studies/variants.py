@@ -1,0 +1,88 @@
+"""The members of a study: one declaration with one seed each, and the key of its record."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wardrobe import models
+from wardrobe.models import Declaration
+from wardrobe.models.schema.tree import Node, Origin, node_of
+from wardrobe.training import data
+from wardrobe.training.studies.study import Overrides, Study
+
+# Changes when members become something else than they became before.
+_ENGINE = "trained as runs are"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One point of a study: what is trained, what is measured, and where it stands on each axis.
+
+    `key` names all that decides its record, except the seed.
+    """
+
+    declaration: Declaration
+    labels: dict[str, str]
+    train: bool
+    measures: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        what = [_ENGINE, self.declaration.digest, self.train, self.measures]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]
+
+
+def expand(study: Study) -> list[Member]:
+    """Every combination of the values of the axes, the last axis quickest.
+
+    Raises:
+        DeclarationError: with everything that is wrong with a member's declaration.
+    """
+    axes = study.axes
+    points = itertools.product(*(axis.values.items() for axis in axes))
+    return [
+        member(
+            study,
+            {axis.name: label for axis, (label, _) in zip(axes, point, strict=True)},
+            [overrides for _, overrides in point],
+        )
+        for point in points
+    ]
+
+
+def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides]) -> Member:
+    """The member whose base is changed by the overrides, after those of the whole study."""
+    node = study.tree.get("base")
+    assert node is not None  # the frame of a study has one
+    tree = models.complete(node, study.file.parent)
+    if tree.get("name") is None:
+        tree = models.overridden(tree, "name", node_of(study.name, Origin(study.name)))
+    for values in (study.overrides, *overrides):
+        for path, value in values.items():
+            tree = models.overridden(tree, _written_out(tree, path), value)
+    declaration = models.resolve(tree, data.describe(_data_name(tree)))
+    for key in ("augmentation", "distillation"):
+        if getattr(declaration, key):
+            message = f"studies train without {key}: leave it out"
+            raise models.DeclarationError([declaration.problem((key,), message)])
+    return Member(declaration, labels, study.frame.train, tuple(study.frame.measure))
+
+
+def _written_out(tree: Node, path: str) -> str:
+    """A path with the name of the one Keras object there for each `*`: `optimizer.*.momentum`."""
+    parts: list[str] = []
+    for part in path.split("."):
+        if part == "*":
+            node = tree.get(*(int(key) if key.isdigit() else key for key in parts))
+            (part,) = node.value if node is not None else ("*",)
+        parts.append(part)
+    return ".".join(parts)
+
+
+def _data_name(tree: Node) -> str:
+    name = tree.get("data", "name")
+    return str(name.value if name else "")

@@ -1,0 +1,1 @@
+"""Declare a fully connected Keras network in YAML, train it, serve it."""
