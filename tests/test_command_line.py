@@ -126,7 +126,7 @@ def test_show_tells_where_each_value_comes_from(wardrobe):
     shown = wardrobe("show", "mlp-he-bn", "--set", "training.epochs=3").stdout
     lines = {line.split("#")[0].strip(): line.split("#")[-1].strip() for line in shown.splitlines()}
     assert lines["epochs: 3"] == "--set training.epochs=3"
-    assert lines["precision: float32"].startswith("models/defaults.yaml:")
+    assert lines["precision: float32"].startswith("models/schema/defaults.yaml:")
     written = zoo.path("mlp-he-bn").read_text().splitlines()
     (number,) = (n for n, line in enumerate(written, 1) if "units: 256" in line)
     assert lines["units: 256"].endswith(f"mlp-he-bn.yaml:{number}")
