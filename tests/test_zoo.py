@@ -11,13 +11,14 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import keras_and_temperature, needs_fashion_mnist
-from wardrobe.cli import PRETRAINED, _bases, _entry
+from wardrobe.cli import PRETRAINED
 from wardrobe.models import DataFacts, chain, check, find, read, resolve, zoo
 from wardrobe.serving.inference import artifacts
 from wardrobe.serving.inference import model as saved_model
 from wardrobe.training.data import load
 from wardrobe.training.evaluation.metrics import evaluate
 from wardrobe.training.results import figure, records, table
+from wardrobe.training.results.zoo import entries
 from wardrobe.training.train import train
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -80,9 +81,8 @@ def test_table_and_figure_are_those_that_the_records_give(tmp_path, monkeypatch)
     shipped = records.FOLDER
     (tmp_path / "records").symlink_to(shipped / "records")
     monkeypatch.setattr(records, "FOLDER", tmp_path)
-    entries = {name: _entry(resolve(read(name), PICTURES)) for name in NETWORKS}
-    assert table.write(entries, _bases(entries)).read_text() == (shipped / "README.md").read_text()
-    drawn, shown = (file.read_text() for file in (figure.write(entries), shipped / "accuracy.svg"))
+    assert table.write().read_text() == (shipped / "README.md").read_text()
+    drawn, shown = (file.read_text() for file in (figure.write(), shipped / "accuracy.svg"))
     assert set(texts(drawn)) == set(texts(shown))
 
 
@@ -162,6 +162,5 @@ def runs_of(folder):
 
 def test_the_best_network_of_each_budget_ships_where_it_is_small():
     shipped = {folder.parent.name for folder in SHIPPED}
-    entries = {name: _entry(resolve(read(name), PICTURES)) for name in NETWORKS}
-    best = dict(table.best_of_each_size(table.summaries(entries)))
+    best = dict(table.best_of_each_size(table.summaries(entries())))
     assert {best["at most 250,000"], best["at most 1,000,000"]} <= shipped

@@ -11,18 +11,15 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
-    from wardrobe.models import DataFacts, Declaration
-    from wardrobe.models.schema.tree import Node
     from wardrobe.serving.settings import Settings
-    from wardrobe.training.data import DataSet
-    from wardrobe.training.results.table import Entry
     from wardrobe.training.studies.report import Report
     from wardrobe.training.studies.study import Study
 
@@ -99,11 +96,11 @@ def main() -> None:
 @Json
 def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
-    from wardrobe.training.results import records
+    from wardrobe.training.results import records, zoo
 
     measured = {name: records.summary(runs) for name, runs in records.records().items()}
     rows = []
-    for declaration in _zoo():
+    for declaration in zoo.networks():
         of_runs = measured.get(declaration.name, {})
         rows.append(
             {
@@ -128,8 +125,9 @@ def list_(as_json: bool) -> None:
 def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a declaration as resolved, each value with where it came from."""
     from wardrobe.models.schema.rendering import annotated
+    from wardrobe.training.data.declarations import load_declaration
 
-    declaration = _declaration(name, overrides, None)
+    declaration = load_declaration(name, overrides)
     if as_json:
         _print_json(declaration.tree.plain)
     else:
@@ -146,6 +144,7 @@ def check(
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
+    from wardrobe.training.data.declarations import describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
@@ -153,7 +152,7 @@ def check(
     for file in files:
         try:
             tree = models.read(file, overrides)
-            problems += models.check(tree, _facts(tree, data_dir))
+            problems += models.check(tree, describe_data(tree, data_dir))
         except models.DeclarationError as error:
             problems += error.problems
     if as_json:
@@ -210,7 +209,16 @@ def train(
 
     given = {"seed": seed, "training.epochs": epochs}
     overrides += tuple(f"{key}={value}" for key, value in given.items() if value is not None)
-    declaration, data = _with_data(name_or_file, overrides, data_dir, stand_in)
+    from wardrobe.training.data.declarations import load_with_data
+
+    with _download_bar() as progress:
+        declaration, data = load_with_data(
+            name_or_file,
+            overrides,
+            data_dir,
+            progress=progress,
+            on_stand_in=_notice_stand_in if stand_in else None,
+        )
     from wardrobe.training.train import train as run_training
 
     trained = run_training(
@@ -239,19 +247,12 @@ def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
     from wardrobe.serving.inference import artifacts
     from wardrobe.serving.inference import model as saved_model
-    from wardrobe.training.evaluation.metrics import evaluate as measure
+    from wardrobe.training.data.declarations import data_of_artifact
+    from wardrobe.training.evaluation.metrics import evaluate_artifact
 
     found = artifacts.at(artifact)
-    tested = _with_data(str(found.folder / "assets.extra" / "declaration.yaml"), (), data_dir)[1]
-    model = saved_model.load(found)
-    if model.input_shape != tested.input_shape:
-        _fail(
-            f"{found} takes examples of shape {model.input_shape}, those of {tested.name} have "
-            f"{tested.input_shape}: it was trained on other data; train it again"
-        )
-    measures = measure(
-        model.predict(tested.test.x.astype("float32")), tested.test.y, tested.class_names
-    )
+    tested = data_of_artifact(found.folder, data_dir)
+    measures = evaluate_artifact(saved_model.load(found), tested)
     if as_json:
         _print_json(measures)
         return
@@ -358,7 +359,10 @@ def fetch(data_dir: Path | None) -> None:
     """Download the data set from where Keras downloads it."""
     from wardrobe.training.data import fashion_mnist
 
-    click.echo(_download(data_dir / fashion_mnist.NAME if data_dir else None))
+    with _download_bar() as progress:
+        folder = data_dir / fashion_mnist.NAME if data_dir else None
+        place = fashion_mnist.fetch(folder, progress=progress)
+    click.echo(place)
 
 
 @main.command()
@@ -373,9 +377,8 @@ def results(runs: Path, as_json: bool) -> None:
         from wardrobe.training.results import figure
     except ImportError:
         _fail("the figure is drawn with matplotlib: pip install 'wardrobe[lecture]'")
-    taken = records.collect(runs, _digest, costs.measure)
-    entries = {declaration.name: _entry(declaration) for declaration in _zoo()}
-    written = [table.write(entries, _bases(entries)), figure.write(entries)]
+    taken = records.collect(runs, costs.measure)
+    written = [table.write(), figure.write()]
     if as_json:
         found = {"written": written, "records": taken}
         _print_json({name: [str(file) for file in files] for name, files in found.items()})
@@ -465,77 +468,27 @@ def _show_progress(done: int, total: int) -> None:
     click.echo(f"\r{done} of {total} members", err=True, nl=done == total)
 
 
-def _facts(tree: Node, data_dir: Path | None) -> DataFacts:
-    """Shape and classes of a declaration's data, or Fashion-MNIST's where they are not at hand."""
-    from wardrobe.training import data
-
-    name = tree.get("data", "name")
-    try:
-        return data.describe(str(name.value if name else ""), data_dir)
-    except data.DataError:
-        return data.describe("fashion-mnist")
-
-
-def _declaration(name: str, overrides: tuple[str, ...], data_dir: Path | None) -> Declaration:
-    from wardrobe import models
-
-    tree = models.read(name, overrides)
-    return models.resolve(tree, _facts(tree, data_dir))
-
-
-def _with_data(
-    name: str, overrides: tuple[str, ...], data_dir: Path | None, stand_in: bool = False
-) -> tuple[Declaration, DataSet]:
-    """A declaration and its data set; the stand-in for both where asked for and needed."""
-    from wardrobe.training import data
-    from wardrobe.training.fit import determinism
-
-    declaration = _declaration(name, overrides, data_dir)
-    wanted = declaration.data
-    if declaration.deterministic:
-        determinism.of_compiled_programs()
-    try:
-        if wanted.name == data.fashion_mnist.NAME and not data.fashion_mnist.find(data_dir):
-            from wardrobe.models.build.assembly import assemble
-
-            assemble(declaration)  # its mistakes are told before anything is downloaded
-            _download(None)
-        return declaration, data.load(
-            wanted.name,
-            validation=declaration.training.validation,
-            folder=data_dir,
-            resplit=wanted.resplit,
-            take=wanted.take,
-        )
-    except data.DataUnavailable as error:
-        if not stand_in:
-            raise
-        _notice_stand_in(error)
-    overrides += (
-        "data.name=silhouettes",
-        "training.validation=0.1",
-        f"name={declaration.name}-silhouettes",
-    )
-    return _with_data(name, overrides, data_dir)
-
-
-def _download(place: Path | None) -> Path:
-    """Downloads Fashion-MNIST into a folder, or Keras' cache; a bar on a terminal shows how far."""
+@contextmanager
+def _download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on a terminal that shows how far a download is."""
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TextColumn
 
-    from wardrobe.training.data import fashion_mnist
-
     columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3])
-    with Progress(*columns, DownloadColumn(), console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
+    bar = Progress(*columns, DownloadColumn(), console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
 
-        def show(file: str, so_far: int, in_all: int | None) -> None:
-            if file not in tasks:
-                tasks[file] = bar.add_task(file, total=in_all)
-            bar.update(tasks[file], completed=so_far)
+    def show(file: str, so_far: int, in_all: int | None) -> None:
+        bar.start()
+        if file not in tasks:
+            tasks[file] = bar.add_task(file, total=in_all)
+        bar.update(tasks[file], completed=so_far)
 
-        return fashion_mnist.fetch(place, progress=show)
+    try:
+        yield show
+    finally:
+        if tasks:
+            bar.stop()
 
 
 def _settings(artifacts: tuple[Path, ...], **given: Any) -> Settings:
@@ -569,48 +522,6 @@ def _try(url: str) -> None:
             err=True,
         )
     os._exit(0)
-
-
-def _zoo() -> list[Declaration]:
-    """The networks of the zoo; a file without layers is a base that others extend."""
-    from wardrobe import models
-    from wardrobe.models import zoo
-
-    trees = [models.read(name) for name in zoo.names()]
-    return [
-        models.resolve(tree, _facts(tree, None)) for tree in trees if tree.get("model", "layers")
-    ]
-
-
-def _digest(name: str, resplit: int | None) -> str | None:
-    """The digest of a network of the zoo, on the official test set or on one drawn anew."""
-    from wardrobe.models import zoo
-
-    if zoo.path(name) is None:
-        return None
-    overrides = () if resplit is None else (f"data.resplit={resplit}",)
-    return _declaration(name, overrides, None).digest
-
-
-def _entry(declaration: Declaration) -> Entry:
-    """What the tables of results take from a declaration."""
-    from wardrobe.models import zoo
-    from wardrobe.training.results.table import Entry
-
-    return Entry(
-        layers=declaration.architecture,
-        about=declaration.about,
-        notes=zoo.notes(declaration.name),
-        is_teacher=zoo.is_teacher(declaration.name),
-    )
-
-
-def _bases(entries: Collection[str]) -> dict[str, str]:
-    """The notes of those files of the zoo that only others extend, where they have any."""
-    from wardrobe.models import zoo
-
-    notes = {name: zoo.notes(name) for name in zoo.names() if name not in entries}
-    return {name: text for name, text in notes.items() if text}
 
 
 def _in_words(measures: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from wardrobe.serving.inference.latency import measure
-from wardrobe.training.results import records
+from wardrobe.training.results import records, zoo
 
 
 @pytest.fixture
@@ -16,12 +16,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_run_of_the_zoo_becomes_a_record(trained, folder):
+def test_a_run_of_the_zoo_becomes_a_record(trained, folder, monkeypatch):
     def digest(name, resplit):
         assert (name, resplit) == ("small", None)
         return trained.record["declaration"]
 
-    (file,) = records.collect(trained.run.parent.parent, digest, measure)
+    monkeypatch.setattr(zoo, "digest", digest)
+    (file,) = records.collect(trained.run.parent.parent, measure)
     assert file == folder / "records" / "small-seed5.json"
     (kept,) = records.records()["small"]
     assert kept["metrics"] == trained.record["metrics"]
@@ -33,11 +34,11 @@ def test_a_run_of_the_zoo_becomes_a_record(trained, folder):
 
 
 def test_an_altered_run_does_not(trained, folder):
-    assert records.collect(trained.run.parent.parent, lambda *_: "another", measure) == []
+    assert records.collect(trained.run.parent.parent, measure) == []
     assert records.records() == {}
 
 
-def test_a_run_on_a_test_set_drawn_anew_is_kept_apart(trained, folder, tmp_path):
+def test_a_run_on_a_test_set_drawn_anew_is_kept_apart(trained, folder, tmp_path, monkeypatch):
     run = tmp_path / "runs" / "small" / "1"
     run.mkdir(parents=True)
     (run / "run.json").write_text(json.dumps(trained.record))
@@ -45,7 +46,8 @@ def test_a_run_on_a_test_set_drawn_anew_is_kept_apart(trained, folder, tmp_path)
     (run / "declaration.yaml").write_text(
         declared.replace("name: silhouettes", "name: silhouettes\n  resplit: 7")
     )
-    taken = records.collect(tmp_path / "runs", lambda *_: trained.record["declaration"], measure)
+    monkeypatch.setattr(zoo, "digest", lambda *_: trained.record["declaration"])
+    taken = records.collect(tmp_path / "runs", measure)
     assert [file.name for file in taken] == ["small-resplit7-seed5.json"]
     assert records.records() == {}
     assert set(records.records(resplit=True)) == {"small"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from wardrobe.models import DataFacts
 from wardrobe.training.data import fashion_mnist, idx_folder, image_folder, silhouettes, tables
 from wardrobe.training.data.dataset import Collection, DataError, DataSet, DataUnavailable, Examples
+from wardrobe.training.data.download import Progress
 from wardrobe.training.data.hashes import array_hash
 from wardrobe.training.data.paths import data_folder
 from wardrobe.training.data.polarity import measure_ground
@@ -39,6 +40,7 @@ def load(
     folder: Path | None = None,
     resplit: int | None = None,
     take: int | None = None,
+    progress: Progress | None = None,
 ) -> DataSet:
     """A data set, split into training, validation and test examples.
 
@@ -48,11 +50,12 @@ def load(
         None: a fifth, at most 5,000. Which ones does not depend on a run's seed.
     folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
     resplit: seed of a new test set of the official size, drawn from all examples.
-    take: train on the first so many training examples only; validation and test stay whole.
-    Raises DataError for what cannot be found, read or split, DataUnavailable where Fashion-MNIST
-    is to be had nowhere.
+    take: how many training examples to use, the first ones; validation and test stay whole.
+    progress: is told how far a download is.
+    Raises DataError if the data set cannot be found, read or split, DataUnavailable if
+    Fashion-MNIST cannot be downloaded.
     """
-    collection = _origin(name, folder).collect()
+    collection = _origin(name, folder, progress).collect()
     train, validate, test = split(collection, validation, resplit)
     if take is not None and take > len(train):
         raise DataError(f"take: {take:,} of {len(train):,} training examples; take fewer")
@@ -87,9 +90,11 @@ class _Origin:
     collect: Callable[[], Collection]
 
 
-def _origin(name: str, folder: Path | None) -> _Origin:
+def _origin(name: str, folder: Path | None, progress: Progress | None = None) -> _Origin:
     if name == fashion_mnist.NAME:
-        return _Origin(lambda: fashion_mnist.FACTS, partial(fashion_mnist.collect, folder))
+        return _Origin(
+            lambda: fashion_mnist.FACTS, partial(fashion_mnist.collect, folder, progress)
+        )
     if name == silhouettes.NAME:
         return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
     if name in tables.TABLES:

@@ -56,13 +56,13 @@ class FileReport:
         return self.actual == self.expected
 
 
-def collect(folder: Path | None) -> Collection:
-    """The 70,000 images uint8 [N, 28, 28], 0–255, downloaded first where need be.
+def collect(folder: Path | None, progress: Progress | None = None) -> Collection:
+    """The 70,000 images uint8 [N, 28, 28], 0–255, downloaded first if need be.
 
-    Raises DataError for a missing or altered file in an explicit place, DataUnavailable where
-    the data set is to be had nowhere.
+    Raises DataError if a file in a folder that the user named is missing or altered,
+    DataUnavailable if the data set cannot be downloaded.
     """
-    place = find(folder) or fetch()
+    place = find(folder) or fetch(progress=progress)
     for report in verify(place):
         if not report.ok:
             state = "missing" if report.actual is None else "altered or cut short"

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.training.data.dataset import DataError, DataSet
+
 CALIBRATION_BINS = 15
+
+
+class Predictor(Protocol):
+    """A loaded artifact, as far as its evaluation needs it."""
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]: ...
+
+    def predict(self, examples: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """Examples `[N, *input_shape]` to probabilities `[N, classes]` or values `[N, outputs]`."""
+        ...
+
+
+def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
+    """The measures of a loaded artifact on the test examples of a data set.
+
+    Raises:
+        DataError: the data set's examples have another shape than the artifact's inputs.
+    """
+    if model.input_shape != data.input_shape:
+        raise DataError(
+            f"the artifact takes examples of shape {model.input_shape}, but those of {data.name} "
+            f"have {data.input_shape}: it was trained on other data; train it again"
+        )
+    outputs = model.predict(data.test.x.astype(np.float32))
+    return evaluate(outputs, data.test.y, data.class_names)
 
 
 def evaluate(

@@ -8,19 +8,19 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from wardrobe.training.results import records
-from wardrobe.training.results.table import BUDGETS, Entry, summaries
+from wardrobe.training.results import records, zoo
+from wardrobe.training.results.table import BUDGETS, summaries
 from wardrobe.training.studies.figures.style import BLUE, INK, ORANGE, in_percent, quiet, styled
 
 PEOPLE = 0.835
 """What people reach, by the data set's own benchmark table."""
 
 
-def write(entries: dict[str, Entry]) -> Path:
-    """Draws the networks that have records, without the teachers. Returns the file."""
+def write() -> Path:
+    """Draws the networks that have records, except teachers; returns the file."""
     with styled(), matplotlib.rc_context({"svg.hashsalt": "accuracy"}):
         file = records.FOLDER / "accuracy.svg"
-        _drawn(summaries(entries)).savefig(file, facecolor="white", metadata={"Date": None})
+        _drawn(summaries(zoo.entries())).savefig(file, facecolor="white", metadata={"Date": None})
     return file
 
 

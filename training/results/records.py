@@ -16,12 +16,11 @@ from typing import Any
 
 import yaml
 
+from wardrobe.training.results import zoo
+
 FOLDER = Path(__file__).parents[2] / "results"
 
 Record = dict[str, Any]
-
-Digest = Callable[[str, int | None], str | None]
-"""The digest of a declaration of the zoo by name and resplit; None if there is none."""
 
 
 def records(resplit: bool = False) -> dict[str, list[Record]]:
@@ -34,11 +33,11 @@ def records(resplit: bool = False) -> dict[str, list[Record]]:
     return dict(by_name)
 
 
-def collect(runs: Path, digest: Digest, costs: Callable[[Path], dict[str, Any]]) -> list[Path]:
-    """Takes up the finished runs of the zoo's declarations, unaltered ones only.
+def collect(runs: Path, measure: Callable[[Path], dict[str, Any]]) -> list[Path]:
+    """Copies the records of finished runs of the zoo's networks; returns the files.
 
     A run whose declaration was changed by `--set`, other than in `data.resplit`, or has changed
-    since, is not one of the zoo's results. `costs` measures the artifact in a folder.
+    since, is left out. `measure` gives the size and latency of the artifact in a folder.
     """
     taken = []
     for file in sorted(runs.glob("*/*/run.json")):
@@ -47,11 +46,11 @@ def collect(runs: Path, digest: Digest, costs: Callable[[Path], dict[str, Any]])
         resplit = declared["data"].get("resplit")
         if record["status"] != "finished":
             continue
-        if record["declaration"] == digest(record["name"], resplit):
+        if record["declaration"] == zoo.digest(record["name"], resplit):
             drawn = "" if resplit is None else f"resplit{resplit}-"
             target = FOLDER / "records" / f"{record['name']}-{drawn}seed{record['seed']}.json"
             target.parent.mkdir(parents=True, exist_ok=True)
-            kept = _portable(record, resplit) | {"costs": costs(Path(record["artifact"]))}
+            kept = _portable(record, resplit) | {"costs": measure(Path(record["artifact"]))}
             target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
             taken.append(target)
     return taken

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from wardrobe.training.results import records
+from wardrobe.training.results import records, zoo
 from wardrobe.training.results.records import Record
+from wardrobe.training.results.zoo import Entry
 
 BUDGETS = {"at most 250,000": 250_000, "at most 1,000,000": 1_000_000, "any number": 10**12}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the table takes from a declaration of the zoo: its layers and its texts."""
-
-    layers: str
-    about: str
-    notes: str
-    is_teacher: bool
-
-
-def write(entries: dict[str, Entry], bases: dict[str, str]) -> Path:
-    """Writes the tables: a row a declaration, the best first. Returns the file.
-
-    bases: the notes of the files that entries extend, by name.
-    """
+def write() -> Path:
+    """Writes the tables, one row for each network of the zoo, best first; returns the file."""
+    entries = zoo.entries()
     pupils, teachers = (summaries(entries, are_teachers) for are_teachers in (False, True))
     parts = [
         _HEAD,
@@ -47,7 +35,9 @@ def write(entries: dict[str, Entry], bases: dict[str, str]) -> Path:
         f"### {name}\n\n{entries[name].about}\n\n{entries[name].notes}"
         for name in (*pupils, *teachers)
     ]
-    parts += [f"### {name}\n\nExtended by others.\n\n{notes}" for name, notes in bases.items()]
+    parts += [
+        f"### {name}\n\nExtended by others.\n\n{notes}" for name, notes in zoo.bases().items()
+    ]
     file = records.FOLDER / "README.md"
     file.parent.mkdir(exist_ok=True)
     file.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")

@@ -1,0 +1,112 @@
+"""A declaration together with the data set that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from wardrobe.models import DataFacts, Declaration, read, resolve
+from wardrobe.models.schema.tree import Node
+from wardrobe.training import data
+from wardrobe.training.data import fashion_mnist, silhouettes
+from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
+from wardrobe.training.data.download import Progress
+
+
+def describe_data(tree: Node, folder: Path | None = None) -> DataFacts:
+    """Shape and classes of a declaration's data; those of Fashion-MNIST if they are not at hand.
+
+    So a declaration can be shown and checked on a machine that lacks its data.
+    """
+    name = tree.get("data", "name")
+    try:
+        return data.describe(str(name.value if name else ""), folder)
+    except DataError:
+        return fashion_mnist.FACTS
+
+
+def load_declaration(
+    name_or_file: str, overrides: Sequence[str] = (), folder: Path | None = None
+) -> Declaration:
+    """Reads a declaration and resolves it for its data, without loading them.
+
+    Args:
+        name_or_file: a name of the zoo, or the path of a YAML file.
+        overrides: settings such as `training.epochs=3`, as with `--set`.
+        folder: the folder of data sets; None: $WARDROBE_DATA.
+
+    Raises:
+        DeclarationError: with every error in it.
+    """
+    tree = read(name_or_file, overrides)
+    return resolve(tree, describe_data(tree, folder))
+
+
+def for_declaration(
+    declaration: Declaration, folder: Path | None = None, progress: Progress | None = None
+) -> DataSet:
+    """Loads and splits the data set of a declaration; Fashion-MNIST is downloaded if need be.
+
+    Raises:
+        DataError: it cannot be found, read or split.
+        DataUnavailable: it cannot be downloaded.
+    """
+    wanted = declaration.data
+    return data.load(
+        wanted.name,
+        validation=declaration.training.validation,
+        folder=folder,
+        resplit=wanted.resplit,
+        take=wanted.take,
+        progress=progress,
+    )
+
+
+def load_with_data(
+    name_or_file: str,
+    overrides: Sequence[str] = (),
+    folder: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    on_stand_in: Callable[[DataUnavailable], None] | None = None,
+) -> tuple[Declaration, DataSet]:
+    """Loads a declaration and its data set.
+
+    Args:
+        name_or_file, overrides, folder: as in `load_declaration`.
+        progress: is told how far a download is.
+        on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be
+            downloaded; it is called with the reason first. The declaration then has another name,
+            data set and validation share.
+
+    Raises:
+        DeclarationError: with every error in the declaration, before anything is downloaded.
+        DataError, DataUnavailable: as in `for_declaration`.
+    """
+    declaration = load_declaration(name_or_file, overrides, folder)
+    if declaration.data.name == fashion_mnist.NAME and not fashion_mnist.find(folder):
+        from wardrobe.models.build.assembly import assemble  # imports Keras
+
+        assemble(declaration)  # reports errors that only Keras finds
+    try:
+        return declaration, for_declaration(declaration, folder, progress)
+    except DataUnavailable as error:
+        if on_stand_in is None:
+            raise
+        on_stand_in(error)
+    stand_in = (
+        f"data.name={silhouettes.NAME}",
+        "training.validation=0.1",
+        f"name={declaration.name}-{silhouettes.NAME}",
+    )
+    return load_with_data(name_or_file, (*overrides, *stand_in), folder)
+
+
+def data_of_artifact(artifact: Path, folder: Path | None = None) -> DataSet:
+    """Loads the data set that an artifact, a folder NAME/VERSION, was trained and tested on.
+
+    Raises:
+        DeclarationError: the declaration in its `assets.extra/` cannot be read.
+        DataError, DataUnavailable: as in `for_declaration`.
+    """
+    return load_with_data(str(artifact / "assets.extra" / "declaration.yaml"), (), folder)[1]
