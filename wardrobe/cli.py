@@ -127,13 +127,13 @@ def list_(as_json: bool) -> None:
 @Json
 def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a declaration as resolved, each value with where it came from."""
-    from wardrobe.models.schema.rendering import annotated
+    from wardrobe.models.schema.rendering import render
 
     declaration = _declaration(name, overrides, None)
     if as_json:
         _print_json(declaration.tree.plain)
     else:
-        click.echo(annotated(declaration.tree), nl=False)
+        click.echo(render(declaration.tree), nl=False)
 
 
 @main.command()
@@ -149,19 +149,19 @@ def check(
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
-    problems = []
+    errors: list[models.ErrorDetail] = []
     for file in files:
         try:
             tree = models.read(file, overrides)
-            problems += models.check(tree, _facts(tree, data_dir))
+            errors += models.check(tree, _facts(tree, data_dir))
         except models.DeclarationError as error:
-            problems += error.problems
+            errors += error.errors
     if as_json:
-        _print_json([vars(problem) for problem in problems])
+        _print_json([vars(detail) for detail in errors])
     else:
-        for problem in problems:
-            click.echo(str(problem))
-    sys.exit(1 if problems else 0)
+        for detail in errors:
+            click.echo(str(detail))
+    sys.exit(1 if errors else 0)
 
 
 @main.command()
@@ -206,8 +206,6 @@ def train(
     """Train a network of the zoo or of a file: one run, one artifact."""
     if backend:  # before Keras is imported
         os.environ["KERAS_BACKEND"] = backend
-    from wardrobe import models
-
     given = {"seed": seed, "training.epochs": epochs}
     overrides += tuple(f"{key}={value}" for key, value in given.items() if value is not None)
     declaration, data = _with_data(name_or_file, overrides, data_dir, stand_in)
@@ -216,7 +214,6 @@ def train(
     trained = run_training(
         declaration,
         data,
-        written=models.chain(models.find(name_or_file)),
         runs=runs,
         artifacts=artifacts,
         command=shlex.join(["wardrobe", *sys.argv[1:]]),
@@ -496,9 +493,9 @@ def _with_data(
         determinism.of_compiled_programs()
     try:
         if wanted.name == data.fashion_mnist.NAME and not data.fashion_mnist.find(data_dir):
-            from wardrobe.models.build.assembly import assemble
+            from wardrobe.models.build import build
 
-            assemble(declaration)  # its mistakes are told before anything is downloaded
+            build(declaration)  # reports its errors before anything is downloaded
             _download(None)
         return declaration, data.load(
             wanted.name,
