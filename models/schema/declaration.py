@@ -112,12 +112,16 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
+    """The data set, by name or path; `resplit`: seed of a new test set, `take`: examples to use."""
+
     name: str = Field(min_length=1)
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
 
 
 class Input(_Strict):
+    """The shape of one example, and the layers that prepare it, such as Rescaling."""
+
     shape: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
     layers: Layers
 
@@ -135,10 +139,10 @@ class Head(_Strict):
         if self.outputs is not None:
             return self.outputs
         assert self.classes is not None  # filled in by `resolve`
-        return 1 if self.is_one_unit_for_two else self.classes
+        return 1 if self.is_binary else self.classes
 
     @property
-    def is_one_unit_for_two(self) -> bool:
+    def is_binary(self) -> bool:
         """Whether one unit decides between two classes: it outputs the second one's probability."""
         return self.activation in ("sigmoid", "step")
 
@@ -149,6 +153,8 @@ class Head(_Strict):
 
 
 class Network(_Strict):
+    """The layers between input and head; `defaults` are arguments for every layer of a class."""
+
     input: Input
     defaults: dict[str, dict[str, Any]]
     layers: Layers
@@ -156,6 +162,8 @@ class Network(_Strict):
 
 
 class Training(_Strict):
+    """How long to train; `validation`: how many examples to hold out, or what fraction."""
+
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut

@@ -160,7 +160,7 @@ def _units_of_head(declaration: Declaration) -> Iterator[Finding]:
             ("model", "head"),
             "give 'classes' (classification) or 'outputs' (regression), not both",
         )
-    elif head.is_one_unit_for_two and (head.classes or 2) > 2:
+    elif head.is_binary and (head.classes or 2) > 2:
         yield (
             ("model", "head", "activation"),
             f"a {head.activation} head is for 2 classes, not {head.classes}: use softmax",

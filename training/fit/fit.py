@@ -167,7 +167,7 @@ def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], 
     """Inputs, and targets in the form that the declaration's loss takes."""
     head = declaration.model.head
     targets: NDArray[Any] = examples.y
-    if head.is_one_unit_for_two and targets.ndim == 1:
+    if head.is_binary and targets.ndim == 1:
         targets = targets.astype(np.float32)[:, None]
     elif not declaration.takes_class_indices:
         targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
