@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from wardrobe.models.schema.declaration import (
-    DataFacts,
-    derive,
-    frame_mistakes,
-    problem_at,
-    resolve,
-)
-from wardrobe.models.schema.errors import DeclarationError, Problem
+from wardrobe.models.schema.declaration import DataFacts, validate
+from wardrobe.models.schema.errors import DeclarationError, ErrorDetail
 from wardrobe.models.schema.inheritance import defaults
 from wardrobe.models.schema.tree import Node, merge, without
 
 
-def check(tree: Node, facts: DataFacts) -> list[Problem]:
-    """The problems of a tree's frame, of its rules and of the Keras objects it names.
+def check(tree: Node, facts: DataFacts) -> list[ErrorDetail]:
+    """All errors of a tree: against the schema, against the rules, and in its Keras objects.
 
-    What is wrong in the frame is reported and then left out, so that the rest is checked in the
-    same go. Imports Keras; any of its backends will do.
+    Values that the schema rejects are reported and then left out, so that the rest is checked
+    in the same go. Imports Keras, with any of its backends.
     """
-    tree = derive(tree, facts)
-    mistakes = frame_mistakes(tree)
-    problems = [problem_at(tree, path, message) for path, message in mistakes]
-    for path, _ in reversed(mistakes):
-        tree = without(tree, path)
-    try:
-        declaration = resolve(merge(defaults(), tree), facts)
-    except DeclarationError:  # something is missing: the rest cannot be judged
-        return sorted(set(problems))
-    from wardrobe.models.build.assembly import assemble
+    declaration, found = validate(tree, facts)
+    errors = [detail for _, detail in found]
+    if declaration is None:
+        for path, _ in reversed(found):
+            tree = without(tree, path)
+        declaration, _ = validate(merge(defaults(), tree), facts)
+    if declaration is not None:  # else something is missing, and the rest cannot be judged
+        from wardrobe.models.build import build
 
-    try:
-        assemble(declaration)
-    except DeclarationError as error:
-        problems += error.problems
-    return sorted(set(problems))
+        try:
+            build(declaration)
+        except DeclarationError as error:
+            errors += error.errors
+    return sorted(set(errors))

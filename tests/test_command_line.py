@@ -253,9 +253,9 @@ def test_truncated_and_altered_data_files(wardrobe, tmp_path):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"\x00\x01\x02\xff", "is not a text file"),
+        (b"\x00\x01\x02\xff", "is not a UTF-8 text file"),
         (b"a: 1\n" * 2_200_000, "is larger than"),
-        (b"name: x\nname: y\n", "a second time"),
+        (b"name: x\nname: y\n", "duplicate key"),
         (b"name: x\nextends: x\n", "goes in a loop"),
         (b"name: x\nextends: nobody\n", "no declaration 'nobody'"),
         (b"name: x\nmodel: {layers: [{Dens: {units: 3}}]}\n", "did you mean 'Dense'?"),

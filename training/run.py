@@ -18,7 +18,7 @@ import fcntl
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +95,7 @@ class Run:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.note(status="running", resumed=[*self.record.get("resumed", []), now])
 
-    def start(self, files: list[Path], **facts: Any) -> None:
+    def start(self, files: Sequence[Path], **facts: Any) -> None:
         """Creates the folder with the declaration's files and a first record.
 
         Raises:

@@ -12,8 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models import Declaration, chain, find
-from wardrobe.models.schema.teacher import overrides_of_teacher, teacher_of
+from wardrobe.models import Declaration
 from wardrobe.training import environment
 from wardrobe.training.data import DataSet
 from wardrobe.training.data.hashes import file_hash
@@ -23,6 +22,7 @@ from wardrobe.training.evaluation.metrics import evaluate
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.model_card import card
 from wardrobe.training.export.outputs import Answers
+from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
 from wardrobe.training.fit.fit import Fit, Fitted
 from wardrobe.training.run import Run, as_yaml
 
@@ -42,7 +42,6 @@ def train(
     declaration: Declaration,
     data: DataSet,
     *,
-    written: list[Path],
     runs: Path,
     artifacts: Path,
     command: str,
@@ -50,9 +49,9 @@ def train(
 ) -> Trained:
     """Trains, measures and exports; the test examples are looked at once, at the end.
 
-    `written` are the declaration's files, which the run keeps. With `resume` the last run of the
-    same declaration and seed goes on where it was interrupted; where there is none, one begins,
-    and one that is finished is returned as it is.
+    The run keeps a copy of the declaration's files. With `resume` the last run of the same
+    declaration and seed goes on where it was interrupted; where there is none, one begins, and
+    one that is finished is returned as it is.
 
     Raises:
         DeclarationError: before anything is written.
@@ -69,7 +68,7 @@ def train(
     if interrupted:
         run.resume(**decisive, versions=environment.versions())
     else:
-        run.start(written, command=command, **decisive, **environment.describe())
+        run.start(declaration.files, command=command, **decisive, **environment.describe())
     with run.recorded():
         fitted = fit.run(teacher.run if teacher else None)
         run.keep(fitted.network)
@@ -100,7 +99,6 @@ def _teacher(
     trained = train(
         teacher,
         data,
-        written=chain(find(teacher.name)),
         runs=runs,
         artifacts=artifacts,
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),

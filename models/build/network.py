@@ -1,19 +1,25 @@
-"""From a declaration to a `keras.Sequential` with fresh weights."""
+"""From a declaration to a `keras.Sequential` with fresh weights, and to its augmentation."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
-from wardrobe.models.schema.declaration import Declaration, Named
-from wardrobe.models.build.keras_objects import KerasObjects, one_line
+from wardrobe.models.build.keras_objects import KerasFactory, one_line
+from wardrobe.models.schema.declaration import Declaration, ObjectSpec
 from wardrobe.models.schema.tree import Path
 
+# Layers of the augmentation draw from it: which copies there are does not depend on a run's seed.
+AUGMENTATION_SEED = 20_170_825
 
-def build(declaration: Declaration, objects: KerasObjects) -> keras.Sequential | None:
-    """The network, built; None where a layer has a problem, which `objects` then holds.
+
+def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequential | None:
+    """The network, built; None after an error in a layer, which the factory then has.
 
     Input: raw values, float32 `[N, *model.input.shape]`. Output: float32 `[N, head.units]`.
     """
@@ -24,19 +30,19 @@ def build(declaration: Declaration, objects: KerasObjects) -> keras.Sequential |
     ]
     network = keras.Sequential([keras.Input(declaration.model.input.shape)], name="network")
     names = [*_names(declared[:-1]), "head"]
-    if not _fill(network, declared, names, declaration, objects):
+    if not _fill(network, declared, names, declaration, factory):
         return None
     if len(network.output_shape) != 2:
-        message = f"the head gives {network.output_shape}: put Flatten before it"
-        objects.report(("model", "layers"), message)
+        message = f"the head returns {network.output_shape}: put Flatten before it"
+        factory.add_error(("model", "layers"), message)
         return None
     return network
 
 
-def augmentation(declaration: Declaration, objects: KerasObjects) -> keras.Sequential | None:
-    """The declared disturbance of pictures, built; None where there is none, or it has a problem.
+def build_augmentation(declaration: Declaration, factory: KerasFactory) -> keras.Sequential | None:
+    """The network that augments images, built; None if none is declared, or after an error.
 
-    Input: pixels 0–255, float32 `[N, height, width]`; output the same, with a channel at the end.
+    Input: pixels 0–255, float32 `[N, height, width]`; output: the same, `[N, height, width, 1]`.
     """
     if declaration.augmentation is None:
         return None
@@ -45,37 +51,51 @@ def augmentation(declaration: Declaration, objects: KerasObjects) -> keras.Seque
     channel = keras.layers.Reshape((*shape, 1))
     network = keras.Sequential([keras.Input(shape), channel], name="augmentation")
     if len(shape) != 2:
-        objects.report(("augmentation",), "augmentation is for pictures, not for tables")
-    elif _fill(network, declared, _names(declared), declaration, objects):
+        factory.add_error(("augmentation",), "augmentation is for images, not for tables")
+        return None
+    with _drawing_from(AUGMENTATION_SEED):
+        is_complete = _fill(network, declared, _names(declared), declaration, factory)
+    if is_complete:
         if network.output_shape == channel.output.shape and not network.trainable_weights:
             return network
-        objects.report(
+        factory.add_error(
             ("augmentation", "layers"),
-            "augmentation learns nothing and leaves a picture its size: take layers such as "
+            "augmentation has no weights and keeps the size of an image: use layers such as "
             "RandomFlip, RandomTranslation, RandomErasing",
         )
     return None
 
 
+@contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Layers created in the block draw their own seeds from this one; see Keras' SeedGenerator."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
 def _fill(
     network: keras.Sequential,
-    declared: list[Named],
+    declared: list[ObjectSpec],
     names: list[str],
     declaration: Declaration,
-    objects: KerasObjects,
+    factory: KerasFactory,
 ) -> bool:
-    """Adds the declared layers; False where one has a problem, which `objects` then holds."""
-    found_before = len(objects.problems)
+    """Adds the declared layers; False after an error in one, which the factory then has."""
+    found_before = len(factory.errors)
     layers = [
-        _layer(declaration, objects, what, name) for what, name in zip(declared, names, strict=True)
+        _layer(declaration, factory, spec, name) for spec, name in zip(declared, names, strict=True)
     ]
-    return len(objects.problems) == found_before and all(
-        _add(network, layer, what.path, objects)
-        for what, layer in zip(declared, layers, strict=True)
+    return len(factory.errors) == found_before and all(
+        _add(network, layer, spec.path, factory)
+        for spec, layer in zip(declared, layers, strict=True)
     )
 
 
-def _head(declaration: Declaration) -> Named:
+def _head(declaration: Declaration) -> ObjectSpec:
     """The head as a Dense layer; it computes in float32 also under mixed precision."""
     head = declaration.model.head
     arguments = {
@@ -85,40 +105,40 @@ def _head(declaration: Declaration) -> Named:
         "activation": head.activation,
         "dtype": "float32",
     }
-    return Named("Dense", arguments, ("model", "head"))
+    return ObjectSpec("Dense", arguments, ("model", "head"))
 
 
-def _names(declared: list[Named]) -> list[str]:
+def _names(declared: list[ObjectSpec]) -> list[str]:
     """A name for each layer that depends on the declaration only: `dense_1`, `dense_2`, …"""
     seen: Counter[str] = Counter()
     names = []
-    for what in declared:
-        word = what.name.lower()
+    for spec in declared:
+        word = spec.name.lower()
         seen[word] += 1
         names.append(f"{word}_{seen[word]}")
     return names
 
 
-def _layer(declaration: Declaration, objects: KerasObjects, what: Named, name: str) -> Any:
-    arguments = {"name": name, **what.arguments}
+def _layer(declaration: Declaration, factory: KerasFactory, spec: ObjectSpec, name: str) -> Any:
+    arguments = {"name": name, **spec.arguments}
     if declaration.precision != "float32":
         arguments.setdefault("dtype", declaration.precision)
-    return objects.create("layer", Named(what.name, arguments, what.path), what.path)
+    return factory.create("layer", ObjectSpec(spec.name, arguments, spec.path), spec.path)
 
 
-def _add(network: keras.Sequential, layer: Any, path: Path, objects: KerasObjects) -> bool:
+def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactory) -> bool:
     kind = type(layer).__name__
     if kind.startswith("Random") and len(network.output_shape) != 4:
-        # Keras would take the rows of a batch for the rows of a picture.
-        objects.report(
+        # Keras would mistake the examples of a batch for the rows of an image.
+        factory.add_error(
             path,
-            f"{kind} takes pictures with a channel: put it before Flatten and "
+            f"{kind} takes images with a channel: put it before Flatten and "
             "'Reshape: {target_shape: [height, width, 1]}' before it",
         )
         return False
     try:
         network.add(layer)
     except Exception as error:  # shapes that do not fit; Keras raises several types
-        objects.report(path, f"{kind} does not fit here: {one_line(error)}")
+        factory.add_error(path, f"{kind} does not fit here: {one_line(error)}")
         return False
     return True

@@ -1,7 +1,7 @@
-"""The frame of a declaration: its keys, their types, and the values that follow from others.
+"""The schema of a declaration: its keys, their types, and the values that follow from others.
 
-Names and arguments of Keras objects are not checked here but against the Keras that is
-installed, in `keras_objects`: this module imports nothing slow.
+Names and arguments of Keras objects are not checked here but in `build.keras_objects`, against
+the Keras that is installed: this module imports nothing slow.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -24,50 +26,61 @@ from pydantic import (
     ValidationError,
 )
 
-from wardrobe.models.schema.errors import DeclarationError, Problem, suggestion
-from wardrobe.models.schema.tree import Node, Origin, Path, merge, node_of
+from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean
+from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
-MOST_LAYERS = 1000
+MAX_LAYERS = 1000
 
-# Arguments of callbacks that name a file or a folder: they stay inside the run folder.
+# Arguments of callbacks that name a file or a folder, which must be inside the run folder.
 FILE_ARGUMENTS = frozenset({"filepath", "log_dir", "backup_dir", "directory"})
 
 
 @dataclass(frozen=True)
-class Named:
-    """A Keras object by its name and arguments, and where it stands in the declaration."""
+class ObjectSpec:
+    """A Keras object by its name and arguments, and its path in the declaration."""
 
     name: str
     arguments: dict[str, Any]
     path: Path
 
+    @classmethod
+    def parse(cls, value: Any, path: Path = ()) -> ObjectSpec:
+        """Parses `Name` or `{Name: {argument: value}}`.
 
-def named(spec: Any, path: Path) -> Named:
-    """Reads `Name` or `{Name: {argument: value}}`.
+        Raises:
+            ValueError: it is neither.
+        """
+        if isinstance(value, str) and value:
+            return cls(value, {}, path)
+        if isinstance(value, dict) and len(value) == 1:
+            name, arguments = next(iter(value.items()))
+            if arguments is None:
+                return cls(name, {}, (*path, name))
+            if isinstance(arguments, dict):
+                return cls(name, arguments, (*path, name))
+            raise ValueError(
+                f"write the arguments of {name} by name: '{name}: {{argument: value}}'"
+            )
+        raise ValueError("write one name, such as 'Dropout', or one name with its arguments")
 
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(spec, str) and spec:
-        return Named(spec, {}, path)
-    if isinstance(spec, dict) and len(spec) == 1:
-        name, arguments = next(iter(spec.items()))
-        if arguments is None:
-            return Named(name, {}, (*path, name))
-        if isinstance(arguments, dict):
-            return Named(name, arguments, (*path, name))
-        raise ValueError(f"write the arguments of {name} by name: '{name}: {{argument: value}}'")
-    raise ValueError("write one name, such as 'Dropout', or one name with its arguments")
+
+def snake_case(name: str) -> str:
+    """The name of a class as Keras writes it in lower case: `he_normal` for HeNormal."""
+    words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def _spec(value: Any) -> Any:
-    named(value, ())
+    ObjectSpec.parse(value)
     return value
+
+
+_LAYERS_ARE_A_LIST = "layers are a list: begin each line with '- '"
 
 
 def _layers(value: Any) -> Any:
     if not isinstance(value, list):
-        raise ValueError("layers are a list: begin each line with '- '")
+        raise ValueError(_LAYERS_ARE_A_LIST)
     return value
 
 
@@ -75,7 +88,7 @@ def _held_out(value: Any) -> Any:
     is_count = type(value) is int and value >= 0
     if is_count or (type(value) is float and 0 <= value < 1):
         return value
-    raise ValueError(f"a number of examples, or a share below 1, not {value!r}")
+    raise ValueError(f"must be a number of examples or a fraction below 1, not {value!r}")
 
 
 HeldOut = Annotated[int | float, PlainValidator(_held_out)]
@@ -85,7 +98,7 @@ Layers = Annotated[Any, BeforeValidator(_layers)]
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a network must know of its data: the shape of one example, and how many classes.
+    """What a network must know about its data: the shape of one example, and how many classes.
 
     `classes` is None for regression.
     """
@@ -94,23 +107,27 @@ class DataFacts:
     classes: int | None
 
 
-class _Frame(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Data(_Frame):
+class Data(_Strict):
+    """The data set, by name or path; `resplit`: seed of a new test set, `take`: examples to use."""
+
     name: str = Field(min_length=1)
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
 
 
-class Input(_Frame):
+class Input(_Strict):
+    """The shape of one example, and the layers that prepare it, such as Rescaling."""
+
     shape: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
     layers: Layers
 
 
-class Head(_Frame):
-    """The last layer: a Dense of one unit a class (sigmoid, step: one for two), or of `outputs`."""
+class Head(_Strict):
+    """The last layer, Dense: one unit per class (sigmoid and step: one for two), or `outputs`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     activation: Literal["softmax", "sigmoid", "step", "linear"]
@@ -122,44 +139,48 @@ class Head(_Frame):
         if self.outputs is not None:
             return self.outputs
         assert self.classes is not None  # filled in by `resolve`
-        return 1 if self.is_one_unit_for_two else self.classes
+        return 1 if self.is_binary else self.classes
 
     @property
-    def is_one_unit_for_two(self) -> bool:
-        """Whether one unit tells two classes apart: its output is the second class's share."""
+    def is_binary(self) -> bool:
+        """Whether one unit decides between two classes: it outputs the second one's probability."""
         return self.activation in ("sigmoid", "step")
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The further arguments of the Dense layer."""
+        """Further arguments of the Dense layer."""
         return dict(self.model_extra or {})
 
 
-class Network(_Frame):
+class Network(_Strict):
+    """The layers between input and head; `defaults` are arguments for every layer of a class."""
+
     input: Input
     defaults: dict[str, dict[str, Any]]
     layers: Layers
     head: Head
 
 
-class Training(_Frame):
+class Training(_Strict):
+    """How long to train; `validation`: how many examples to hold out, or what fraction."""
+
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut
 
 
-class Augmentation(_Frame):
-    """Disturbed copies of the training pictures, made once; an epoch goes through one of them."""
+class Augmentation(_Strict):
+    """Augmented copies of the training images, made once; each epoch uses one of them."""
 
     copies: int = Field(ge=1, le=1000)
     layers: Layers
 
 
-class Distillation(_Frame):
-    """Targets for training that another network of the zoo gives, its teacher.
+class Distillation(_Strict):
+    """Training targets from another network of the zoo, the teacher.
 
-    They are `weight` times its probabilities, the logits divided by `temperature`, and for the
-    rest the labels.
+    A target is `weight` times the teacher's probabilities, computed from its logits divided by
+    `temperature`, plus `1 - weight` times the one-hot label.
     """
 
     teacher: str = Field(min_length=1)
@@ -167,8 +188,8 @@ class Distillation(_Frame):
     weight: float = Field(gt=0, le=1)
 
 
-class Declaration(_Frame):
-    """A network and how it is trained, with every value filled in."""
+class Declaration(_Strict):
+    """A network and how it is trained, with every value filled in; made by `resolve`."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
     about: str
@@ -187,6 +208,7 @@ class Declaration(_Frame):
 
     _tree: Node = PrivateAttr()
     _data: DataFacts = PrivateAttr()
+    _files: tuple[FilePath, ...] = PrivateAttr(default=())
 
     @property
     def tree(self) -> Node:
@@ -199,16 +221,27 @@ class Declaration(_Frame):
         return self._data
 
     @property
+    def files(self) -> tuple[FilePath, ...]:
+        """The files that the declaration was read from: its own, then its parents."""
+        return self._files
+
+    @property
+    def takes_class_indices(self) -> bool:
+        """Whether the loss takes int32 class indices `[N]`, not one-hot rows `[N, classes]`."""
+        name = ObjectSpec.parse(self.loss).name.lower()
+        return self.model.head.activation != "softmax" or name.startswith("sparse")
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of all that decides the result, except the seed: the same for all its runs."""
-        what = {k: v for k, v in self.tree.plain.items() if k not in ("name", "about", "seed")}
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of everything that determines the result, except the seed."""
+        decisive = {k: v for k, v in self.tree.plain.items() if k not in ("name", "about", "seed")}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     @property
     def architecture(self) -> str:
         """The widths of the input and of each Dense layer: `784-256-128-10`, `784-3×256-10`.
 
-        `convolutional`, which only a teacher may be, where there are other layers with weights.
+        `convolutional` if there are convolutions, which only teachers may have.
         """
         layers = list(self.layers("model", "layers"))
         if any("Conv" in layer.name for layer in layers):
@@ -222,57 +255,51 @@ class Declaration(_Frame):
         counted = ((width, len(list(equal))) for width, equal in groupby(widths))
         return "-".join(f"{times}×{width}" if times > 1 else f"{width}" for width, times in counted)
 
-    def layers(self, *path: str) -> Iterator[Named]:
-        """The layers of a list, `repeat` written out and `model.defaults` filled in."""
+    def layers(self, *path: str) -> Iterator[ObjectSpec]:
+        """The layers of a list, with `repeat` expanded and `model.defaults` filled in."""
         for layer in _expanded(self.tree.get(*path).plain, path):  # type: ignore[union-attr]
             defaults = self.model.defaults.get(layer.name, {})
-            yield Named(layer.name, {**defaults, **layer.arguments}, layer.path)
+            yield ObjectSpec(layer.name, {**defaults, **layer.arguments}, layer.path)
 
-    def problem(self, path: Path, message: str) -> Problem:
-        """A problem with the value at a path, at the line where that was written."""
-        return problem_at(self.tree, path, message)
-
-
-def problem_at(tree: Node, path: Path, message: str) -> Problem:
-    """A problem with the value at a path, at the line where that was written."""
-    origin = tree.origin_of(path)
-    return Problem(origin.source, origin.line, message)
+    def error(self, path: Path, message: str) -> ErrorDetail:
+        """An error in the value at a path, at the line where that was written."""
+        return ErrorDetail.at(self.tree.origin_of(path), message)
 
 
-def resolve(tree: Node, facts: DataFacts) -> Declaration:
-    """The declaration of a tree, for data of which so much is known.
+def resolve(document: Document, facts: DataFacts) -> Declaration:
+    """The declaration of a document, for data with these facts.
 
     Raises:
         DeclarationError: with every unknown key, missing value and wrong type.
     """
-    tree = derive(tree, facts)
-    if mistakes := frame_mistakes(tree):
-        raise DeclarationError(problem_at(tree, path, text) for path, text in mistakes)
-    declaration = Declaration.model_validate(tree.plain)
-    declaration._tree = _in_order(tree)
-    declaration._data = facts
+    declaration, errors = validate(document, facts)
+    if declaration is None:
+        raise DeclarationError(detail for _, detail in errors)
+    declaration._files = document.files
     return declaration
 
 
-def frame_mistakes(tree: Node) -> list[tuple[Path, str]]:
-    """The path of each unknown key, missing value and wrong type, and what is wrong with it."""
-    mistakes = []
+def validate(
+    tree: Node, facts: DataFacts
+) -> tuple[Declaration | None, list[tuple[Path, ErrorDetail]]]:
+    """The declaration of a tree, or None and the path and the detail of each error."""
+    tree = _with_derived_values(tree, facts)
+    declaration = None
+    errors = _layer_errors(tree)
     try:
-        Declaration.model_validate(tree.plain)
+        declaration = Declaration.model_validate(tree.plain)
     except ValidationError as error:
-        mistakes = [_in_words(dict(mistake)) for mistake in error.errors()]
-    for path in (("model", "input", "layers"), ("model", "layers"), ("augmentation", "layers")):
-        node = tree.get(*path)
-        if node is not None and isinstance(node.value, list):
-            count, found = _count(node.plain, path)
-            mistakes += found
-            if count > MOST_LAYERS:
-                mistakes.append((path, f"{count} layers; {MOST_LAYERS} at most"))
-    return mistakes
+        errors = [_in_words(dict(detail)) for detail in error.errors()] + errors
+    if declaration is None or errors:
+        located = [(path, ErrorDetail.at(tree.origin_of(path), text)) for path, text in errors]
+        return None, located
+    declaration._tree = _in_order(tree)
+    declaration._data = facts
+    return declaration, []
 
 
-def derive(tree: Node, facts: DataFacts) -> Node:
-    """The tree with the values that follow from the data and from the head filled in."""
+def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
+    """The tree, with values filled in that follow from the data and from the head."""
     is_image = len(facts.input_shape) > 1
     front: list[Any] = [{"Rescaling": {"scale": 1 / 255}}, "Flatten"] if is_image else []
     declared_head = tree.get("model", "head")
@@ -304,61 +331,77 @@ def _in_order(tree: Node) -> Node:
     return Node(dict(sorted(tree.value.items(), key=lambda kv: order.index(kv[0]))), tree.origin)
 
 
-def _expanded(layers: Any, path: Path) -> Iterator[Named]:
-    for number, entry in enumerate(layers):
-        here = (*path, number)
+def _expanded(layers: Any, path: Path) -> Iterator[ObjectSpec]:
+    """The layers of a list, with `repeat` expanded."""
+    for index, entry in enumerate(layers):
+        here = (*path, index)
         if isinstance(entry, dict) and "repeat" in entry:
             for _ in range(entry["repeat"]):
                 yield from _expanded(entry["layers"], (*here, "layers"))
         else:
-            yield named(entry, here)
+            yield ObjectSpec.parse(entry, here)
+
+
+def _layer_errors(tree: Node) -> list[tuple[Path, str]]:
+    """What is wrong with the entries of the lists of layers, each with its path."""
+    errors = []
+    for path in (("model", "input", "layers"), ("model", "layers"), ("augmentation", "layers")):
+        node = tree.get(*path)
+        if node is not None and isinstance(node.value, list):
+            count, found = _count(node.plain, path)
+            errors += found
+            if count > MAX_LAYERS:
+                errors.append((path, f"{count} layers; at most {MAX_LAYERS} are allowed"))
+    return errors
 
 
 def _count(layers: Any, path: Path) -> tuple[int, list[tuple[Path, str]]]:
-    """How many layers a list stands for, and what is wrong with its form."""
+    """How many layers a list expands to, and what is wrong with its entries."""
     if not isinstance(layers, list):
-        return 0, [(path, "layers are a list: begin each line with '- '")]
-    total, problems = 0, []
-    for number, entry in enumerate(layers):
-        here: Path = (*path, number)
+        return 0, [(path, _LAYERS_ARE_A_LIST)]
+    total, errors = 0, []
+    for index, entry in enumerate(layers):
+        here: Path = (*path, index)
         if not (isinstance(entry, dict) and {"repeat", "layers"} & set(entry)):
             try:
-                named(entry, here)
+                ObjectSpec.parse(entry, here)
             except ValueError as error:
-                problems.append((here, str(error)))
+                errors.append((here, str(error)))
             total += 1
             continue
         times = entry.get("repeat")
         if type(times) is not int or times < 0:
-            problems.append(((*here, "repeat"), f"repeat takes a whole number, not {times!r}"))
+            errors.append(((*here, "repeat"), f"repeat takes a whole number, not {times!r}"))
             times = 0
         for key in entry:
             if key not in ("repeat", "layers"):
-                problems.append(((*here, key), f"'repeat' stands with 'layers' only, not '{key}'"))
+                errors.append(((*here, key), f"only 'layers' may go with 'repeat', not '{key}'"))
         inner, found = _count(entry.get("layers"), (*here, "layers"))
         total += times * inner
-        problems += found
-    return total, problems
+        errors += found
+    return total, errors
 
 
-def _in_words(mistake: dict[str, Any]) -> tuple[Path, str]:
-    """One mistake that pydantic found, in the words of a declaration."""
-    path = mistake["loc"]
+def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
+    """An error that pydantic found: its path, and a message in the words of a declaration."""
+    path = detail["loc"]
     key = path[-1] if path else ""
     place = ".".join(map(str, path))
-    kind, context = mistake["type"], mistake.get("ctx", {})
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        message = f"unknown key '{key}'{suggestion(str(key), known) or f'; known: {known}'}"
+        message = f"unknown key '{key}'{did_you_mean(str(key), known) or f'; known: {known}'}"
     elif kind == "missing":
         message = f"'{place}' is missing"
     elif kind == "value_error":
         message = f"{place}: {context['error']}"
     elif kind == "string_pattern_mismatch":
-        message = f"{place}: use small letters, digits, '-', '_' and '.', not {mistake['input']!r}"
+        message = (
+            f"{place}: use lower-case letters, digits, '-', '_' and '.', not {detail['input']!r}"
+        )
     else:
-        wanted = mistake["msg"].removeprefix("Input should be ")
-        message = f"{place} must be {wanted}, not {mistake['input']!r}"
+        wanted = detail["msg"].removeprefix("Input should be ")
+        message = f"{place} must be {wanted}, not {detail['input']!r}"
     return path, message
 
 

@@ -1,13 +1,14 @@
-"""From a name or a file to one tree: its parents, the defaults and `--set` laid together."""
+"""From a name or a file to one tree: defaults, parents, the file and `--set` merged."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 from wardrobe.models import zoo
-from wardrobe.models.schema.errors import DeclarationError, Problem, suggestion
-from wardrobe.models.schema.tree import Node, Origin, merge, node_of, overlay
+from wardrobe.models.schema.errors import DeclarationError, did_you_mean
+from wardrobe.models.schema.tree import Document, Node, Origin, merge, node_of, overlay
 from wardrobe.models.schema.yaml_reader import read_file, read_text
 
 _PROJECT = FilePath(__file__).resolve().parents[2]
@@ -15,78 +16,55 @@ _DEFAULTS = FilePath(__file__).parent / "defaults.yaml"
 
 
 def find(name_or_file: str) -> FilePath:
-    """The file of a name of the zoo or of a path.
+    """The file of a name in the zoo, or of a path.
 
     Raises:
-        DeclarationError: there is neither.
+        DeclarationError: it is neither.
     """
     if in_zoo := zoo.path(name_or_file):
         return in_zoo
     file = FilePath(name_or_file)
     if file.suffix in (".yaml", ".yml") or file.exists():
         return file
-    hint = suggestion(name_or_file, zoo.names()) or "; `wardrobe list` shows all"
-    raise DeclarationError([Problem(name_or_file, None, f"no such file or network{hint}")])
+    hint = did_you_mean(name_or_file, zoo.names()) or "; `wardrobe list` shows all"
+    raise DeclarationError.at(Origin(name_or_file), f"no such file or network{hint}")
 
 
-def read(name_or_file: str, overrides: Sequence[str] = ()) -> Node:
-    """The whole tree of a declaration: defaults, parents, the file itself, `--set a.b=c`.
+def read(name_or_file: str, overrides: Sequence[str] = ()) -> Document:
+    """The merged document of a declaration: defaults, parents, the file itself, `--set a.b=c`.
+
+    Each file is read once; `files` of the document names them.
 
     Raises:
         DeclarationError: a file cannot be read, a parent is unknown, parents form a loop, or
             an override does not fit.
     """
-    tree = defaults()
-    for file in reversed(chain(find(name_or_file))):
-        node = _canonical(_mapping(read_file(file, shown(file)), shown(file)))
-        # A name says what one file is; children do not inherit it.
-        own = {k: v for k, v in tree.value.items() if k != "name"}
-        tree = merge(Node(own, tree.origin), node)
-    entries = {k: v for k, v in tree.value.items() if k != "extends"}
-    tree = Node(entries, tree.origin)
+    document = _with_parents([_read(find(name_or_file))])
     for override in overrides:
-        tree = _overridden(tree, override)
-    return tree
+        document = _override(document, override)
+    return document
 
 
-def complete(declared: Node, beside: FilePath) -> Node:
-    """The whole tree of a declaration that stands in another file, as a study's `base` does.
+def complete(declaration: Node, file: FilePath) -> Document:
+    """The merged document of a declaration that is part of another file, as a study's `base` is.
+
+    A parent is looked up beside that file, which is the first of the document's `files`.
 
     Raises:
         DeclarationError: its parent is unknown or cannot be read.
     """
-    own = _canonical(_mapping(declared, declared.origin.source))
-    extends = own.get("extends")
-    parent = defaults() if extends is None else read(str(_parent(extends, beside)))
-    tree = merge(parent, own)
-    return Node({k: v for k, v in tree.value.items() if k != "extends"}, tree.origin)
+    own = _canonical(_mapping(declaration, declaration.origin.source))
+    return _with_parents([Document(own.value, own.origin, (file,))])
 
 
+@functools.cache
 def defaults() -> Node:
-    """What every declaration begins from."""
-    return _canonical(read_file(_DEFAULTS, shown(_DEFAULTS)))
-
-
-def chain(file: FilePath) -> list[FilePath]:
-    """A file and its parents, youngest first.
-
-    Raises:
-        DeclarationError: a parent is unknown, or the parents form a loop.
-    """
-    files: list[FilePath] = []
-    while True:
-        files.append(file)
-        node = _mapping(read_file(file, shown(file)), shown(file)).get("extends")
-        if node is None or node.value is None:
-            return files
-        file = _parent(node, beside=file.parent)
-        if file.resolve() in {known.resolve() for known in files}:
-            loop = " → ".join(known.stem for known in (*files, file))
-            raise _error(node.origin, f"'extends' goes in a loop: {loop}")
+    """What every declaration starts from."""
+    return _read(_DEFAULTS)
 
 
 def shown(file: FilePath) -> str:
-    """How a file is called in messages: relative to the working directory or the project."""
+    """A file's name in messages: relative to the working directory or the project."""
     absolute = file.resolve()
     for folder in (FilePath.cwd(), _PROJECT):
         if absolute.is_relative_to(folder):
@@ -94,26 +72,81 @@ def shown(file: FilePath) -> str:
     return str(file)
 
 
+def overridden(document: Document, key: str, value: Node) -> Document:
+    """The document with a value laid over it at `key.key`; list elements are given by index.
+
+    Raises:
+        DeclarationError: there is no such list element, or the key is not of this form.
+    """
+    origin = value.origin
+    path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
+    if "" in path:
+        raise DeclarationError.at(origin, _FORM_OF_OVERRIDE)
+    if len(path) == 1:
+        value = _canonical(Node({str(path[0]): value}, origin)).value[str(path[0])]
+    try:
+        tree = overlay(document, path, value)
+    except KeyError as error:
+        raise DeclarationError.at(origin, error.args[0]) from None
+    return Document(tree.value, tree.origin, document.files)
+
+
+_FORM_OF_OVERRIDE = "write a value of the declaration as KEY.KEY=VALUE"
+
+
+def _override(document: Document, override: str) -> Document:
+    origin = Origin(f"--set {override}")
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise DeclarationError.at(origin, _FORM_OF_OVERRIDE)
+    return overridden(document, key, node_of(read_text(text, str(origin)).plain, origin))
+
+
+def _with_parents(family: list[Document]) -> Document:
+    """A document, the only one of the list, merged with its parents and the defaults."""
+    while (extends := family[-1].get("extends")) is not None and extends.value is not None:
+        file = _parent(extends, beside=family[-1].files[0].parent)
+        files = [document.files[0] for document in family]
+        if file.resolve() in {known.resolve() for known in files}:
+            loop = " → ".join(known.stem for known in (*files, file))
+            raise DeclarationError.at(extends.origin, f"'extends' goes in a loop: {loop}")
+        family.append(_read(file))
+    tree = defaults()
+    for document in reversed(family):
+        # A name identifies one file, so children do not inherit it.
+        inherited = {key: value for key, value in tree.value.items() if key != "name"}
+        tree = merge(Node(inherited, tree.origin), document)
+    entries = {key: value for key, value in tree.value.items() if key != "extends"}
+    return Document(entries, tree.origin, tuple(document.files[0] for document in family))
+
+
 def _parent(extends: Node, beside: FilePath) -> FilePath:
     name = extends.value
     if not isinstance(name, str):
-        raise _error(extends.origin, "'extends' takes the name of one declaration")
+        raise DeclarationError.at(extends.origin, "'extends' takes the name of one declaration")
     file = beside / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if file.is_file():
         return file
     if in_zoo := zoo.path(name):
         return in_zoo
-    known = {*zoo.names(), *(f.stem for f in beside.glob("*.yaml"))}
-    raise _error(extends.origin, f"no declaration '{name}' to extend{suggestion(name, known)}")
+    known = {*zoo.names(), *(sibling.stem for sibling in beside.glob("*.yaml"))}
+    message = f"no declaration '{name}' to extend{did_you_mean(name, known)}"
+    raise DeclarationError.at(extends.origin, message)
+
+
+def _read(file: FilePath) -> Document:
+    """One file by itself, its short forms written out."""
+    tree = _canonical(_mapping(read_file(file, shown(file)), shown(file)))
+    return Document(tree.value, tree.origin, (file,))
 
 
 def _mapping(node: Node, file: str) -> Node:
     if node.value is None:
-        raise _error(
-            Origin(file), "is empty; a declaration needs at least 'name' and 'model.layers'"
-        )
+        message = "is empty; a declaration needs at least 'name' and 'model.layers'"
+        raise DeclarationError.at(Origin(file), message)
     if not isinstance(node.value, dict):
-        raise _error(node.origin, "a declaration is a mapping of keys, such as 'name: …'")
+        message = "a declaration is a mapping of keys, such as 'name: …'"
+        raise DeclarationError.at(node.origin, message)
     return node
 
 
@@ -126,33 +159,3 @@ def _canonical(node: Node) -> Node:
     if optimizer is not None and isinstance(optimizer.value, str):
         entries["optimizer"] = Node({optimizer.value: Node({}, optimizer.origin)}, optimizer.origin)
     return Node(entries, node.origin)
-
-
-def _overridden(tree: Node, override: str) -> Node:
-    origin = Origin(f"--set {override}")
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise _error(origin, "write a value of the declaration as KEY.KEY=VALUE")
-    return overridden(tree, key, node_of(read_text(text, str(origin)).plain, origin))
-
-
-def overridden(tree: Node, key: str, value: Node) -> Node:
-    """The tree with a value laid over it at `key.key`; elements of lists are named by number.
-
-    Raises:
-        DeclarationError: the key names nothing that there could be.
-    """
-    origin = value.origin
-    path = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
-    if "" in path:
-        raise _error(origin, "write a value of the declaration as KEY.KEY=VALUE")
-    if len(path) == 1:
-        value = _canonical(Node({str(path[0]): value}, origin)).value[str(path[0])]
-    try:
-        return overlay(tree, path, value)
-    except KeyError as error:
-        raise _error(origin, error.args[0]) from None
-
-
-def _error(origin: Origin, message: str) -> DeclarationError:
-    return DeclarationError([Problem(origin.source, origin.line, message)])

@@ -1,4 +1,4 @@
-"""A declaration as YAML, each value with where it came from."""
+"""A declaration as YAML text, each value with a comment that says where it came from."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from wardrobe.models.schema.tree import Node
 
-COLUMN = 60
+COLUMN = 60  # where the comments start
 
 
-def annotated(tree: Node) -> str:
-    """A tree as YAML text whose comments tell the origin of each value."""
+def render(tree: Node) -> str:
+    """A tree as YAML text with the origin of each value as a comment."""
     lines = (
         f"{text:<{COLUMN}} # {origin}" if origin else text for text, origin in _block(tree, "")
     )
@@ -39,14 +39,14 @@ def _block(node: Node, indent: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_nested(node: Node) -> bool:
-    """Whether a node takes lines of its own; a list of plain values stands on one."""
+    """Whether a node takes lines of its own; a list of plain values fits on one."""
     if isinstance(node.value, list):
         return any(_is_nested(child) for child in node.value)
     return isinstance(node.value, dict) and bool(node.value)
 
 
 def _scalar(node: Node) -> str:
-    """A value as JSON, which is YAML; plain words without the quotes."""
+    """A value as JSON, which is also YAML; plain words without quotes."""
     plain = node.plain
     if isinstance(plain, str) and plain.replace("_", "").replace("-", "").isalnum():
         return plain if not plain[0].isdigit() and plain not in _NOT_PLAIN else json.dumps(plain)

@@ -1,7 +1,7 @@
 """Combinations that Keras accepts but that do not do what they seem to say.
 
-Each rule is a generator of (path, message) over a declaration. The reason is in the message:
-it is what the user reads.
+Each rule is a generator of (path, message) over a declaration. The message gives the reason,
+because it is what the user reads.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from wardrobe.models import zoo
-from wardrobe.models.build.compilation import takes_class_indices
-from wardrobe.models.schema.declaration import FILE_ARGUMENTS, Declaration, Named, named
-from wardrobe.models.schema.errors import Problem, suggestion
+from wardrobe.models.schema.declaration import (
+    FILE_ARGUMENTS,
+    Declaration,
+    ObjectSpec,
+    snake_case,
+)
+from wardrobe.models.schema.errors import ErrorDetail, did_you_mean
 from wardrobe.models.schema.inheritance import read
 from wardrobe.models.schema.tree import Path
 
@@ -21,19 +25,22 @@ Finding = tuple[Path, str]
 _SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
 
 
-def broken_rules(declaration: Declaration) -> list[Problem]:
-    """A problem for each rule that a declaration breaks."""
+def broken_rules(declaration: Declaration) -> list[ErrorDetail]:
+    """An error for each rule that a declaration breaks."""
     return [
-        declaration.problem(path, message) for rule in _RULES for path, message in rule(declaration)
+        declaration.error(path, message) for rule in _RULES for path, message in rule(declaration)
     ]
 
 
-def _callbacks(declaration: Declaration) -> list[Named]:
-    return [named(spec, ("callbacks", n)) for n, spec in enumerate(declaration.callbacks)]
+def _callbacks(declaration: Declaration) -> list[ObjectSpec]:
+    return [
+        ObjectSpec.parse(callback, ("callbacks", index))
+        for index, callback in enumerate(declaration.callbacks)
+    ]
 
 
-def _optimizer(declaration: Declaration) -> Named:
-    return named(declaration.optimizer, ("optimizer",))
+def _optimizer(declaration: Declaration) -> ObjectSpec:
+    return ObjectSpec.parse(declaration.optimizer, ("optimizer",))
 
 
 def _ema_before_best_weights(declaration: Declaration) -> Iterator[Finding]:
@@ -43,46 +50,46 @@ def _ema_before_best_weights(declaration: Declaration) -> Iterator[Finding]:
         if averages and "EarlyStopping" in names:
             yield (
                 (*_optimizer(declaration).path, "use_ema"),
-                "use_ema with EarlyStopping needs the callback SwapEMAWeights before it: else the "
-                "weights that are compared and restored are not the averaged ones",
+                "use_ema with EarlyStopping needs the callback SwapEMAWeights before it; otherwise "
+                "the weights that are compared and restored are not the averaged ones",
             )
         return
     swap = names.index("SwapEMAWeights")
     if not averages:
         yield ("callbacks", swap), "SwapEMAWeights needs 'use_ema: true' in the optimizer"
-    for number, name in enumerate(names[:swap]):
+    for index, name in enumerate(names[:swap]):
         if name in ("EarlyStopping", "ModelCheckpoint"):
             yield (
-                ("callbacks", number),
-                f"{name} stands before SwapEMAWeights: it would keep the weights before averaging; "
-                "put SwapEMAWeights first",
+                ("callbacks", index),
+                f"{name} comes before SwapEMAWeights and would keep the weights from before "
+                "averaging: put SwapEMAWeights first",
             )
 
 
 def _averaged_weights_stay(declaration: Declaration) -> Iterator[Finding]:
-    """Which weights are in the network at the end of an epoch, and at the end of training.
+    """Whether averaged weights are what callbacks keep, and what training ends with.
 
     Keras validates with the averaged ones either way. Only with `swap_on_epoch` are they still in
-    place when callbacks keep weights; but then an early end leaves the others in the network.
+    place when callbacks save weights, but then stopping early leaves the others in the network.
     """
     callbacks = _callbacks(declaration)
     swap = next((one for one in callbacks if one.name == "SwapEMAWeights"), None)
     if swap is None:
         return
-    stays = bool(swap.arguments.get("swap_on_epoch"))
+    kept = bool(swap.arguments.get("swap_on_epoch"))
     for callback in callbacks:
         restores = bool(callback.arguments.get("restore_best_weights"))
-        if not stays and (callback.name == "ModelCheckpoint" or restores):
+        if not kept and (callback.name == "ModelCheckpoint" or restores):
             yield (
                 swap.path,
-                f"{callback.name} would keep the weights that are not averaged: SwapEMAWeights "
+                f"{callback.name} would keep weights that are not averaged: SwapEMAWeights "
                 "needs 'swap_on_epoch: true'",
             )
-        if stays and callback.name == "EarlyStopping" and not restores:
+        if kept and callback.name == "EarlyStopping" and not restores:
             yield (
                 callback.path,
-                "an early end leaves weights that are not averaged: EarlyStopping needs "
-                "'restore_best_weights: true', or SwapEMAWeights no 'swap_on_epoch'",
+                "stopping early leaves weights that are not averaged: give EarlyStopping "
+                "'restore_best_weights: true', or leave out 'swap_on_epoch'",
             )
 
 
@@ -93,7 +100,7 @@ def _plateau_with_schedule(declaration: Declaration) -> Iterator[Finding]:
             yield (
                 callback.path,
                 "ReduceLROnPlateau cannot lower a learning_rate that a schedule sets: "
-                "take one of the two",
+                "use one of the two",
             )
 
 
@@ -107,52 +114,56 @@ def _monitored_quantity(declaration: Declaration) -> Iterator[Finding]:
             continue
         path = (*callback.path, "monitor")
         if monitor in (f"val_{name}" for name in measured):
-            yield path, f"{callback.name} watches '{monitor}', but 'training.validation' is 0"
+            yield path, f"{callback.name} monitors '{monitor}', but 'training.validation' is 0"
         else:
             known = [*measured, *validated]
-            hint = suggestion(str(monitor), known) or f"; measured are {', '.join(known)}"
-            yield path, f"nothing is called '{monitor}'{hint}"
+            hint = did_you_mean(str(monitor), known) or f"; there are {', '.join(known)}"
+            yield path, f"there is no metric '{monitor}'{hint}"
 
 
 def _metric_name(spec: Any) -> str:
-    metric = named(spec, ())
+    metric = ObjectSpec.parse(spec)
     if "name" in metric.arguments:
         return str(metric.arguments["name"])
-    if metric.name[:1].islower():
-        return metric.name
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in metric.name).lstrip("_")
+    return snake_case(metric.name)
 
 
 def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
-    loss = named(declaration.loss, ("loss",))
+    loss = ObjectSpec.parse(declaration.loss, ("loss",))
     head = declaration.model.head.activation
     name = loss.name.lower().replace("_", "")
     if loss.arguments.get("from_logits") and head != "linear":
         yield (
             (*loss.path, "from_logits"),
-            f"the {head} head gives probabilities, not logits: leave from_logits out",
+            f"the {head} head returns probabilities, not logits: leave out from_logits",
         )
     if head == "softmax" and name.startswith("binary"):
-        yield loss.path, f"{loss.name} belongs to a sigmoid head; softmax takes a categorical loss"
+        yield (
+            loss.path,
+            f"{loss.name} is for a sigmoid head; a softmax head takes a categorical loss",
+        )
     if head != "softmax" and "categorical" in name:
-        yield loss.path, f"{loss.name} belongs to a softmax head, not to a {head} one"
+        yield loss.path, f"{loss.name} is for a softmax head, not for a {head} head"
     if not name.startswith("sparse"):
-        for number, spec in enumerate(declaration.metrics):
-            if named(spec, ()).name.lower().startswith("sparse"):
+        for index, spec in enumerate(declaration.metrics):
+            if ObjectSpec.parse(spec).name.lower().startswith("sparse"):
                 yield (
-                    ("metrics", number),
-                    "a sparse metric needs a sparse loss: both read the same labels",
+                    ("metrics", index),
+                    "a sparse metric needs a sparse loss: both are given the same labels",
                 )
 
 
 def _units_of_head(declaration: Declaration) -> Iterator[Finding]:
     head = declaration.model.head
     if head.classes is not None and head.outputs is not None:
-        yield ("model", "head"), "give 'classes' (classification) or 'outputs', not both"
-    elif head.is_one_unit_for_two and (head.classes or 2) > 2:
+        yield (
+            ("model", "head"),
+            "give 'classes' (classification) or 'outputs' (regression), not both",
+        )
+    elif head.is_binary and (head.classes or 2) > 2:
         yield (
             ("model", "head", "activation"),
-            f"a {head.activation} head tells 2 classes apart, not {head.classes}: use softmax",
+            f"a {head.activation} head is for 2 classes, not {head.classes}: use softmax",
         )
     elif head.activation == "softmax" and head.classes is None:
         yield ("model", "head"), "a softmax head needs 'classes', not 'outputs'"
@@ -170,7 +181,7 @@ def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
         has = "is for regression" if facts.classes is None else f"has {facts.classes} classes"
         yield (
             ("model", "head", "classes"),
-            f"{head.classes} classes, but {name} {has}; left out, 'classes' follows the data",
+            f"{head.classes} classes, but {name} {has}; leave out 'classes' to follow the data",
         )
     if head.activation == "linear" and facts.classes is not None:
         yield (
@@ -181,7 +192,7 @@ def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
         yield (
             ("model", "input", "shape"),
             f"the examples of {name} have the shape {list(facts.input_shape)}; "
-            "left out, 'shape' follows the data",
+            "leave out 'shape' to follow the data",
         )
 
 
@@ -193,18 +204,21 @@ def _scaled_once(declaration: Declaration) -> Iterator[Finding]:
     if not any(layer.name in _SCALING for layer in (*front, *rest)):
         yield (
             ("model", "input", "layers"),
-            "pixels come in raw, 0 to 255: put 'Rescaling: {scale: 0.00392156862745098}' first",
+            "pixels are raw, 0 to 255: put 'Rescaling: {scale: 0.00392156862745098}' first",
         )
     rescalings = [layer for layer in (*front, *rest) if layer.name == "Rescaling"]
     for again in rescalings[1:]:
-        yield again.path, "a second Rescaling: 'model.input.layers' scales the pixels already"
+        yield again.path, "a second Rescaling: the pixels are already scaled"
 
 
 def _normalization_is_given(declaration: Declaration) -> Iterator[Finding]:
     for where in (("model", "input", "layers"), ("model", "layers")):
         for layer in declaration.layers(*where):
             if layer.name == "Normalization" and "mean" not in layer.arguments:
-                yield layer.path, "Normalization needs 'mean' and 'variance': it is not adapted"
+                yield (
+                    layer.path,
+                    "Normalization needs 'mean' and 'variance': it is not adapted to data",
+                )
 
 
 def _one_checkpoint(declaration: Declaration) -> Iterator[Finding]:
@@ -213,7 +227,7 @@ def _one_checkpoint(declaration: Declaration) -> Iterator[Finding]:
             yield (
                 callback.path,
                 "BackupAndRestore forgets early stopping and the state of other callbacks: leave "
-                "it out, every run can go on with `wardrobe train --resume`",
+                "it out; every run can be resumed with `wardrobe train --resume`",
             )
 
 
@@ -223,29 +237,29 @@ def _teacher_can_teach(declaration: Declaration) -> Iterator[Finding]:
     path: Path = ("distillation", "teacher")
     name = declaration.distillation.teacher
     if zoo.path(name) is None:
-        yield path, f"no network '{name}' in the zoo{suggestion(name, zoo.names())}"
+        yield path, f"no network '{name}' in the zoo{did_you_mean(name, zoo.names())}"
     elif read(name).get("distillation"):
-        yield path, f"{name} has a teacher itself: name that one"
-    if declaration.model.head.activation != "softmax" or takes_class_indices(declaration):
+        yield path, f"{name} has a teacher itself: use that one"
+    if declaration.model.head.activation != "softmax" or declaration.takes_class_indices:
         yield (
             ("distillation",),
-            "a teacher gives each class a probability: take a softmax head and "
+            "a teacher's targets are a probability for each class: use a softmax head and "
             "'loss: categorical_crossentropy'",
         )
 
 
 def _mixtures_need_a_teacher(declaration: Declaration) -> Iterator[Finding]:
     distillation = declaration.distillation
-    is_taught = distillation is not None and distillation.weight == 1
+    is_distilled = distillation is not None and distillation.weight == 1
     for where in (("model", "input", "layers"), ("augmentation", "layers")):
-        if where[0] == "augmentation" and (declaration.augmentation is None or is_taught):
+        if where[0] == "augmentation" and (declaration.augmentation is None or is_distilled):
             continue
         for layer in declaration.layers(*where):
             if layer.name in ("MixUp", "CutMix"):
                 yield (
                     layer.path,
-                    f"{layer.name} mixes pictures, but not their labels: put it into "
-                    "'augmentation', with a teacher of 'weight: 1', who can judge mixtures",
+                    f"{layer.name} mixes images but not their labels: put it into 'augmentation' "
+                    "and give the teacher, which can label mixtures, 'weight: 1'",
                 )
 
 
@@ -256,7 +270,7 @@ def _files_stay_in_the_run(declaration: Declaration) -> Iterator[Finding]:
             if isinstance(value, str) and (value.startswith(("/", "~")) or ".." in value):
                 yield (
                     (*callback.path, argument),
-                    f"{argument} is a path inside the run folder, not {value!r}",
+                    f"{argument} must be a path inside the run folder, not {value!r}",
                 )
 
 

@@ -1,10 +1,12 @@
-"""Nested values that know where each part of them was written."""
+"""Nested values that know where each of them was written, and how one tree is laid over another."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
+# The keys and list indices that lead from the root of a tree to one of its values.
 Path = tuple[str | int, ...]
 
 
@@ -48,14 +50,21 @@ class Node:
         return node
 
     def origin_of(self, path: Path) -> Origin:
-        """Where the value at a path was written, or else the nearest value around it."""
+        """Where the value at a path was written; if there is none, the closest value around it."""
         while (node := self.get(*path)) is None:
             path = path[:-1]
         return node.origin
 
 
+@dataclass(frozen=True)
+class Document(Node):
+    """The root of a declaration's tree, and the files that it was read from, parents last."""
+
+    files: tuple[FilePath, ...] = ()
+
+
 def node_of(value: Any, origin: Origin) -> Node:
-    """A node of plain values, all of one origin."""
+    """Plain values as a tree whose nodes all have the same origin."""
     if isinstance(value, dict):
         return Node({key: node_of(child, origin) for key, child in value.items()}, origin)
     if isinstance(value, (list, tuple)):
@@ -67,7 +76,7 @@ def merge(parent: Node, child: Node, path: Path = ()) -> Node:
     """The child laid over the parent: mappings merge, lists replace, null deletes.
 
     A mapping that names a Keras object (`{AdamW: {…}}`) merges with the same object and
-    replaces another one: no network has two optimizers.
+    replaces a different one: no network has two optimizers.
     """
     if not (isinstance(parent.value, dict) and isinstance(child.value, dict)):
         return without_nulls(child)
@@ -91,7 +100,7 @@ def _is_keras_object(node: Node, path: Path) -> bool:
 
 
 def without_nulls(node: Node) -> Node:
-    """The node without the mapping entries that are null: as if they were not written."""
+    """The node without mapping entries that are null, as if they had not been written."""
     if isinstance(node.value, dict):
         kept = {k: without_nulls(v) for k, v in node.value.items() if v.value is not None}
         return Node(kept, node.origin)
@@ -101,7 +110,7 @@ def without_nulls(node: Node) -> Node:
 
 
 def overlay(node: Node, path: Path, value: Node, above: Path = ()) -> Node:
-    """The node with a value laid over it at a path; list elements are named by their number.
+    """The node with a value laid over it at a path; list elements are addressed by their index.
 
     Raises:
         KeyError: the path names a list element that does not exist.
@@ -129,7 +138,7 @@ def _nested(path: Path, value: Node) -> Node:
 
 
 def without(node: Node, path: Path) -> Node:
-    """The node without what stands at a path."""
+    """The node without the value at a path."""
     if node.get(*path) is None:
         return node
     key, rest = path[0], path[1:]

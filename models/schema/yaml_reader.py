@@ -1,7 +1,8 @@
 """YAML text to a tree of nodes: YAML 1.2 scalars, no duplicate keys, no aliases, no tags.
 
 Plain PyYAML reads `1e-3` as text and `no` as false, and lets a second key of the same name
-win in silence. Here the events of its parser are read directly.
+win silently. Here the events of its parser are read directly: `yaml.compose` would recurse
+without a limit, resolve aliases, and no longer know which tags were written.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from wardrobe.models.schema.errors import DeclarationError, Problem
+from wardrobe.models.schema.errors import DeclarationError, ErrorDetail
 from wardrobe.models.schema.tree import Node, Origin
 
-LARGEST_FILE = 256 * 1024  # bytes; the longest declaration of the zoo has two thousand
+LARGEST_FILE = 256 * 1024  # bytes; the longest declaration in the zoo has about 5,000
 DEEPEST_NESTING = 40
 
 # The core schema of YAML 1.2, section 10.3.2.
@@ -42,20 +43,20 @@ def read_file(file: FilePath, shown_as: str) -> Node:
         with file.open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise _error(shown_as, None, "there is no such file") from None
+        raise DeclarationError.at(Origin(shown_as), "there is no such file") from None
     except OSError as error:
-        raise _error(shown_as, None, f"cannot be read: {error.strerror}") from None
+        raise DeclarationError.at(Origin(shown_as), f"cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_FILE:
-        raise _error(shown_as, None, f"is larger than {LARGEST_FILE // 1024} KB: no declaration")
+        raise DeclarationError.at(Origin(shown_as), f"is larger than {LARGEST_FILE // 1024} KB")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _error(shown_as, None, "is not a text file in UTF-8") from None
+        raise DeclarationError.at(Origin(shown_as), "is not a UTF-8 text file") from None
     return read_text(text, shown_as)
 
 
 def read_text(text: str, source: str) -> Node:
-    """YAML text as a tree; the origin of each node is the source and its own line.
+    """YAML text as a tree; the origin of each node is the source and the line of the node.
 
     Raises:
         DeclarationError: with every duplicate key, alias and tag, or the first syntax error.
@@ -66,24 +67,22 @@ def read_text(text: str, source: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark else None
-        raise _error(source, at, f"is not YAML: {error.problem or error.context}") from None
+        message = f"is not YAML: {error.problem or error.context}"
+        raise DeclarationError.at(Origin(source, at), message) from None
     except yaml.reader.ReaderError:
-        raise _error(source, None, "is not text: it holds control characters") from None
-    if builder.problems:
-        raise DeclarationError(builder.problems)
+        message = "is not text: it contains control characters"
+        raise DeclarationError.at(Origin(source), message) from None
+    if builder.errors:
+        raise DeclarationError(builder.errors)
     return node
 
 
-def _error(source: str, line: int | None, message: str) -> DeclarationError:
-    return DeclarationError([Problem(source, line, message)])
-
-
 class _Builder:
-    """Makes nodes of parser events and collects what a declaration may not contain."""
+    """Builds nodes from parser events and collects an error for all that is not allowed."""
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.problems: list[Problem] = []
+        self.errors: list[ErrorDetail] = []
 
     def document(self, events: Iterator[Any]) -> Node:
         node = Node(None, Origin(self.source, 1))
@@ -93,18 +92,23 @@ class _Builder:
                 documents += 1
                 node = self.node(next(events), events, depth=0)
                 if documents == 2:
-                    self.report(event, "a second document begins here; a declaration is one")
+                    self.add_error(
+                        event, "a second document starts here; a declaration is a single one"
+                    )
         return node
 
     def node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         origin = Origin(self.source, event.start_mark.line + 1)
         if depth > DEEPEST_NESTING:
-            raise _error(self.source, origin.line, f"nested deeper than {DEEPEST_NESTING} levels")
+            message = f"nested deeper than {DEEPEST_NESTING} levels"
+            raise DeclarationError.at(origin, message)
         if isinstance(event, yaml.AliasEvent):
-            self.report(event, "an alias (*): use 'defaults', 'extends' or 'repeat' instead")
+            self.add_error(
+                event, "an alias (*) is not allowed: use 'defaults', 'extends' or 'repeat'"
+            )
             return Node(None, origin)
         if event.tag is not None and event.tag != "!":
-            self.report(event, f"a tag ({event.tag}): a declaration holds plain values only")
+            self.add_error(event, f"a tag ({event.tag}) is not allowed: use plain values only")
         if isinstance(event, yaml.MappingStartEvent):
             return Node(self.mapping(events, depth), origin)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -118,12 +122,12 @@ class _Builder:
                 break
             if not isinstance(key, yaml.ScalarEvent):
                 self.node(key, events, depth + 1)
-                self.report(key, "a key must be a word")
+                self.add_error(key, "a key must be a string")
             value = self.node(next(events), events, depth + 1)
             name = getattr(key, "value", "")
             if name in entries:
                 first = entries[name].origin.line
-                self.report(key, f"the key '{name}' stands here a second time, after line {first}")
+                self.add_error(key, f"duplicate key '{name}', first given in line {first}")
             entries[name] = value
         return entries
 
@@ -135,8 +139,8 @@ class _Builder:
             elements.append(self.node(event, events, depth + 1))
         return elements
 
-    def report(self, event: Any, message: str) -> None:
-        self.problems.append(Problem(self.source, event.start_mark.line + 1, message))
+    def add_error(self, event: Any, message: str) -> None:
+        self.errors.append(ErrorDetail(self.source, event.start_mark.line + 1, message))
 
 
 def _scalar(text: str) -> Any:

@@ -41,14 +41,14 @@ def declare(write: Callable[..., Path]) -> Callable[..., Declaration]:
 
 
 @pytest.fixture
-def problems(write: Callable[..., Path]) -> Callable[..., list[str]]:
-    """What is wrong with YAML text, each as `line: message`."""
+def errors(write: Callable[..., Path]) -> Callable[..., list[str]]:
+    """All errors of YAML text, each as `line: message`."""
 
-    def problems(text: str, *overrides: str, facts: DataFacts = PICTURES) -> list[str]:
+    def errors(text: str, *overrides: str, facts: DataFacts = PICTURES) -> list[str]:
         try:
             found = check(read(str(write(text)), overrides), facts)
         except DeclarationError as error:
-            found = list(error.problems)
-        return [f"{problem.line}: {problem.message}" for problem in found]
+            found = list(error.errors)
+        return [f"{detail.line}: {detail.message}" for detail in found]
 
-    return problems
+    return errors

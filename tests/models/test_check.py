@@ -1,8 +1,8 @@
 """All errors of a file at once, each at its line."""
 
 
-def test_frame_layers_and_callbacks_in_one_go(problems):
-    found = problems("""\
+def test_schema_layers_and_callbacks_are_checked_in_one_go(errors):
+    found = errors("""\
         name: bad
         trainig: {}
         model:
@@ -26,16 +26,16 @@ def test_frame_layers_and_callbacks_in_one_go(problems):
     ]
 
 
-def test_a_mistake_in_a_parent_is_told_at_the_parents_line(write, problems):
+def test_an_error_in_a_parent_is_reported_at_the_parents_line(write, errors):
     write("name: parent\n\noptimizer: {Adm: {}}\nmodel: {layers: []}\n", "parent")
-    assert problems("name: child\nextends: parent\n") == [
+    assert errors("name: child\nextends: parent\n") == [
         "3: Keras has no optimizer 'Adm'; did you mean 'Adam'?"
     ]
 
 
-def test_a_declaration_with_everything_in_it(problems):
+def test_a_declaration_with_everything_in_it(errors):
     assert (
-        problems("""\
+        errors("""\
         name: mlp-he-bn
         extends: fashion-base            # one parent; mappings merge, lists replace, null deletes
         about: 3 × 256 ReLU, He initialisation, batch norm, dropout, AdamW with cosine decay

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from wardrobe.models import DataFacts, Declaration, chain, read, resolve
+from wardrobe.models import DataFacts, Declaration, read, resolve
 from wardrobe.training.data import DataSet, silhouettes
 from wardrobe.training.train import Trained, train
 
@@ -46,11 +46,10 @@ def trained_on(
 ) -> Trained:
     """Trains YAML text on a data set; runs and artifacts go below the folder."""
     facts = DataFacts(data.input_shape, data.classes)
-    declaration, file = declared(folder, facts, text, *overrides)
+    declaration, _ = declared(folder, facts, text, *overrides)
     return train(
         declaration,
         data,
-        written=chain(file),
         runs=folder / "runs",
         artifacts=folder / "artifacts",
         command="wardrobe train declared.yaml",

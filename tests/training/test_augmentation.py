@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.training.conftest import declared
 from wardrobe.models import DataFacts
+from wardrobe.models.build import build
 from wardrobe.training.fit.augmentation import copies
 from wardrobe.training.fit.samplers import Order
 
@@ -17,7 +18,8 @@ augmentation: {copies: 3, layers: [{RandomFlip: {mode: horizontal}}]}
 
 def flipped(tmp_path, pictures, *overrides):
     facts = DataFacts(pictures.shape[1:], 10)
-    return copies(declared(tmp_path, facts, FLIPPED, *overrides)[0], pictures)
+    declaration, _ = declared(tmp_path, facts, FLIPPED, *overrides)
+    return copies(build(declaration).augmentation, 3, pictures)
 
 
 def test_each_copy_is_the_picture_disturbed_as_declared(few_silhouettes, tmp_path):

@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from tests.training.conftest import three_garments, trained_on, write_mnist_format
+from tests.training.conftest import declared, three_garments, trained_on, write_mnist_format
+from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Distillation
 from wardrobe.training.callbacks import checkpoint
 from wardrobe.training.data import load
 from wardrobe.training.data.hashes import file_hash
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.fit.distillation import answers, targets
+from wardrobe.training.fit.distillation import answers, targets, teacher_of
 from wardrobe.training.fit.samplers import Order
 
 TAUGHT = """\
@@ -126,3 +127,35 @@ def test_data_of_another_kind_get_a_teacher_of_their_own(tmp_path):
     assert json.loads(taught_by.read_text())["data"] == pupil.record["data"]
     labels = json.loads((pupil.artifact / "assets.extra" / "labels.json").read_text())
     assert len(labels) == 3
+
+
+STUDENT = """\
+name: student
+seed: 4
+data: {name: fashion-mnist, resplit: 7, take: 100}
+model: {layers: []}
+loss: categorical_crossentropy
+training: {validation: 1234}
+distillation: {teacher: softmax-regression, temperature: 2, weight: 0.9}
+"""
+
+
+def student(folder, *overrides):
+    return declared(folder, DataFacts((28, 28), 10), STUDENT, *overrides)[0]
+
+
+def test_the_teacher_learns_from_the_same_examples(tmp_path):
+    teacher = teacher_of(student(tmp_path))
+    assert teacher.name == "softmax-regression"
+    assert teacher.data == student(tmp_path).data
+    assert teacher.training.validation == student(tmp_path).training.validation
+    assert [file.stem for file in teacher.files] == ["softmax-regression", "fashion-base"]
+
+
+def test_all_runs_of_a_student_have_the_same_teacher(tmp_path):
+    first, second = (teacher_of(student(tmp_path, f"seed={seed}")) for seed in (1, 2))
+    assert (first.seed, first.digest) == (second.seed, second.digest)
+
+
+def test_without_distillation_there_is_no_teacher(tmp_path):
+    assert teacher_of(student(tmp_path, "distillation=null")) is None

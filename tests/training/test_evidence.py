@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wardrobe.models.build.activations import step
+from wardrobe.models.build.custom_objects import step
 from wardrobe.training.export import saved_model
 from wardrobe.training.export.attribution import evidence
 from wardrobe.training.export.outputs import Answers

@@ -1,6 +1,5 @@
 """Data sets by name or path, split and ready for training."""
 
-import difflib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from wardrobe.models import DataFacts
+from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.training.data import fashion_mnist, idx_folder, image_folder, silhouettes, tables
 from wardrobe.training.data.dataset import Collection, DataError, DataSet, DataUnavailable, Examples
 from wardrobe.training.data.download import Progress
@@ -111,9 +111,8 @@ def _find_folder(name: str, folder: Path | None) -> Path:
         with suppress(OSError):  # a name too long, a folder that must not be entered
             if place.is_dir():
                 return place.absolute()
-    close = difflib.get_close_matches(name, names(), n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
     raise DataError(
-        f"no data set {name!r}; {hint}There are {', '.join(names())}, and any folder of four "
+        f"no data set {name!r}{did_you_mean(name, names()) or '.'} There are "
+        f"{', '.join(names())}, and any folder of four "
         "MNIST files or of one subfolder of pictures a class"
     )

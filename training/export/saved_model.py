@@ -17,7 +17,7 @@ from pathlib import Path
 
 import keras
 
-import wardrobe.models.build.keras_objects  # noqa: F401  Keras then knows what wardrobe adds to it
+import wardrobe.models.build.custom_objects  # noqa: F401  Keras then knows what wardrobe adds to it
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.export.outputs import Answers
 

@@ -14,25 +14,22 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models import Declaration
-from wardrobe.models.build.keras_objects import KerasObjects
-from wardrobe.models.build.network import augmentation
-
-SEED = 20_170_825
+from wardrobe.models.build.network import AUGMENTATION_SEED
 
 _BATCH = 5_000
 
 
-def copies(declaration: Declaration, pictures: NDArray[Any]) -> NDArray[Any]:
-    """The declared copies of pictures `[N, height, width]`, one after the other.
+def copies(network: keras.Sequential | None, count: int, pictures: NDArray[Any]) -> NDArray[Any]:
+    """So many copies of pictures uint8 `[N, height, width]`, 0–255, one after the other.
 
-    The pictures themselves, where none are declared. Pixels are uint8, 0–255. Sets Keras' seed.
+    network: the augmentation, fresh from `models.build`; without one the result is the pictures
+        themselves. Sets Keras' seed, because AugMix draws from Python's generator when called.
     """
-    if declaration.augmentation is None:
+    if network is None:
         return pictures
-    keras.utils.set_random_seed(SEED)
-    disturbed = _compiled(augmentation(declaration, KerasObjects(steps_per_epoch=1)))
-    made = np.empty((declaration.augmentation.copies, *pictures.shape), np.uint8)
+    keras.utils.set_random_seed(AUGMENTATION_SEED)
+    disturbed = _compiled(network)
+    made = np.empty((count, *pictures.shape), np.uint8)
     for copy in made:
         for start in range(0, len(pictures), _BATCH):
             batch = pictures[start : start + _BATCH].astype(np.float32)

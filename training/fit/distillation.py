@@ -8,6 +8,7 @@ training (Beyer et al. 2022, arXiv 2106.05237).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.models import Declaration, read, resolve
 from wardrobe.models.schema.declaration import Distillation
 from wardrobe.training.data.hashes import array_hash
 from wardrobe.training.evaluation.calibration import tempered
@@ -45,3 +47,31 @@ def answers(teacher: Path, x: NDArray[Any]) -> NDArray[np.float32]:
         partial.replace(file)
     kept: NDArray[np.float32] = np.load(file)
     return kept
+
+
+def teacher_of(declaration: Declaration) -> Declaration | None:
+    """The declaration of a student's teacher, for the same data and split; None without teacher.
+
+    It has a seed of its own, so that all runs of the student learn from the same teacher.
+
+    Raises:
+        DeclarationError: the teacher's declaration cannot be read, or has errors.
+    """
+    if declaration.distillation is None:
+        return None
+    return resolve(
+        read(declaration.distillation.teacher, overrides_of_teacher(declaration)),
+        declaration.data_facts,
+    )
+
+
+def overrides_of_teacher(declaration: Declaration) -> list[str]:
+    """What `--set` must change in the teacher, so that it sees only what the student may see.
+
+    Otherwise it would have seen the examples on which the student is measured.
+    """
+    data = declaration.data.model_dump(exclude_none=True)
+    return [
+        f"data={json.dumps(data)}",
+        f"training.validation={declaration.training.validation}",
+    ]

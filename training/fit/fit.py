@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import Declaration
-from wardrobe.models.build.assembly import assemble
-from wardrobe.models.build.compilation import takes_class_indices
+from wardrobe.models.build import build
 from wardrobe.training.callbacks.checkpoint import Checkpoint
 from wardrobe.training.callbacks.event_files import EventFiles
 from wardrobe.training.callbacks.history import Divergence, HistoryFile
@@ -63,7 +62,7 @@ class Fit:
         self.batch_size = min(declaration.training.batch_size, len(data.train))
         self.steps = math.ceil(len(data.train) / self.batch_size)
         draw_from(declaration.seed)
-        self.parts = assemble(declaration, self.steps, folder)
+        self.parts = build(declaration, self.steps, folder)
         self.network = self.parts.network
         compiled = "auto" if _on_jax() else self._is_worth_compiling()
         if declaration.deterministic and not compiled and has_gpu():
@@ -134,7 +133,7 @@ class Fit:
     def _lessons(self, copies: int, teacher: Path | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """All copies of the training inputs, and what is to be learnt of each."""
         x, targets = arrays(self.declaration, self.data.train)
-        x = augmentation.copies(self.declaration, x)
+        x = augmentation.copies(self.parts.augmentation, copies, x)
         targets = np.tile(targets, (copies, *[1] * (targets.ndim - 1)))
         if teacher and self.declaration.distillation:
             targets = distillation.targets(self.declaration.distillation, teacher, x, targets)
@@ -168,9 +167,9 @@ def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], 
     """Inputs, and targets in the form that the declaration's loss takes."""
     head = declaration.model.head
     targets: NDArray[Any] = examples.y
-    if head.is_one_unit_for_two and targets.ndim == 1:
+    if head.is_binary and targets.ndim == 1:
         targets = targets.astype(np.float32)[:, None]
-    elif not takes_class_indices(declaration):
+    elif not declaration.takes_class_indices:
         targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
     return examples.x, targets
 

@@ -18,7 +18,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wardrobe.models.schema.errors import suggestion
+from wardrobe.models.schema.errors import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _check(node: ast.expr) -> None:
             return _check(right)
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=keywords):
             if name not in _SUMMARIES:
-                raise ValueError(f"no summary '{name}'{suggestion(name, _SUMMARIES)}")
+                raise ValueError(f"no summary '{name}'{did_you_mean(name, _SUMMARIES)}")
             if (name == "share") != isinstance(argument, ast.Compare):
                 raise ValueError("share takes a comparison, the other summaries a measure")
             if isinstance(argument, ast.Compare):
@@ -209,5 +209,5 @@ def _numbers(node: ast.expr, members: Sequence[Measured]) -> list[float]:
         return [member.numbers[node.id] for member in members]
     except KeyError:
         known = dict.fromkeys(name for member in members for name in member.numbers)
-        hint = suggestion(node.id, known) or f"; measured are {', '.join(known)}"
+        hint = did_you_mean(node.id, known) or f"; measured are {', '.join(known)}"
         raise ValueError(f"nothing is called '{node.id}'{hint}") from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wardrobe.models import DeclarationError, Problem
+from wardrobe.models import DeclarationError, ErrorDetail
 from wardrobe.models.schema.inheritance import shown
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.studies.claims import Measured, Verdict, judge
@@ -53,7 +53,7 @@ def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool
         verdicts = [judge(claim, measured) for claim in study.frame.claim]
     except ValueError as error:
         line = study.tree.origin_of(("claim",)).line
-        raise DeclarationError([Problem(shown(study.file), line, str(error))]) from None
+        raise DeclarationError([ErrorDetail(shown(study.file), line, str(error))]) from None
     done = Report(study, folder, verdicts, len(records), _table(study, records))
     folder.mkdir(parents=True, exist_ok=True)
     _draw(study, records, folder, pictures)
@@ -69,7 +69,7 @@ def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool)
     if name not in FIGURES:
         line = study.tree.origin_of(("figure",)).line
         text = f"no figure '{name}'; there are {', '.join(FIGURES)}"
-        raise DeclarationError([Problem(shown(study.file), line, text)])
+        raise DeclarationError([ErrorDetail(shown(study.file), line, text)])
     with styled():
         try:
             figure = FIGURES[name](records, options | {"pictures": pictures})

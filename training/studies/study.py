@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from wardrobe.models import DeclarationError, Problem
-from wardrobe.models.schema.errors import suggestion
+from wardrobe.models import DeclarationError, ErrorDetail
+from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.inheritance import shown
 from wardrobe.models.schema.tree import Node
 from wardrobe.models.schema.yaml_reader import read_file
@@ -138,8 +138,10 @@ def read(name_or_file: str, is_quick: bool = False) -> Study:
     if name_or_file not in lecture.names():
         file = Path(name_or_file)
         if file.suffix not in (".yaml", ".yml") and not file.exists():
-            hint = suggestion(name_or_file, lecture.names()) or "; `wardrobe study --list`"
-            raise DeclarationError([Problem(name_or_file, None, f"no such file or study{hint}")])
+            hint = did_you_mean(name_or_file, lecture.names()) or "; `wardrobe study --list`"
+            raise DeclarationError(
+                [ErrorDetail(name_or_file, None, f"no such file or study{hint}")]
+            )
     tree = read_file(file, shown(file))
     try:
         frame = _StudyFrame.model_validate(tree.plain)
@@ -173,14 +175,14 @@ def _label(value: Any) -> str:
     return next(iter(value)) if isinstance(value, dict) and value else str(value)
 
 
-def _problem(tree: Node, mistake: dict[str, Any]) -> Problem:
+def _problem(tree: Node, mistake: dict[str, Any]) -> ErrorDetail:
     path = tuple(part for part in mistake["loc"] if isinstance(part, (str, int)))
     origin = tree.origin_of(path)
     place = ".".join(map(str, path))
     if mistake["type"] == "extra_forbidden":
         known = _StudyFrame.model_fields
-        return Problem(
-            origin.source, origin.line, f"unknown key '{place}'{suggestion(place, known)}"
+        return ErrorDetail(
+            origin.source, origin.line, f"unknown key '{place}'{did_you_mean(place, known)}"
         )
     text = str(mistake.get("ctx", {}).get("error", mistake["msg"]))
-    return Problem(origin.source, origin.line, f"{place}: {text}")
+    return ErrorDetail(origin.source, origin.line, f"{place}: {text}")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import Declaration
-from wardrobe.models.build.assembly import Assembly, assemble
+from wardrobe.models.build import BuiltModel, build
 from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.fit.ensemble import fit_together
 from wardrobe.training.fit.fit import Fit, arrays, draw_from
@@ -32,7 +32,7 @@ class Subject:
 
     declaration: Declaration
     data: DataSet
-    parts: Assembly
+    parts: BuiltModel
     initial: list[NDArray[Any]]  # the weights before training
     history: dict[str, list[float]] = field(default_factory=dict)  # a value an epoch
 
@@ -58,7 +58,7 @@ def untrained(declaration: Declaration, data: DataSet) -> Subject:
     """A network with the weights of its seed."""
     batch = min(declaration.training.batch_size, len(data.train))
     draw_from(declaration.seed)
-    parts = assemble(declaration, math.ceil(len(data.train) / batch))
+    parts = build(declaration, math.ceil(len(data.train) / batch))
     return Subject(declaration, data, parts, parts.network.get_weights())
 
 

@@ -58,7 +58,7 @@ def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides])
     """The member whose base is changed by the overrides, after those of the whole study."""
     node = study.tree.get("base")
     assert node is not None  # the frame of a study has one
-    tree = models.complete(node, study.file.parent)
+    tree = models.complete(node, study.file)
     if tree.get("name") is None:
         tree = models.overridden(tree, "name", node_of(study.name, Origin(study.name)))
     for values in (study.overrides, *overrides):
@@ -68,7 +68,7 @@ def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides])
     for key in ("augmentation", "distillation"):
         if getattr(declaration, key):
             message = f"studies train without {key}: leave it out"
-            raise models.DeclarationError([declaration.problem((key,), message)])
+            raise models.DeclarationError([declaration.error((key,), message)])
     return Member(declaration, labels, study.frame.train, tuple(study.frame.measure))
 
 

@@ -28,7 +28,9 @@ callbacks: [{EarlyStopping: {patience: 2, restore_best_weights: true}}]
 
 
 def declaration(seed: int) -> Declaration:
-    tree = overridden(complete(read_text(TEXT, "small"), Path()), "seed", read_text(str(seed), ""))
+    tree = overridden(
+        complete(read_text(TEXT, "small"), Path("small")), "seed", read_text(str(seed), "")
+    )
     return resolve(tree, data.describe("moons"))
 
 

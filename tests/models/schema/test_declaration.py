@@ -1,4 +1,4 @@
-"""The frame of a declaration: keys, types, and what follows from the data."""
+"""The schema of a declaration: keys, types, and what follows from the data."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_defaults_for_regression(declare):
     assert declaration.metrics == []
 
 
-def test_repeat_and_defaults_are_written_out(declare):
+def test_repeat_is_expanded_and_defaults_are_filled_in(declare):
     declaration = declare("""
         name: deep
         model:
@@ -51,7 +51,7 @@ def test_repeat_and_defaults_are_written_out(declare):
     assert declaration.architecture == "784-8-2×4-8-2×4-10"
 
 
-def test_digest_says_what_decides_the_result(declare):
+def test_digest_covers_what_determines_the_result(declare):
     layers = "model: {layers: [{Dense: {units: 8}}]}"
     digest = declare(f"name: small\n{layers}").digest
     assert digest == declare(f"name: other\nabout: same\nseed: 9\n{layers}").digest
@@ -68,8 +68,8 @@ def test_digest_says_what_decides_the_result(declare):
         ("training: {epochs: '3'}", "3: training.epochs must be a valid integer, not '3'"),
         ("training: {epochs: 0}", "3: training.epochs must be greater than or equal to 1, not 0"),
         ("training: {batch_size: -1}", "training.batch_size must be greater than or equal to 1"),
-        ("training: {validation: 1.5}", "a number of examples, or a share below 1, not 1.5"),
-        ("training: {validation: many}", "a number of examples, or a share below 1"),
+        ("training: {validation: 1.5}", "a number of examples or a fraction below 1, not 1.5"),
+        ("training: {validation: many}", "a number of examples or a fraction below 1"),
         ("seed: -1", "seed must be greater than or equal to 0"),
         ("seed: true", "seed must be a valid integer, not True"),
         ("precision: float16", "'float32', 'mixed_bfloat16' or 'mixed_float16'"),
@@ -81,9 +81,9 @@ def test_digest_says_what_decides_the_result(declare):
         ("data: {name: x, resplit: a}", "data.resplit must be a valid integer"),
     ],
 )
-def test_mistakes_in_the_frame(problems, line, message):
+def test_errors_in_keys_and_types(errors, line, message):
     text = f"name: small\nmodel: {{layers: [Flatten]}}\n{line}\n"
-    assert any(message in problem for problem in problems(text)), problems(text)
+    assert any(message in error for error in errors(text)), errors(text)
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,25 @@ def test_mistakes_in_the_frame(problems, line, message):
         ("[{repeat: 3}]", "layers are a list"),
         ("[{repeat: -1, layers: [Dense]}]", "repeat takes a whole number, not -1"),
         ("[{repeat: a, layers: [Dense]}]", "repeat takes a whole number, not 'a'"),
-        ("[{repeat: 2, layers: [Dense], rate: 3}]", "'repeat' stands with 'layers' only"),
-        ("[{repeat: 2000, layers: [Flatten]}]", "2000 layers; 1000 at most"),
+        (
+            "[{repeat: 2, layers: [Dense], rate: 3}]",
+            "only 'layers' may go with 'repeat', not 'rate'",
+        ),
+        ("[{repeat: 2000, layers: [Flatten]}]", "2000 layers; at most 1000 are allowed"),
         ("[{Dense: 64}]", "write the arguments of Dense by name"),
         ("[3]", "write one name"),
     ],
 )
-def test_mistakes_in_the_list_of_layers(problems, layers, message):
+def test_errors_in_the_list_of_layers(errors, layers, message):
     text = f"name: small\nmodel: {{layers: {layers}}}\n"
-    assert any(message in problem for problem in problems(text)), problems(text)
+    assert any(message in error for error in errors(text)), errors(text)
 
 
-def test_missing_name_and_layers(problems):
-    found = {problem.partition(": ")[2] for problem in problems("about: x\n")}
+def test_missing_name_and_layers(errors):
+    found = {error.partition(": ")[2] for error in errors("about: x\n")}
     assert found == {"'model.layers' is missing", "'name' is missing"}
 
 
 @pytest.mark.parametrize("name", ["../up", "with space", "Upper", "", ".hidden"])
-def test_a_name_is_safe_as_a_folder(problems, name):
-    assert "name: use small letters" in problems(f"name: '{name}'\nmodel: {{layers: []}}\n")[0]
+def test_a_name_is_safe_as_a_folder(errors, name):
+    assert "name: use lower-case letters" in errors(f"name: '{name}'\nmodel: {{layers: []}}\n")[0]

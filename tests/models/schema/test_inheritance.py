@@ -2,7 +2,10 @@
 
 import pytest
 
-from wardrobe.models import DeclarationError, chain, find, read
+from wardrobe.models import DeclarationError, complete, find, overridden, read, resolve
+from wardrobe.models.schema import inheritance
+from wardrobe.models.schema.declaration import DataFacts, Declaration
+from wardrobe.models.schema.tree import Origin, node_of
 
 
 def test_parent_beside_the_file_and_from_the_zoo(write):
@@ -11,7 +14,40 @@ def test_parent_beside_the_file_and_from_the_zoo(write):
     tree = read(str(child))
     assert tree.plain["training"] == {"epochs": 3, "batch_size": 128, "validation": 5000}
     assert str(tree.origin_of(("training", "batch_size"))).startswith("models/zoo/fashion-base")
-    assert [file.stem for file in chain(child)] == ["child", "parent", "fashion-base"]
+    assert [file.stem for file in tree.files] == ["child", "parent", "fashion-base"]
+
+
+def test_each_file_is_read_once_and_its_schema_is_checked_once(write, monkeypatch):
+    write("name: parent\nmodel: {layers: []}\n", "parent")
+    child = write("name: child\nextends: parent\n", "child")
+    read_files, validated = [], []
+    read_file, model_validate = inheritance.read_file, Declaration.model_validate
+
+    def reading(file, shown_as):
+        read_files.append(file.stem)
+        return read_file(file, shown_as)
+
+    def validating(plain):
+        validated.append(plain["name"])
+        return model_validate(plain)
+
+    inheritance.defaults()  # once for the whole process
+    monkeypatch.setattr(inheritance, "read_file", reading)
+    monkeypatch.setattr(Declaration, "model_validate", validating)
+    declaration = resolve(read(str(child), ["seed=3"]), DataFacts((28, 28), 10))
+    assert [file.stem for file in declaration.files] == read_files == ["child", "parent"]
+    assert validated == ["child"]
+
+
+def test_a_declaration_inside_another_file_extends_what_is_beside_that_file(write):
+    parent = write("name: parent\ntraining: {epochs: 3}\nmodel: {layers: []}\n", "parent")
+    study = parent.with_name("study.yaml")
+    base = node_of({"extends": "parent", "training": {"batch_size": 9}}, Origin("study.yaml", 4))
+    document = complete(base, study)
+    assert document.plain["training"] == {"epochs": 3, "batch_size": 9, "validation": 0.1}
+    assert "name" not in document.plain
+    named = overridden(document, "name", node_of("mine", Origin("study")))
+    assert named.files == (study, parent)
 
 
 def test_a_name_is_not_inherited(write):

@@ -1,21 +1,21 @@
-"""Keras objects by Keras' own names and arguments, and what is said where they are wrong."""
+"""Keras objects by Keras' own names and arguments, and the messages if those are wrong."""
 
 import keras
 import numpy as np
 import pytest
 
-from wardrobe.models.build.keras_objects import KerasObjects
-from wardrobe.models.schema.declaration import Named
+from wardrobe.models.build.keras_objects import KerasFactory
+from wardrobe.models.schema.declaration import ObjectSpec
 
 
 @pytest.fixture
-def objects():
-    return KerasObjects(steps_per_epoch=100)
+def factory():
+    return KerasFactory(steps_per_epoch=100)
 
 
-def create(objects, kind, spec):
-    made = objects.create(kind, spec, ())
-    assert objects.problems == []
+def create(factory, kind, spec):
+    made = factory.create(kind, spec, ())
+    assert factory.errors == []
     return made
 
 
@@ -54,19 +54,19 @@ def create(objects, kind, spec):
         ("callback", {"ReduceLROnPlateau": {"factor": 0.5}}),
     ],
 )  # fmt: skip
-def test_whatever_keras_has(objects, kind, spec):
-    assert create(objects, kind, spec) is not None
+def test_whatever_keras_has(factory, kind, spec):
+    assert create(factory, kind, spec) is not None
 
 
-def test_every_layer_of_keras_is_known_by_its_name(objects):
+def test_every_layer_of_keras_is_known_by_its_name(factory):
     for name in ("Dense", "Dropout", "UnitNormalization", "SpectralNormalization", "Conv2D"):
-        objects.create("layer", name, ())
-    assert not any("Keras has no layer" in message for _, message in objects.problems)
+        factory.create("layer", name, ())
+    assert not any("Keras has no layer" in message for _, message in factory.errors)
 
 
-def test_nested_objects(objects):
+def test_nested_objects(factory):
     layer = create(
-        objects,
+        factory,
         "layer",
         {
             "Dense": {
@@ -82,19 +82,19 @@ def test_nested_objects(objects):
     assert isinstance(layer.bias_constraint, keras.constraints.NonNeg)
 
 
-def test_initializers_of_two_layers_draw_different_weights(objects):
-    layers = [create(objects, "layer", {"Dense": {"units": 4}}) for _ in range(2)]
+def test_initializers_of_two_layers_draw_different_weights(factory):
+    layers = [create(factory, "layer", {"Dense": {"units": 4}}) for _ in range(2)]
     for layer in layers:
         layer.build((None, 4))
     first, second = (np.asarray(layer.kernel) for layer in layers)
     assert not np.array_equal(first, second)
 
 
-def test_a_whole_number_as_learning_rate_becomes_a_float(objects):
-    optimizer = create(objects, "optimizer", {"SGD": {"learning_rate": 1}})
+def test_a_whole_number_as_learning_rate_becomes_a_float(factory):
+    optimizer = create(factory, "optimizer", {"SGD": {"learning_rate": 1}})
     assert float(optimizer.learning_rate) == 1.0
     schedule = create(
-        objects,
+        factory,
         "schedule",
         {"CosineDecay": {"initial_learning_rate": 0, "warmup_target": 1, "decay_steps": 10,
                          "warmup_steps": 10}},
@@ -104,9 +104,9 @@ def test_a_whole_number_as_learning_rate_becomes_a_float(objects):
 
 @pytest.mark.parametrize("steps_per_epoch", [1, 40, 430])
 def test_durations_in_epochs_are_right_for_any_batch_size(steps_per_epoch):
-    objects = KerasObjects(steps_per_epoch)
+    factory = KerasFactory(steps_per_epoch)
     schedule = create(
-        objects,
+        factory,
         "schedule",
         {"CosineDecay": {"initial_learning_rate": 0.0, "warmup_target": 2e-3,
                          "warmup_epochs": 2, "decay_epochs": 28}},
@@ -116,17 +116,17 @@ def test_durations_in_epochs_are_right_for_any_batch_size(steps_per_epoch):
     assert float(schedule(30 * steps_per_epoch)) == pytest.approx(0, abs=1e-9)
 
 
-def test_boundaries_restarts_and_checkpoints_in_epochs(objects):
+def test_boundaries_restarts_and_checkpoints_in_epochs(factory):
     piecewise = create(
-        objects,
+        factory,
         "schedule",
         {"PiecewiseConstantDecay": {"boundary_epochs": [2, 4.5], "values": [1, 0.1, 0.01]}},
     )
     assert list(piecewise.boundaries) == [200, 450]
     restarts = {"initial_learning_rate": 0.1, "first_decay_epochs": 3}
-    assert create(objects, "schedule", {"CosineDecayRestarts": restarts}).first_decay_steps == 300
+    assert create(factory, "schedule", {"CosineDecayRestarts": restarts}).first_decay_steps == 300
     checkpoint = {"filepath": "a.keras", "save_epochs": 2}
-    assert create(objects, "callback", {"ModelCheckpoint": checkpoint}).save_freq == 200
+    assert create(factory, "callback", {"ModelCheckpoint": checkpoint}).save_freq == 200
 
 
 @pytest.mark.parametrize(
@@ -137,49 +137,57 @@ def test_boundaries_restarts_and_checkpoints_in_epochs(objects):
         ("layer", "Dense", "Dense needs the argument 'units'"),
         ("layer", {"Dense": {"units": -3}}, "Dense: "),
         ("layer", {"Dense": {"units": "many"}}, "Dense: "),
-        ("layer", {"Dense": {"units": 3, "use_bias": "maybe"}}, "use_bias is true or false"),
+        ("layer", {"Dense": {"units": 3, "use_bias": "maybe"}}, "use_bias must be true or false"),
         ("layer", {"Dense": {"units": 3, "activation": "rely"}}, "did you mean 'relu'?"),
         ("layer", {"Dropout": {"rate": -0.1}}, "Dropout: rate cannot be negative (-0.1)"),
         ("layer", {"Dropout": {"rate": 1.5}}, "Dropout: "),
         ("layer", {"Dropout": {"rate": "half"}}, "Dropout: rate takes a number, not 'half'"),
-        ("layer", "Lambda", "Lambda is refused: it runs code"),
-        ("layer", "TFSMLayer", "TFSMLayer is refused: it runs code"),
-        ("layer", "InputLayer", "InputLayer is refused: it is 'model.input'"),
+        ("layer", "Lambda", "Lambda is not allowed: it runs code"),
+        ("layer", "TFSMLayer", "TFSMLayer is not allowed: it runs code"),
+        ("layer", "InputLayer", "InputLayer is not allowed: it is declared as 'model.input'"),
         ("layer", "Layer", "Keras has no layer 'Layer'"),
         ("initializer", "he_norml", "did you mean 'he_normal'?"),
         ("initializer", {"LocalNormal": {"smallest": 9, "largest": 3}}, "windows of 9 to 3 pixels"),
         ("optimizer", {"Adm": {}}, "Keras has no optimizer 'Adm'; did you mean 'Adam'?"),
-        ("optimizer", {"Adam": {"learning_rate": -1}}, "learning_rate takes a number from 0"),
-        ("optimizer", {"Adam": {"learning_rate": "fast"}}, "learning_rate takes a number from 0"),
+        (
+            "optimizer",
+            {"Adam": {"learning_rate": -1}},
+            "learning_rate takes a number of at least 0",
+        ),
+        (
+            "optimizer",
+            {"Adam": {"learning_rate": "fast"}},
+            "learning_rate takes a number of at least 0",
+        ),
         ("optimizer", {"Adam": {"clipnorm": -1}}, "clipnorm cannot be negative"),
         ("optimizer", {"Adam": {"lr": 0.1}}, "Adam has no argument 'lr'"),
         ("optimizer", {"SGD": {"momentum": 2}}, "SGD: "),
-        ("schedule", {"CosineDecay": {"decay_epochs": 3, "decay_steps": 9}}, "say the same"),
+        ("schedule", {"CosineDecay": {"decay_epochs": 3, "decay_steps": 9}}, "mean the same"),
         ("schedule", {"CosineDecay": {"decay_epochs": "x"}}, "takes a number of epochs"),
         ("callback", "EarlyStoping", "did you mean 'EarlyStopping'?"),
         ("callback", {"EarlyStopping": {"patience": "long"}}, "patience takes a number"),
         ("callback", {"EarlyStopping": {"patiance": 3}}, "did you mean 'patience'?"),
-        ("callback", {"EarlyStopping": {"monitor": 3}}, "monitor takes a word"),
-        ("callback", "LambdaCallback", "LambdaCallback is refused"),
+        ("callback", {"EarlyStopping": {"monitor": 3}}, "monitor takes a string"),
+        ("callback", "LambdaCallback", "LambdaCallback is not allowed"),
         ("callback", "LearningRateScheduler", "declare a schedule as the learning_rate"),
         ("loss", {"sparse_categorical_crossentropy": {"a": 1}}, "takes no arguments"),
         ("loss", "crossentropy", "Keras has no loss 'crossentropy'"),
     ],
 )
-def test_mistakes_are_told_in_words(objects, kind, spec, message):
-    assert objects.create(kind, spec, ("here",)) is None
-    assert len(objects.problems) == 1
-    assert message in objects.problems[0][1]
+def test_errors_have_a_clear_message(factory, kind, spec, message):
+    assert factory.create(kind, spec, ("here",)) is None
+    assert len(factory.errors) == 1
+    assert message in factory.errors[0][1]
 
 
-def test_problems_point_at_the_argument(objects):
-    objects.create("layer", {"Dense": {"units": 3, "kernel_initializer": {"Constnt": {}}}}, ("l",))
-    assert objects.problems[0][0] == ("l", "Dense", "kernel_initializer", "Constnt")
+def test_errors_point_at_the_argument(factory):
+    factory.create("layer", {"Dense": {"units": 3, "kernel_initializer": {"Constnt": {}}}}, ("l",))
+    assert factory.errors[0][0] == ("l", "Dense", "kernel_initializer", "Constnt")
 
 
-def test_a_named_object_is_not_changed(objects):
+def test_a_spec_is_not_changed(factory):
     arguments = {"learning_rate": {"CosineDecay": {"initial_learning_rate": 1, "decay_epochs": 2}}}
-    create(objects, "optimizer", Named("Adam", arguments, ()))
+    create(factory, "optimizer", ObjectSpec("Adam", arguments, ()))
     assert arguments["learning_rate"]["CosineDecay"] == {
         "initial_learning_rate": 1,
         "decay_epochs": 2,

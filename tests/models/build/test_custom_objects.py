@@ -1,4 +1,4 @@
-"""The initializer that Keras does not have: filters of neighbouring pixels."""
+"""The initializer that wardrobe adds to Keras: filters of neighbouring pixels."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wardrobe.models.build.initializers import LocalNormal
+from wardrobe.models.build.custom_objects import LocalNormal
 
 
 def windows(weights):
@@ -65,7 +65,7 @@ def test_without_a_seed_the_run_decides():
     assert (more != first).any()
 
 
-def test_inputs_that_are_no_square_picture_have_filters_too():
+def test_inputs_that_are_not_a_square_image_have_filters_too():
     weights = drawn(LocalNormal(3, 9, seed=5), 600, 50)
     pixels = (weights != 0).sum(axis=0)
     assert pixels.max() <= 81
@@ -82,11 +82,11 @@ def test_a_saved_network_keeps_it(tmp_path):
 
 
 @pytest.mark.parametrize(("smallest", "largest"), [(0, 3), (5, 4), (-1, -1), (2.5, 9), (3, 1e9)])
-def test_a_window_without_whole_pixels_is_refused(smallest, largest):
+def test_a_window_without_whole_pixels_is_rejected(smallest, largest):
     with pytest.raises(ValueError, match="give whole numbers"):
         LocalNormal(smallest, largest)
 
 
-def test_the_weights_of_a_convolution_are_refused():
+def test_the_weights_of_a_convolution_are_rejected():
     with pytest.raises(ValueError, match="kernel of a Dense layer"):
         LocalNormal()((3, 3, 1, 8))

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from wardrobe.models import DataFacts, DeclarationError, read, resolve
-from wardrobe.models.build.assembly import assemble
+from wardrobe.models.build import build
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
 
 def test_the_example_of_the_readme_becomes_its_layers():
-    network = assemble(resolve(read("mlp-he-bn"), PICTURES)).network
+    network = build(resolve(read("mlp-he-bn"), PICTURES)).network
     kinds = [type(layer).__name__ for layer in network.layers]
     block = ["Dense", "BatchNormalization", "Activation", "Dropout"]
     assert kinds == ["Rescaling", "Flatten", *block * 3, "Dense"]
@@ -24,12 +24,12 @@ def test_the_example_of_the_readme_becomes_its_layers():
 
 
 def test_layers_have_names_that_depend_on_the_declaration_only(declare):
-    names = [[layer.name for layer in assemble(declare()).network.layers] for _ in range(2)]
+    names = [[layer.name for layer in build(declare()).network.layers] for _ in range(2)]
     assert names == [["rescaling_1", "flatten_1", "dense_1", "head"]] * 2
 
 
 def test_softmax_gives_probabilities_of_raw_pixels(declare):
-    network = assemble(declare()).network
+    network = build(declare()).network
     pixels = np.random.default_rng(0).integers(0, 256, (7, 28, 28)).astype("float32")
     probabilities = np.asarray(network(pixels))
     assert probabilities.shape == (7, 10)
@@ -38,7 +38,7 @@ def test_softmax_gives_probabilities_of_raw_pixels(declare):
 
 def test_softmax_of_two_classes_is_logistic_regression_on_the_difference_of_logits(declare):
     two = DataFacts(input_shape=(3,), classes=2)
-    network = assemble(declare("name: x\nmodel: {layers: []}", facts=two)).network
+    network = build(declare("name: x\nmodel: {layers: []}", facts=two)).network
     x = np.random.default_rng(1).normal(size=(9, 3)).astype("float32")
     kernel, bias = (np.asarray(weight) for weight in network.layers[-1].weights)
     logits = x @ kernel + bias
@@ -59,7 +59,7 @@ def test_a_unit_with_given_weights_weighs_evidence(declare):
                 bias_initializer: {Constant: {value: -5}}
           head: {activation: sigmoid}
         """
-    network = assemble(declare(unit, facts=flu)).network
+    network = build(declare(unit, facts=flu)).network
     says_flu = keras.Model(network.inputs, network.layers[0].output)
     patients = np.array([[0, 1, 1], [1, 1, 1], [0, 0, 1]], "float32")
     assert np.asarray(says_flu(patients)).ravel().tolist() == [1, 0, 0]
@@ -67,7 +67,7 @@ def test_a_unit_with_given_weights_weighs_evidence(declare):
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_under_mixed_precision_the_head_computes_in_float32(declare, precision):
-    network = assemble(declare(f"name: x\nprecision: {precision}\n"
+    network = build(declare(f"name: x\nprecision: {precision}\n"
                                "model: {layers: [{Dense: {units: 4}}]}")).network  # fmt: skip
     assert network.layers[2].compute_dtype == precision.removeprefix("mixed_")
     assert network.layers[2].variable_dtype == "float32"
@@ -87,7 +87,7 @@ def test_augmentation_stands_before_flatten(declare):
               - Flatten
           layers: []
         """
-    network = assemble(declare(augmented)).network
+    network = build(declare(augmented)).network
     pixels = np.random.default_rng(0).integers(0, 256, (2, 28, 28)).astype("float32")
     quiet = np.asarray(network(pixels, training=False))
     assert np.array_equal(quiet, np.asarray(network(pixels, training=False)))
@@ -105,22 +105,4 @@ def test_augmentation_stands_before_flatten(declare):
 )
 def test_shapes_that_do_not_fit(declare, layers, message):
     with pytest.raises(DeclarationError, match=message):
-        assemble(declare(f"name: x\nmodel: {{layers: {layers}}}"))
-
-
-def test_weight_decay_spares_what_is_excluded():
-    optimizer = assemble(resolve(read("mlp-he-bn"), PICTURES)).optimizer
-    network = assemble(resolve(read("mlp-he-bn"), PICTURES)).network
-    decayed = {v.name for v in network.trainable_variables if optimizer._use_weight_decay(v)}
-    assert decayed == {"kernel"}
-
-
-def test_gradient_accumulation_counts_updates_not_batches(declare):
-    schedule = "{CosineDecay: {initial_learning_rate: 1.0, decay_epochs: 4}}"
-    declaration = declare(
-        "name: x\nmodel: {layers: []}",
-        f"optimizer.Adam.learning_rate={schedule}",
-        "optimizer.Adam.gradient_accumulation_steps=5",
-    )
-    optimizer = assemble(declaration, steps_per_epoch=100).optimizer
-    assert optimizer._learning_rate.decay_steps == 4 * 100 // 5
+        build(declare(f"name: x\nmodel: {{layers: {layers}}}"))

@@ -1,4 +1,7 @@
-"""The one initializer of the zoo that Keras does not have."""
+"""The activation and the initializer that wardrobe adds to Keras.
+
+Importing this module registers them, so that Keras loads saved networks that contain them.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,30 @@ import keras
 
 
 @keras.saving.register_keras_serializable(package="wardrobe")
+def step(z: Any) -> Any:
+    """Activation: 1 where the weighted sum is above the threshold, else 0; its gradient is zero.
+
+    The unit of Rosenblatt's perceptron. Same shape and dtype as its input.
+    """
+    return keras.ops.cast(z > 0, z.dtype)
+
+
+@keras.saving.register_keras_serializable(package="wardrobe")
 class LocalNormal(keras.initializers.Initializer):
-    """He's normal weights inside a small window of the picture, 0 outside, for a Dense layer.
+    """Initializer of a Dense layer: He normal weights inside a small window of the image, else 0.
 
-    A unit begins as a filter of neighbouring pixels, as in a convolution, at a place of its own.
-    All weights are trained: what lies outside the window is only a beginning. The window is a
-    square of `smallest` to `largest` pixels, drawn with its centre for each unit and cut off at
-    the border; the variance is 2 / pixels in it (He et al. 2015, section 2.2).
+    A unit starts as a filter of neighbouring pixels, as in a convolution, at its own position. All
+    weights are trained: the zeros outside the window are only where they start. The window is a
+    square of `smallest` to `largest` pixels; size and centre are drawn for each unit, and the
+    window is cut off at the border. The variance is 2 / (pixels in the window), see He et al. 2015,
+    section 2.2.
 
-    Between a fully connected and a convolutional network of one size lies more of locality than of
-    shared weights (Neyshabur 2020, arXiv 2007.13657, section 2: S-FC, S-LOCAL, S-CONV). There the
-    weights outside stay 0.
+    Most of what a convolutional network gains over a fully connected one of its size comes from
+    locality, not from shared weights (Neyshabur 2020, arXiv 2007.13657, section 2: S-FC, S-LOCAL,
+    S-CONV). There the weights outside stay 0.
 
-    The inputs are taken for the rows of a square picture. Where their number is no square, they
-    are rows of the next square's width, and the windows are slanted.
+    The inputs are taken as the rows of a square image. If their number is not a square, the rows
+    have the width of the next larger one, and the windows are slanted.
     """
 
     def __init__(self, smallest: int = 3, largest: int = 9, seed: int | None = None) -> None:
@@ -35,7 +48,7 @@ class LocalNormal(keras.initializers.Initializer):
         self.smallest, self.largest, self.seed = smallest, largest, seed
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """Fresh weights, `[inputs, units]`, drawn by the seed or else by that of the run.
+        """Fresh weights `[inputs, units]`, drawn from the seed, or from the run's if it is None.
 
         Raises:
             ValueError: the weights are not those of a Dense layer.
