@@ -366,14 +366,14 @@ def fetch(data_dir: Path | None) -> None:
 @Json
 def results(runs: Path, as_json: bool) -> None:
     """Write the zoo's tables and figure from the records of its runs."""
-    from wardrobe.serving.inference import latency as costs
+    from wardrobe.serving.inference.model import size_and_latency
     from wardrobe.training.results import records, table
 
     try:
         from wardrobe.training.results import figure
     except ImportError:
         _fail("the figure is drawn with matplotlib: pip install 'wardrobe[lecture]'")
-    taken = records.collect(runs, _digest, costs.measure)
+    taken = records.collect(runs, _digest, size_and_latency)
     entries = {declaration.name: _entry(declaration) for declaration in _zoo()}
     written = [table.write(entries, _bases(entries)), figure.write(entries)]
     if as_json:
@@ -556,7 +556,7 @@ def _try(url: str) -> None:
 
     from PIL import Image
 
-    from wardrobe.serving.smoke_test import first_answer
+    from wardrobe.serving.server import first_answer
     from wardrobe.training.data import fashion_mnist, silhouettes
 
     drawn = silhouettes.draw(1, seed=1)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wardrobe.serving.inference.latency import measure
+from wardrobe.serving.inference.model import size_and_latency
 from wardrobe.training.results import records
 
 
@@ -21,7 +21,7 @@ def test_a_run_of_the_zoo_becomes_a_record(trained, folder):
         assert (name, resplit) == ("small", None)
         return trained.record["declaration"]
 
-    (file,) = records.collect(trained.run.parent.parent, digest, measure)
+    (file,) = records.collect(trained.run.parent.parent, digest, size_and_latency)
     assert file == folder / "records" / "small-seed5.json"
     (kept,) = records.records()["small"]
     assert kept["metrics"] == trained.record["metrics"]
@@ -33,7 +33,7 @@ def test_a_run_of_the_zoo_becomes_a_record(trained, folder):
 
 
 def test_an_altered_run_does_not(trained, folder):
-    assert records.collect(trained.run.parent.parent, lambda *_: "another", measure) == []
+    assert records.collect(trained.run.parent.parent, lambda *_: "another", size_and_latency) == []
     assert records.records() == {}
 
 
@@ -45,7 +45,9 @@ def test_a_run_on_a_test_set_drawn_anew_is_kept_apart(trained, folder, tmp_path)
     (run / "declaration.yaml").write_text(
         declared.replace("name: silhouettes", "name: silhouettes\n  resplit: 7")
     )
-    taken = records.collect(tmp_path / "runs", lambda *_: trained.record["declaration"], measure)
+    taken = records.collect(
+        tmp_path / "runs", lambda *_: trained.record["declaration"], size_and_latency
+    )
     assert [file.name for file in taken] == ["small-resplit7-seed5.json"]
     assert records.records() == {}
     assert set(records.records(resplit=True)) == {"small"}

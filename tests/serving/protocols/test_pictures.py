@@ -90,7 +90,7 @@ def test_when_all_fail_the_first_ones_status_is_the_answers(client) -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"data": b""}, "the request holds no picture"),
+        ({"data": b""}, "the request contains no picture"),
         ({"data": {"image": (io.BytesIO(b"x"), "a.png")}}, "has 'image', but no file named `file`"),
         ({"data": b"--x--", "content_type": "multipart/form-data; boundary=x"}, "has no part"),
         ({"data": b"--", "content_type": "multipart/form-data"}, "has no part"),

@@ -92,7 +92,7 @@ def test_packed_requests_are_unpacked_and_answers_packed(client, band, encoding,
 @pytest.mark.parametrize(
     ("body", "headers", "status", "message"),
     [
-        (b"no gzip", {"Content-Encoding": "gzip"}, 400, "the body is no gzip"),
+        (b"no gzip", {"Content-Encoding": "gzip"}, 400, "the body is not valid gzip"),
         (gzip.compress(b"{}", mtime=0)[:-4], {"Content-Encoding": "gzip"}, 400, "cut short"),
         (gzip.compress(bytes(2**27)), {"Content-Encoding": "gzip"}, 413, "unpacks to more than"),
         (b"{}", {"Content-Encoding": "br"}, 415, "send gzip, deflate or none"),
@@ -147,7 +147,7 @@ def test_metadata_is_that_of_the_savedmodel(ask, odd) -> None:
         ("bands:predict", b"", 400, "JSON Parse error: The document is empty"),
         ("bands:predict", b"{", 400, "JSON Parse error: "),
         ("bands:predict", b"[" * 100_000, 400, "JSON Parse error: "),
-        ("bands:predict", b"[]", 400, "JSON Value: [] is no object"),
+        ("bands:predict", b"[]", 400, "JSON Value: [] must be an object"),
         ("bands:predict", {}, 400, "Missing 'inputs' or 'instances' key"),
         ("bands:predict", {"instances": [1], "inputs": [1]}, 400, "JSON Value: {"),
         ("bands:predict", {"instances": []}, 400, "JSON Value: []"),

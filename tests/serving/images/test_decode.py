@@ -100,8 +100,8 @@ def bomb(width: int, height: int) -> bytes:
     ("data", "status", "message"),
     [
         (b"", 400, "empty"),
-        (b"no picture at all", 415, "no PNG, JPEG, WebP, GIF or BMP"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "no PNG"),
+        (b"no picture at all", 415, "not a PNG, JPEG, WebP, GIF or BMP"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "not a PNG"),
         (b"\x89PNG\r\n\x1a\n", 400, "the PNG picture is damaged"),
         (b"\xff\xd8\xff\xe0 and then nothing", 400, "the JPEG picture is damaged"),
         (bytes(LIMITS.bytes + 1), 413, "more than 1000000 bytes"),

@@ -33,8 +33,8 @@ def copy(good: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 def served(repository: Repository) -> list[int]:
-    conditions = repository.conditions("bands")
-    return [each.artifact.version for each in conditions if each.state == "available"]
+    statuses = repository.statuses("bands")
+    return [each.artifact.version for each in statuses if each.state == "available"]
 
 
 def settle(repository: Repository) -> None:
@@ -72,7 +72,7 @@ def test_a_broken_version_never_takes_over_until_it_is_mended(copy, good: Path) 
     shutil.copy(good / "bands/1/saved_model.pb", folder / "bands/2")
     settle(repository)
     assert repository.get("bands").artifact.version == 1
-    newest = repository.conditions("bands")[0]
+    newest = repository.statuses("bands")[0]
     assert (newest.artifact.version, newest.state) == (2, "broken")
     assert "TensorFlow cannot load it" in newest.reason
     shutil.copytree(good / "bands/1", folder / "bands/2", dirs_exist_ok=True)
@@ -87,7 +87,7 @@ def test_a_loaded_version_whose_files_break_serves_on(copy) -> None:
     (folder / "bands/1/saved_model.pb").write_bytes(b"x")
     settle(repository)
     assert repository.get("bands").artifact.version == 1
-    assert "TensorFlow cannot load it" in repository.conditions("bands")[0].reason
+    assert "TensorFlow cannot load it" in repository.statuses("bands")[0].reason
 
 
 def test_while_the_folder_is_out_of_reach_the_models_serve_on(copy) -> None:

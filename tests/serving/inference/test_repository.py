@@ -91,9 +91,9 @@ def test_ready_means_that_a_loaded_model_can_answer(good: Path, flawed: Path) ->
 @pytest.mark.parametrize(
     ("extras", "message"),
     [
-        ({"labels": ["one"]}, "labels.json names 1 classes, the network answers 10"),
-        ({"input": {"kind": "image", "shape": [32, 32]}}, r"promises pictures of shape \[32, 32\]"),
-        ({"labels": "Boot"}, "labels.json is no list"),
+        ({"labels": ["one"]}, "labels.json names 1 classes, but the network has 10"),
+        ({"input": {"kind": "image", "shape": [32, 32]}}, r"declares pictures of shape \[32, 32\]"),
+        ({"labels": "Boot"}, "labels.json must be a list of class names"),
     ],
 )
 def test_an_artifact_that_contradicts_itself_is_broken(
@@ -107,7 +107,7 @@ def test_an_artifact_that_contradicts_itself_is_broken(
 
 def test_a_network_of_nan_is_broken(tmp_path: Path, export, bands) -> None:
     export(tmp_path / "nan/1", bands(sharpness=np.nan), "probabilities")
-    with pytest.raises(ModelUnavailableError, match="no finite probabilities"):
+    with pytest.raises(ModelUnavailableError, match="probabilities are not finite"):
         Repository([tmp_path]).get("nan")
 
 
@@ -140,5 +140,5 @@ def test_jax_is_not_loaded_to_serve_and_can_be_loaded_beside_it(good: Path) -> N
 
 def printed_by(program: str) -> str:
     """In a process of its own, which has imported nothing yet."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)

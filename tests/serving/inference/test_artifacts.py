@@ -66,11 +66,11 @@ def test_an_artifact_says_what_it_takes_and_answers(artifact: Artifact) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels.json", {"Boot": 0}, "labels.json is no list of names"),
-        ("labels.json", [1, 2], "labels.json is no list of names"),
-        ("input.json", [28, 28], "input.json is no JSON object"),
-        ("input.json", {"kind": "image", "shape": [28, 28, 3]}, "have .height, width."),
-        ("input.json", {"kind": "image", "shape": [28, 0]}, "have .height, width."),
+        ("labels.json", {"Boot": 0}, "labels.json must be a list of class names"),
+        ("labels.json", [1, 2], "labels.json must be a list of class names"),
+        ("input.json", [28, 28], "input.json must be a JSON object"),
+        ("input.json", {"kind": "image", "shape": [28, 28, 3]}, r"must be \[height, width\]"),
+        ("input.json", {"kind": "image", "shape": [28, 0]}, r"must be \[height, width\]"),
         ("input.json", {"kind": "image", "shape": [28, 28], "ground": "red"}, "dark, light or"),
         ("input.json", {"kind": "image", "shape": [28, 28], "range": [0, 1]}, "raw pixels"),
         ("uncertainty.json", {"below": "half"}, "a number from 0 to 1"),
