@@ -95,7 +95,7 @@ class PredictionMetrics:
         self._confidence = CONFIDENCE.labels(model, version)
 
     def count(self, probabilities: Array) -> None:
-        """Count probabilities `[N, classes]`; rows with NaN, which some inputs cause, are skipped."""
+        """Count probabilities `[N, classes]`; rows with NaN, as of NaN inputs, are skipped."""
         confidence = probabilities.max(axis=1).tolist()
         valid = [value for value in confidence if value == value]
         if len(valid) < len(confidence):

@@ -2,9 +2,9 @@
 
 Networks learn garments as Fashion-MNIST shows them. Measured on its 60,000 training pictures, they
 are bright on black, the brightest pixel is 255 in every one, the longer side spans the frame in
-98 %, and the box around the garment is centred, with a pixel to spare on the left or above. Pictures
-are brought into the same form here. One that already has the network's shape is taken to be in that
-form: at most it is inverted from a light background to a dark one, and no pixel is moved.
+98 %, and the box around the garment is centred, with a pixel to spare on the left or above. Here,
+pictures are brought into the same form. One that already has the network's shape is taken to be in
+that form: at most it is inverted from a light background to a dark one, and no pixel is moved.
 """
 
 from dataclasses import dataclass, replace

@@ -74,7 +74,7 @@ def plain_background(picture: Colours) -> PlainBackground | None:
 
 
 def contrast(picture: Colours, background: PlainBackground) -> Floats:
-    """How much each pixel differs from the background, `float32 [H, W]`, 0 if by no more than noise.
+    """How much each pixel differs from the background, `float32 [H, W]`; 0 within its noise.
 
     Differences are first averaged over a few pixels, which removes the ripples that JPEG leaves
     around a garment and keeps its outline.

@@ -171,8 +171,8 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
         raise ArtifactError(f"input.json: ground is {polarity!r}; it must be dark, light or mixed")
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take raw"
-            " pixels and scale them inside"
+            f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take"
+            " raw pixels and scale them inside"
         )
     return PictureInput((shape[0], shape[1]), polarity)
 

@@ -25,7 +25,7 @@ DEFAULT = "serving_default"
 STRING = "string"
 CALLING_THREAD = -1
 """TensorFlow's `inter_op_thread_pool` that runs a graph in the calling thread. A thread of
-TensorFlow's own spins after each call, waiting for another; that would take longer than the call."""
+TensorFlow's own spins after each call, waiting for another, for longer than the call takes."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Repository:
 
     @property
     def ready(self) -> bool:
-        """Whether a prediction would be answered: by the default model if there is one, else by any.
+        """Whether a prediction would be answered, by the default model if there is one, or any.
 
         Only a model that has been loaded and called once counts.
         """

@@ -205,7 +205,7 @@ def _inputs(
         name = tensor.get("name")
         if not isinstance(name, str) or name not in signature.inputs:
             raise RequestError(
-                f"unexpected inference input {quote(name)}; the model has {sorted(signature.inputs)}"
+                f"unexpected inference input {quote(name)}; there are {sorted(signature.inputs)}"
             )
         try:
             size = _parameters(tensor).get("binary_data_size")
@@ -296,7 +296,7 @@ def _requested_outputs(document: Mapping[str, Any], signature: Signature) -> lis
         name, parameters = output.get("name"), _parameters(output)
         if not isinstance(name, str) or name not in signature.outputs:
             raise RequestError(
-                f"unexpected inference output {quote(name)}; the model has {sorted(signature.outputs)}"
+                f"unexpected inference output {quote(name)}; there are {sorted(signature.outputs)}"
             )
         classes = parameters.get("classification", 0)
         if type(classes) is not int or classes < 0:
