@@ -126,10 +126,10 @@ def test_unpacking_and_chunks_allocate_little_more_than_is_allowed(limited) -> N
 
 @pytest.mark.parametrize("path", ["/predict", "/v1/models/bands:predict", "/v2/models/bands/infer"])
 def test_the_clients_faults_are_not_the_servers(client, path: str) -> None:
-    def status(data: bytes = b"", **headers: str) -> int:
+    def status(data: bytes, **headers: str) -> Any:
         return client.post(path, data=data, headers=headers).status_code
 
-    def failing(error: Exception) -> int:
+    def failing(error: Exception) -> Any:
         return client.post(path, environ_overrides=chunked(Broken(error))).status_code
 
     encoding = "Content-Encoding"
@@ -152,7 +152,7 @@ def test_an_array_in_the_body_is_aligned(client, offset: int) -> None:
 
 def test_a_request_without_length_has_no_body(client) -> None:
     with client.application.test_request_context("/", environ_overrides={"CONTENT_LENGTH": ""}):
-        assert request_body.read() == b""
+        assert len(request_body.read()) == 0
 
 
 def test_json_is_still_json_when_read_in_pieces(client, band) -> None:

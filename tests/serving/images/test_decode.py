@@ -110,9 +110,7 @@ def bomb(width: int, height: int) -> bytes:
         (bomb(100, 100), 400, "the PNG picture is damaged"),
     ],
 )
-def test_what_is_no_usable_picture_is_the_senders_error(
-    data: bytes, status: int, message: str
-) -> None:
+def test_an_unusable_picture_is_the_clients_error(data: bytes, status: int, message: str) -> None:
     with pytest.raises(PictureError, match=message) as caught:
         decode(data, LIMITS)
     assert caught.value.status == status

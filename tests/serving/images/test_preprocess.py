@@ -45,14 +45,14 @@ def shirt(height: int, width: int) -> np.ndarray:
     return picture
 
 
-def on(ground: int, garment: np.ndarray, margin: int) -> np.ndarray:
-    """The bright garment on a ground of 0, or turned round on one of 255."""
+def on(background: int, garment: np.ndarray, margin: int) -> np.ndarray:
+    """The bright garment on a background of 0, or inverted on one of 255."""
     framed = np.pad(garment, margin)
-    return framed if ground == 0 else 255 - framed
+    return framed if background == 0 else 255 - framed
 
 
 @given(picture=garments(), kind=st.sampled_from(sorted(LOSSLESS)))
-def test_a_28x28_picture_on_dark_ground_arrives_pixel_identical(
+def test_a_28x28_picture_on_a_dark_background_is_not_changed(
     encode, picture: np.ndarray, kind: str
 ) -> None:
     decoded = decode(encode(picture, kind, **LOSSLESS[kind]), Limits(10**6, 10**6))
@@ -60,7 +60,7 @@ def test_a_28x28_picture_on_dark_ground_arrives_pixel_identical(
 
 
 @given(picture=garments())
-def test_a_picture_on_light_ground_is_turned_round(picture: np.ndarray) -> None:
+def test_a_picture_on_a_light_background_is_inverted(picture: np.ndarray) -> None:
     np.testing.assert_array_equal(preprocess(Image.fromarray(255 - picture), DARK), picture)
 
 
@@ -73,7 +73,7 @@ def test_colour_and_opacity_change_nothing(picture: np.ndarray) -> None:
 
 
 @given(picture=garments())
-def test_the_ground_is_the_one_the_network_learnt(picture: np.ndarray) -> None:
+def test_the_polarity_is_the_networks(picture: np.ndarray) -> None:
     dark, light = Image.fromarray(picture), Image.fromarray(255 - picture)
     for image in (dark, light):
         np.testing.assert_array_equal(preprocess(image, DARK), picture)
@@ -82,25 +82,25 @@ def test_the_ground_is_the_one_the_network_learnt(picture: np.ndarray) -> None:
     np.testing.assert_array_equal(preprocess(light, MIXED), 255 - picture)
 
 
-@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize("background", [0, 255])
 @pytest.mark.parametrize("scale", [1, 3, 10])
 @pytest.mark.parametrize("margin", [1, 17])
-def test_a_garment_is_found_and_fitted_whatever_its_size_and_place(
-    ground: int, scale: int, margin: int
+def test_a_garment_of_any_size_and_position_is_found_and_fitted(
+    background: int, scale: int, margin: int
 ) -> None:
     garment = shirt(28, 28)
     large = np.kron(garment, np.ones((scale, scale), np.uint8))
-    off_centre = np.pad(on(ground, large, margin), ((0, 9), (0, 0)), constant_values=ground)
+    off_centre = np.pad(on(background, large, margin), ((0, 9), (0, 0)), constant_values=background)
     pixels = preprocess(Image.fromarray(off_centre), DARK)
     assert np.abs(pixels.astype(int) - garment).mean() < 2
 
 
-@given(height=st.integers(1, 120), width=st.integers(1, 120), ground=st.sampled_from([0, 255]))
+@given(height=st.integers(1, 120), width=st.integers(1, 120), background=st.sampled_from([0, 255]))
 def test_the_longer_side_spans_the_frame_and_the_shorter_is_centred(
-    height: int, width: int, ground: int
+    height: int, width: int, background: int
 ) -> None:
     garment = np.full((height, width), 200, np.uint8)
-    pixels = preprocess(Image.fromarray(on(ground, garment, 15)), DARK)
+    pixels = preprocess(Image.fromarray(on(background, garment, 15)), DARK)
     scale = 28 / max(height, width)
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     for span, side in ((rows, height), (columns, width)):
@@ -109,7 +109,7 @@ def test_the_longer_side_spans_the_frame_and_the_shorter_is_centred(
 
 
 @pytest.mark.parametrize("width", range(10, 27))
-def test_a_pixel_left_over_is_at_the_left_as_in_the_data_set(width: int) -> None:
+def test_a_pixel_to_spare_is_on_the_left_as_in_the_data_set(width: int) -> None:
     pixels = preprocess(
         Image.fromarray(on(255, np.full((280, 10 * width), 200, np.uint8), 9)), DARK
     )
@@ -124,7 +124,7 @@ def test_the_brightest_pixel_is_255_as_in_the_data_set(brightest: int) -> None:
 
 
 @pytest.mark.parametrize("colour", [(70, 80, 120), (196, 222, 240), (110, 110, 110), (200, 40, 40)])
-def test_a_coloured_ground_becomes_black_and_the_garment_keeps_its_shade(colour) -> None:
+def test_a_coloured_background_becomes_black_and_the_garment_keeps_its_shade(colour) -> None:
     garment = Image.fromarray(255 - shirt(280, 280))
     where = Image.fromarray((shirt(280, 280) > 0).astype(np.uint8) * 255)
     picture = Image.new("RGB", (400, 310), colour)
@@ -133,7 +133,7 @@ def test_a_coloured_ground_becomes_black_and_the_garment_keeps_its_shade(colour)
     assert np.abs(pixels.astype(int) - shirt(28, 28)).mean() < 3
 
 
-def test_a_blurred_outline_on_a_dark_ground_leaves_no_fringe() -> None:
+def test_a_blurred_outline_on_a_dark_background_leaves_no_fringe() -> None:
     garment = Image.fromarray(255 - shirt(280, 280))
     where = Image.fromarray((shirt(280, 280) > 0).astype(np.uint8) * 255)
     picture = Image.new("RGB", (360, 360), (70, 80, 120))
@@ -207,7 +207,7 @@ def test_a_photographed_garment_is_no_broader_than_in_the_data_set() -> None:
 
 
 @needs_fashion_mnist
-def test_test_images_rendered_anew_keep_their_label() -> None:
+def test_rendered_test_images_keep_their_label() -> None:
     """1,000 of them, a hundred in each way. This network was trained on upright, centred pictures
     only; one that has seen others keeps more (README)."""
     model = load(at(PRETRAINED))
@@ -220,7 +220,7 @@ def test_test_images_rendered_anew_keep_their_label() -> None:
 
 
 @needs_fashion_mnist
-def test_a_picture_of_the_data_set_arrives_pixel_identical(encode) -> None:
+def test_a_picture_of_the_data_set_is_not_changed(encode) -> None:
     for picture in fashion_mnist_test_images(200):
         for kind in ("PNG", "BMP"):
             decoded = decode(encode(picture, kind), Limits(10**6, 10**6))
@@ -238,7 +238,7 @@ def test_the_shape_is_the_networks() -> None:
     assert pixels.dtype == np.uint8
 
 
-def test_a_ground_that_is_not_quite_white_becomes_black() -> None:
+def test_a_background_that_is_not_quite_white_becomes_black() -> None:
     noisy = on(255, shirt(200, 200), 40).astype(int) - np.random.default_rng(1).integers(
         10, 20, (280, 280)
     )
@@ -247,14 +247,14 @@ def test_a_ground_that_is_not_quite_white_becomes_black() -> None:
 
 
 @pytest.mark.parametrize("shade", [20, 235])
-def test_a_transparent_picture_stands_on_a_ground_that_shows_it(shade: int) -> None:
+def test_a_cut_out_garment_gets_a_background_that_shows_it(shade: int) -> None:
     alpha = on(0, np.where(shirt(100, 100) > 0, 255, 0).astype(np.uint8), 20)
     image = Image.merge("LA", [Image.new("L", alpha.shape[::-1], shade), Image.fromarray(alpha)])
     pixels = preprocess(image, DARK)
     np.testing.assert_array_equal(pixels > 127, shirt(28, 28) > 0)
 
 
-def test_transparent_corners_take_the_ground_of_the_border() -> None:
+def test_transparent_corners_take_the_colour_of_the_border() -> None:
     picture = on(255, shirt(100, 100), 30)
     alpha = np.full(picture.shape, 255, np.uint8)
     alpha[:8, :8] = alpha[-8:, -8:] = 0
@@ -270,7 +270,7 @@ def test_a_blank_picture_is_not_usable(level: int) -> None:
     assert caught.value.status == 422
 
 
-def test_a_wholly_transparent_picture_is_not_usable() -> None:
+def test_a_fully_transparent_picture_is_not_usable() -> None:
     with pytest.raises(PictureError, match="transparent") as caught:
         preprocess(Image.new("RGBA", (28, 28), (9, 9, 9, 0)), DARK)
     assert caught.value.status == 422

@@ -50,7 +50,7 @@ def together(requests: list[Callable[[], Any]]) -> list[Any]:
     return answers
 
 
-def test_requests_share_a_call_and_each_gets_its_own_answer() -> None:
+def test_requests_share_a_call_and_each_gets_its_own_outputs() -> None:
     doubling = Doubling()
     network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     answers = together([partial(ask, network, x, x + 0.5) for x in range(16)])
@@ -58,7 +58,7 @@ def test_requests_share_a_call_and_each_gets_its_own_answer() -> None:
     assert doubling.batches == [32]
 
 
-def test_a_batch_is_not_larger_than_the_largest() -> None:
+def test_a_batch_has_a_greatest_size() -> None:
     doubling = Doubling()
     network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     answers = together([lambda: ask(network, *range(20)) for _ in range(7)])
@@ -68,7 +68,7 @@ def test_a_batch_is_not_larger_than_the_largest() -> None:
     assert len(doubling.batches) == 3
 
 
-def test_a_request_alone_does_not_wait() -> None:
+def test_a_single_request_does_not_wait() -> None:
     doubling = Doubling()
     network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     assert ask(network, 1) == [2]
@@ -82,14 +82,14 @@ def test_a_bad_example_fails_alone() -> None:
     assert answers == ["x is negative"] * 8 + [[2.0 * x] for x in range(8)]
 
 
-def test_what_does_not_answer_by_example_is_not_batched() -> None:
+def test_a_signature_without_a_batch_axis_is_not_batched() -> None:
     doubling = Doubling(output=())
     network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     together([partial(ask, network, x) for x in range(8)])
     assert doubling.batches == [1] * 8
 
 
-def test_what_comes_too_late_is_not_asked_of_the_network() -> None:
+def test_after_its_deadline_a_request_does_not_call_the_network() -> None:
     doubling = Doubling()
     network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
 
