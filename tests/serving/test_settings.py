@@ -32,6 +32,9 @@ def test_given_values_override_the_environment_unless_they_are_none() -> None:
         ("WARDROBE_PORT", "http", "WARDROBE_PORT is 'http'; it must be a whole number"),
         ("WARDROBE_PORT", "70000", "port is 70000; it must be from 0 to 65535"),
         ("WARDROBE_WORKERS", "0", "workers is 0; it must be at least 1"),
+        ("WARDROBE_QUEUE", "-1", "queue is -1; it must be at least 0"),
+        ("WARDROBE_DRAIN_SECONDS", "-1", "drain_seconds is -1; it must be at least 0"),
+        ("WARDROBE_ACCESS_LOG", "2", "access_log is 2; it must be from 0 to 1"),
         ("WARDROBE_ARTIFACTS", os.pathsep, "no artifact folder is given"),
     ],
 )
