@@ -1,15 +1,16 @@
-"""The Flask application: protocols, health, the page, and one shape of error for all of them."""
+"""The Flask application: protocols, probes, the page, and one shape of error for all of them."""
 
-from flask import Flask, Response, jsonify, request
+import gzip
+import zlib
+
+from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
 
 from wardrobe.serving.errors import ServingError
-from wardrobe.serving.http import request_body as bodies
-from wardrobe.serving.http.health import health
-from wardrobe.serving.http.json_text import FastJSON
+from wardrobe.serving.http.json import FastJSON
 from wardrobe.serving.http.openapi import openapi
-from wardrobe.serving.http.security import guard
-from wardrobe.serving.http.telemetry import observe
+from wardrobe.serving.http.security import secure
+from wardrobe.serving.http.telemetry import instrument
 from wardrobe.serving.inference.repository import Repository
 from wardrobe.serving.metrics import metrics
 from wardrobe.serving.protocols.open_inference import open_inference
@@ -17,13 +18,18 @@ from wardrobe.serving.protocols.pictures import pictures
 from wardrobe.serving.protocols.tensorflow_serving import add_converters, tensorflow_serving
 from wardrobe.serving.settings import Settings
 
+COMPRESSED_FROM = 1024
+"""Bytes below which a response is sent as it is: compressing it would only delay it."""
+COMPRESSION_LEVEL = 1
+"""Most of the gain for a fraction of the time."""
+
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The service as a WSGI application, all models loaded; settings from the environment if none
-    are given, so that `gunicorn "serving.app:create_app()"` works.
+    """The service as a WSGI application, all models loaded. Without `settings` they are read from
+    the environment, so that `gunicorn "serving.app:create_app()"` works.
 
-    The models are loaded here, before a worker accepts its first connection: a worker that was
-    restarted answers nothing rather than 503 beside a healthy one, and readiness needs no guess.
+    The models are loaded here, before a worker accepts its first connection: a restarting worker
+    then takes no request that it cannot answer, and readiness needs no guess.
     """
     settings = settings or Settings.from_environment()
     repository = Repository(settings.artifacts, settings.model, settings.latest)
@@ -31,21 +37,63 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = Flask(__name__, static_folder="page", static_url_path="/page")
     app.json = FastJSON(app)
-    add_converters(app.url_map)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.extensions["repository"] = repository
-    observe(app, log=bool(settings.access_log))
-    guard(app, settings)
-    for protocol in (pictures, tensorflow_serving, open_inference):
-        app.register_blueprint(protocol(repository, settings))
+    add_converters(app.url_map)
+    instrument(app, access_log=bool(settings.access_log))
+    secure(app, settings)
+    app.register_blueprint(pictures(repository, settings))
+    app.register_blueprint(tensorflow_serving(repository))
+    app.register_blueprint(open_inference(repository))
     app.register_blueprint(health(repository))
     app.register_blueprint(metrics())
     app.register_blueprint(openapi())
     app.add_url_rule("/", "page", lambda: app.send_static_file("index.html"))
-    app.after_request(bodies.compress)
+    app.after_request(_compress)
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
     return app
+
+
+def health(repository: Repository) -> Blueprint:
+    """The blueprint of a load balancer's probes: `GET /health/live`, is the process alive, and
+    `GET /health/ready`, would it answer a prediction? The latter also lists every model version,
+    with the reason if one is not served.
+    """
+    blueprint = Blueprint("health", __name__, url_prefix="/health")
+
+    @blueprint.get("/live")
+    def live() -> Response:
+        return jsonify(live=True)
+
+    @blueprint.get("/ready")
+    def ready() -> tuple[Response, int]:
+        is_ready, models = repository.ready, repository.describe()
+        if is_ready:
+            return jsonify(ready=True, models=models), 200
+        error = "no model can answer; `models` says why"
+        return jsonify(ready=False, error=error, models=models), 503
+
+    return blueprint
+
+
+def _compress(response: Response) -> Response:
+    """Compress a response that is large enough, in an encoding that its client accepts."""
+    accepted = request.accept_encodings
+    if (
+        not accepted
+        or response.direct_passthrough
+        or "Content-Encoding" in response.headers
+        or (response.content_length or 0) < COMPRESSED_FROM
+    ):
+        return response
+    encoding = accepted.best_match(("gzip", "deflate"))
+    if encoding:
+        compress = gzip.compress if encoding == "gzip" else zlib.compress
+        response.set_data(compress(response.get_data(), COMPRESSION_LEVEL))
+        response.headers["Content-Encoding"] = encoding
+        response.vary.add("Accept-Encoding")
+    return response
 
 
 def _serving_error(error: ServingError) -> tuple[Response, int]:

@@ -1,4 +1,4 @@
-"""How long the request that is being answered may still take."""
+"""The deadline of the current request, counted from its arrival, before it waits in the queue."""
 
 import math
 import time
@@ -11,19 +11,19 @@ _ends: ContextVar[float] = ContextVar("ends", default=math.inf)
 
 
 def start(arrived: float, allowed: float) -> None:
-    """A request is taken up that arrived at `arrived` (of `time.monotonic`) and is of use to its
-    sender for `allowed` seconds from then."""
+    """Begin a request that arrived at `arrived` (by `time.monotonic`) and must be answered within
+    `allowed` seconds from then."""
     _arrived.set(arrived)
     _ends.set(arrived + allowed)
 
 
 def arrived() -> float | None:
-    """When the request arrived; None outside one."""
+    """When the current request arrived, by `time.monotonic`; None outside a request."""
     return _arrived.get()
 
 
 def remaining() -> float:
-    """Seconds left; infinite outside a request. Raises `TooLateError` where there are none."""
+    """Seconds left, infinite outside a request. Raises `TooLateError` if there are none."""
     left = _ends.get() - time.monotonic()
     if left <= 0:
         raise TooLateError("the server was too busy to answer in time; try again later")

@@ -1,50 +1,50 @@
-"""What can go wrong in serving, each with the HTTP status that it means.
+"""The errors of serving, each with its HTTP status.
 
-Every message says what is wrong and what to do; the command line prints it, the server answers
-`{"error": message}`.
+Every message says what is wrong and what to do about it. The command line prints it; the server
+answers `{"error": message}`.
 """
 
 
 class ServingError(Exception):
-    """Any failure of the service whose message is meant for people."""
+    """The base of all errors whose message is meant for people."""
 
     status: int = 500
 
 
 class SettingsError(ServingError):
-    """A setting, from the environment or the command line, that cannot be used."""
+    """An invalid setting, from the environment or the command line."""
 
 
 class StartError(ServingError):
-    """The server cannot listen where it was told to, or its workers do not come up."""
+    """The server cannot bind its address, or its workers do not come up."""
 
 
 class RequestError(ServingError):
-    """A request that asks for something impossible."""
+    """An invalid request."""
 
     status = 400
 
 
 class TooLargeError(ServingError):
-    """A request of more bytes than the service takes."""
+    """A request with more bytes than the service takes."""
 
     status = 413
 
 
 class UnsupportedError(ServingError):
-    """A request in a form that the service does not read."""
+    """A request in an encoding that the service does not read."""
 
     status = 415
 
 
 class ArtifactError(ServingError):
-    """A version folder that cannot be served: empty, half-copied, broken, contradicting itself."""
+    """A version folder that cannot be served: empty, half-copied, broken or inconsistent."""
 
     status = 503
 
 
 class RepositoryError(ServingError):
-    """The artifact folder does not let itself be changed."""
+    """An artifact folder that cannot be written."""
 
 
 class ModelNotFoundError(ServingError):
@@ -54,7 +54,7 @@ class ModelNotFoundError(ServingError):
 
 
 class ModelUnavailableError(ServingError):
-    """There is nothing to answer with: no model at all, or none that could be loaded."""
+    """No model can answer: there is none, or none could be loaded."""
 
     status = 503
 
@@ -66,19 +66,19 @@ class LabelNotFoundError(ServingError):
 
 
 class TooLateError(ServingError):
-    """The request waited until its deadline."""
+    """A request that has passed its deadline."""
 
     status = 504
 
 
 class NotAPictureModelError(ServingError):
-    """The model takes something other than pictures."""
+    """A model that does not classify pictures was asked to."""
 
     status = 422
 
 
 class PictureError(ServingError):
-    """An uploaded picture that cannot be classified.
+    """A picture that cannot be classified.
 
     `status` is 400 (unreadable), 413 (too large), 415 (not an accepted type of picture) or 422
     (readable, but nothing to classify in it).

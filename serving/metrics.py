@@ -1,6 +1,6 @@
-"""What Prometheus is told. `GET /metrics` is right for all workers, whichever of them answers.
+"""The metrics for Prometheus. `GET /metrics` covers all workers, whichever of them answers it.
 
-With several workers the numbers lie in files of the folder `PROMETHEUS_MULTIPROC_DIR`, which
+With several workers the values are kept in files in the folder `PROMETHEUS_MULTIPROC_DIR`, which
 `serving.server` sets before this module is imported.
 """
 
@@ -28,17 +28,26 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 REQUESTS = Counter("wardrobe_requests", "Requests answered", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
-    "wardrobe_request_seconds", "From arrival to answer", ["route"], buckets=SECONDS
+    "wardrobe_request_seconds",
+    "Seconds from a request's arrival to its response",
+    ["route"],
+    buckets=SECONDS,
 )
 QUEUE_SECONDS = Histogram(
-    "wardrobe_queue_seconds", "From arrival to the thread that answers", buckets=SECONDS
+    "wardrobe_queue_seconds",
+    "Seconds from a request's arrival until a thread takes it up",
+    buckets=SECONDS,
 )
 IN_HAND = Gauge(
-    "wardrobe_requests_in_hand", "Requests waiting or being answered", multiprocess_mode="livesum"
+    "wardrobe_requests_in_hand",
+    "Requests that wait or are being answered",
+    multiprocess_mode="livesum",
 )
-REFUSED = Counter("wardrobe_requests_refused", "Requests answered 503 because the queue was full")
+REFUSED = Counter(
+    "wardrobe_requests_refused", "Requests rejected with 503 because the queue was full"
+)
 MODEL_SECONDS = Histogram(
-    "wardrobe_model_seconds", "One call of a network", ["model"], buckets=SECONDS
+    "wardrobe_model_seconds", "Seconds of one call of a network", ["model"], buckets=SECONDS
 )
 BATCH_EXAMPLES = Histogram(
     "wardrobe_batch_examples",
@@ -48,16 +57,16 @@ BATCH_EXAMPLES = Histogram(
 )
 VERSIONS = Gauge(
     "wardrobe_model_versions",
-    "Workers in which a version of a model has this state",
+    "Number of workers in which a version of a model has this state",
     ["model", "version", "state"],
     multiprocess_mode="livesum",
 )
 PREDICTIONS = Counter(
-    "wardrobe_predictions", "Examples by their likeliest class", ["model", "version", "label"]
+    "wardrobe_predictions", "Examples by predicted class", ["model", "version", "label"]
 )
 CONFIDENCE = Histogram(
     "wardrobe_prediction_confidence",
-    "Probability of the likeliest class",
+    "Probability of the predicted class",
     ["model", "version"],
     buckets=[tenth / 10 for tenth in range(1, 11)],
 )
@@ -78,41 +87,41 @@ def metrics() -> Blueprint:
     return blueprint
 
 
-class Classes:
-    """Counts what a classifier says, so that a drift of its answers can be seen."""
+class PredictionMetrics:
+    """Counts a classifier's predictions, so that a drift can be seen."""
 
     def __init__(self, model: str, version: int, labels: tuple[str, ...]) -> None:
         self._predictions = [PREDICTIONS.labels(model, version, label) for label in labels]
         self._confidence = CONFIDENCE.labels(model, version)
 
     def count(self, probabilities: Array) -> None:
-        """Count `[N, classes]`; rows of NaN, which some inputs lead to, are left out."""
+        """Count probabilities `[N, classes]`; rows with NaN, as of NaN inputs, are skipped."""
         confidence = probabilities.max(axis=1).tolist()
-        sure = [value for value in confidence if value == value]
-        if len(sure) < len(confidence):
+        valid = [value for value in confidence if value == value]
+        if len(valid) < len(confidence):
             probabilities = probabilities[~np.isnan(probabilities).any(axis=1)]
         for index, times in Counted(probabilities.argmax(axis=1).tolist()).items():
             self._predictions[index].inc(times)
-        _observe_all(self._confidence, sure)
+        _observe_all(self._confidence, valid)
 
 
 def _observe_all(histogram: Histogram, values: list[float]) -> None:
-    """As `histogram.observe` of each value, but with one addition for each bucket."""
+    """The same as `histogram.observe` for each value, with one addition per bucket."""
     histogram._sum.inc(sum(values))
     buckets = Counted(bisect_left(histogram._upper_bounds, value) for value in values)
     for bucket, times in buckets.items():
         histogram._buckets[bucket].inc(times)
 
 
-def count_versions(states: Iterable[tuple[str, int, str]]) -> None:
-    """Set how each (model, version, state) stands in this worker; those left out count no more."""
-    now = {tuple(map(str, state)) for state in states}
-    for gone in _told - now:
+def set_versions(states: Iterable[tuple[str, int, str]]) -> None:
+    """Set the gauge of each (model, version, state) of this worker to 1, all others to 0."""
+    current = {tuple(map(str, state)) for state in states}
+    for gone in _published_versions - current:
         VERSIONS.labels(*gone).set(0)
-    for state in now:
+    for state in current:
         VERSIONS.labels(*state).set(1)
-    _told.clear()
-    _told.update(now)
+    _published_versions.clear()
+    _published_versions.update(current)
 
 
-_told: set[tuple[str, ...]] = set()
+_published_versions: set[tuple[str, ...]] = set()

@@ -1,9 +1,12 @@
-"""The processes of the service: gunicorn, configured in code."""
+"""The processes of the service: gunicorn, configured in code, and the smoke test of a start."""
 
+import json
 import logging
 import os
 import shutil
 import socket
+import time
+import urllib.request
 from collections.abc import Callable
 from tempfile import mkdtemp
 from typing import Any
@@ -20,14 +23,14 @@ logger = logging.getLogger(__name__)
 def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C, finish what is in flight, then raise `SystemExit(0)`.
 
-    `listening` is called with the URL once the address is ours, before any worker is started.
+    `listening` is called with the URL once the address is bound, before any worker is started.
 
     Raises `ModelNotFoundError` if there is nothing to serve and `StartError` if the address cannot
-    be listened on, both before any worker is started, and `StartError` if the workers do not come
-    up. Broken artifacts do not prevent the start: the others serve, readiness says why.
+    be bound, both before any worker is started, and `StartError` if the workers do not come up.
+    Broken artifacts do not prevent the start: the others are served, and readiness says why.
     """
     master = os.getpid()
-    # Read when serving.metrics is imported, which is why `_serve` imports the repository.
+    # Read when serving.metrics is imported, which is why `_serve` imports the repository late.
     shared = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
     try:
         _serve(settings, listening)
@@ -46,7 +49,7 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
 
     Repository(settings.artifacts, settings.model).check()
     listener = _listen(settings.host, settings.port)
-    _write_logs()
+    _log_to_stderr()
     _share_cores(settings.workers)
     server = _Server(settings, listener)
     if listening:
@@ -54,21 +57,20 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
     server.run()
 
 
-def _write_logs() -> None:
-    """What happens, for people, on stderr."""
+def _log_to_stderr() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("wardrobe.serving").setLevel(logging.INFO)
 
 
 def _share_cores(workers: int) -> None:
-    """TensorFlow would give each worker a thread for every core, all of them contending."""
+    """Divide the cores among the workers: TensorFlow would give each one a thread per core."""
     threads = max(1, (os.cpu_count() or 1) // workers)
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """The socket that the workers will accept on, opened here so that gunicorn need not retry."""
+    """The socket that the workers will accept on, bound here so that gunicorn need not retry."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -85,7 +87,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         self._settings = settings
         host, port = listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self._descriptor = listener.detach()  # gunicorn's from here on; it closes it
+        self._descriptor = listener.detach()  # gunicorn's from here on: it closes it
         super().__init__()
 
     def load_config(self) -> None:
@@ -95,11 +97,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "workers": self._settings.workers,
             "threads": self._settings.threads,
             "preload_app": False,  # TensorFlow does not survive a fork
-            "timeout": 120,  # for loading the models; it is no deadline of requests
+            "timeout": 120,  # seconds to load the models; not a deadline for requests
             "loglevel": "warning",
             "graceful_timeout": self._settings.drain_seconds + self._settings.deadline_seconds + 5,
-            "control_socket_disable": True,  # nothing here uses it
-            "post_worker_init": self._begin,
+            "control_socket_disable": True,  # unused
+            "post_worker_init": self._start_watching,
             "child_exit": _forget_worker,
         }
         for name, value in configuration.items():
@@ -111,32 +113,52 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
         return create_app(self._settings)
 
-    def _begin(self, worker: Any) -> None:
-        """The worker's models have answered: it watches the artifact folders from now on."""
-        from wardrobe.serving.inference.watching import watch
-
-        watch(worker.wsgi.extensions["repository"], self._settings.poll_seconds)
-        self._announce(worker)
-
-    def _announce(self, worker: Any) -> None:
-        """Says once where the service is: the first worker's models have answered."""
+    def _start_watching(self, worker: Any) -> None:
+        """Called in each worker when its models are loaded: watch the artifact folders from now on,
+        and log, in the first worker, where the service is."""
+        repository = worker.wsgi.extensions["repository"]
+        repository.watch(self._settings.poll_seconds)
         if worker.age > 1:
             return
-        if worker.wsgi.extensions["repository"].ready:
+        if repository.ready:
             logger.info("ready on %s", self.url)
         else:
             logger.error("on %s, but no model can answer; the lines above say why", self.url)
 
 
 def _worker_class(settings: Settings) -> type:
-    """gunicorn makes the workers; this is how they come to know the settings."""
+    """gunicorn constructs the workers itself, so their class carries the settings."""
     from wardrobe.serving.worker.worker import Worker
 
     return type("Worker", (Worker,), {"settings": settings})
 
 
 def _forget_worker(_: Any, worker: Any) -> None:
-    """A worker has ended: its gauges count no more, its counters stay."""
+    """Drop the gauges of a worker that has ended, keep its counters."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def first_answer(url: str, picture: bytes) -> dict[str, Any] | None:
+    """The smoke test of a start: wait until the service at `url` is ready, then return its answer
+    to the bytes of one picture.
+
+    Returns None if this process's parent, whose service it is, ends before that.
+    """
+    parent = os.getppid()
+    while not _is_ready(url):
+        if os.getppid() != parent:
+            return None
+        time.sleep(0.2)
+    with urllib.request.urlopen(f"{url}/predict", picture, timeout=60) as response:
+        answer: dict[str, Any] = json.load(response)["predictions"][0]
+    return answer
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=60):
+            return True
+    except OSError:  # not listening yet, or 503
+        return False

@@ -1,7 +1,7 @@
-"""The parts of a form, as `curl -F` and browsers send them (RFC 7578).
+"""The parts of a `multipart/form-data` body, as `curl -F` and browsers send them (RFC 7578).
 
-Flask's `request.files` takes bodies in pieces and gives each file a temporary file and three
-wrappers. Here the body is in memory: it is cut at its boundary, in a quarter of the time.
+Flask's `request.files` parses a stream piece by piece and wraps each file in a temporary file. Here
+the body is in memory already: it is split at its boundary, in a quarter of the time.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from wardrobe.serving.errors import RequestError
 
 
 class Part(NamedTuple):
-    """One part: under which name it was sent, the file's name if it is one, what it holds."""
+    """One part: its name, the file's name if it is a file, and its content."""
 
     name: str | None
     filename: str | None
@@ -21,9 +21,9 @@ class Part(NamedTuple):
 
 
 def parts(body: bytes, boundary: str, most: int) -> list[Part]:
-    """The parts of a `multipart/form-data` body, in their order.
+    """The parts of a body, in order.
 
-    Raises `RequestError` for a body that is broken, Werkzeug's `RequestEntityTooLarge` for more
+    Raises `RequestError` for a broken body and Werkzeug's `RequestEntityTooLarge` for more
     than `most` parts.
     """
     _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), most + 2)

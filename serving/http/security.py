@@ -1,4 +1,4 @@
-"""Who may ask, from which pages, and what a browser may do with the answers."""
+"""Who may use the service, from which pages, and what a browser may do with the responses."""
 
 import hmac
 
@@ -7,7 +7,7 @@ from werkzeug.exceptions import Unauthorized
 
 from wardrobe.serving.settings import Settings
 
-OPEN = (
+PUBLIC_ENDPOINTS = (
     "page",
     "static",
     "health.live",
@@ -15,7 +15,7 @@ OPEN = (
     "open_inference.live",
     "open_inference.ready",
 )
-"""Endpoints that need no key: the page, and what a load balancer asks."""
+"""The page, and what a load balancer probes: these need no key."""
 
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'",
@@ -24,18 +24,18 @@ PAGE_HEADERS = {
 }
 
 
-def guard(app: Flask, settings: Settings) -> None:
-    """Makes the application ask for the key, allow the origins and send the headers of
-    `settings`."""
+def secure(app: Flask, settings: Settings) -> None:
+    """Make the application require the API key, allow the CORS origins and send the headers that
+    `settings` ask for."""
     key, origins = settings.api_key, settings.cors_origins
 
-    def need_key() -> None:
-        if request.endpoint in OPEN or request.method == "OPTIONS":
+    def require_key() -> None:
+        if request.endpoint in PUBLIC_ENDPOINTS or request.method == "OPTIONS":
             return
-        told = request.headers.get("X-API-Key") or request.headers.get(
+        sent = request.headers.get("X-API-Key") or request.headers.get(
             "Authorization", ""
         ).removeprefix("Bearer ")
-        if not hmac.compare_digest(told.encode(), str(key).encode()):
+        if not hmac.compare_digest(sent.encode(), str(key).encode()):
             raise Unauthorized("this service needs a key: send it as `Authorization: Bearer KEY`")
 
     def allow_origin(response: Response) -> Response:
@@ -56,13 +56,13 @@ def guard(app: Flask, settings: Settings) -> None:
         return response
 
     if key:
-        app.before_request(need_key)
+        app.before_request(require_key)
     if origins:
         app.after_request(allow_origin)
-    app.after_request(_harden)
+    app.after_request(_add_security_headers)
 
 
-def _harden(response: Response) -> Response:
+def _add_security_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.mimetype == "text/html":
         response.headers.update(PAGE_HEADERS)

@@ -1,6 +1,6 @@
-"""Each request under a number: in the answer's header, the access log and the metrics.
+"""A request id, metrics and a line of access log for each request.
 
-It stands around the application rather than in Flask's hooks, where each look at the request goes
+It wraps the WSGI application rather than using Flask's hooks, where each access to the request goes
 through a proxy: a third of the time.
 """
 
@@ -20,36 +20,39 @@ from wardrobe.serving import deadline
 from wardrobe.serving.metrics import QUEUE_SECONDS, REQUEST_SECONDS, REQUESTS
 
 HEADER = "X-Request-Id"
-SENSIBLE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+VALID_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 STDOUT = 1
 
 
-def observe(app: Flask, log: bool) -> None:
-    """Makes the application number, time and count what it answers, and write a line of JSON to
-    stdout for each."""
-    answer = app.wsgi_app
+def instrument(app: Flask, access_log: bool) -> None:
+    """Make the application put a request id into each response, count and time the requests, write
+    a line of JSON to stdout for each if `access_log`, and answer 504 to those that have waited
+    beyond their deadline."""
+    wrapped = app.wsgi_app
 
-    def observed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        told = environ.get("HTTP_X_REQUEST_ID", "")
-        identity = told if SENSIBLE.fullmatch(told) else f"{time.time_ns():x}"
+    def instrumented(
+        environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        client_id = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = client_id if VALID_ID.fullmatch(client_id) else f"{time.time_ns():x}"
         begun = time.monotonic()
         arrived = deadline.arrived() or begun
         QUEUE_SECONDS.observe(begun - arrived)
 
         def start(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
-            headers.append((HEADER, identity))
+            headers.append((HEADER, request_id))
             seconds, method = time.monotonic() - arrived, environ["REQUEST_METHOD"]
             rule = environ["werkzeug.request"].url_rule
-            requests, request_seconds = _counters(
+            requests, request_seconds = _metrics(
                 method if rule else "any", rule.rule if rule else "none", status[:3]
             )
             requests.inc()
             request_seconds.observe(seconds)
-            if log:
+            if access_log:
                 _write(
                     {
                         "time": round(time.time(), 3),
-                        "id": identity,
+                        "id": request_id,
                         "client": environ.get("REMOTE_ADDR"),
                         "method": method,
                         "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
@@ -61,24 +64,24 @@ def observe(app: Flask, log: bool) -> None:
                 )
             return start_response(status, headers, error)
 
-        return answer(environ, start)
+        return wrapped(environ, start)
 
-    app.wsgi_app = observed  # type: ignore[method-assign]
-    app.before_request(_in_time)
+    app.wsgi_app = instrumented  # type: ignore[method-assign]
+    app.before_request(_check_deadline)
 
 
 @cache
-def _counters(method: str, route: str, status: str) -> tuple[Counter, Histogram]:
-    """What is counted of such requests; those to nowhere, of which there may be any, are one."""
+def _metrics(method: str, route: str, status: str) -> tuple[Counter, Histogram]:
+    """The metrics of a kind of request. Requests that match no route share one: their paths and
+    methods are whatever clients make up."""
     return REQUESTS.labels(method, route, status), REQUEST_SECONDS.labels(route)
 
 
 def _write(line: dict[str, Any]) -> None:
-    """In one piece, so that neither a lock nor a flush is needed."""
-    with suppress(OSError):  # whoever read the log has left
+    """In one system call, so that lines of several threads do not mix."""
+    with suppress(OSError):  # nobody reads the log any more
         os.write(STDOUT, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _in_time() -> None:
-    """What waited too long is not begun."""
+def _check_deadline() -> None:
     deadline.remaining()

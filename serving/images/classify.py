@@ -1,24 +1,24 @@
-"""What `POST /predict` and `wardrobe predict` share: pictures in, labelled answers out."""
+"""From pictures to labelled predictions: what `POST /predict` and `wardrobe predict` share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wardrobe.serving.errors import NotAPictureModelError, PictureError
 from wardrobe.serving.images.decode import decode
-from wardrobe.serving.images.preprocess import Grey, prepare
-from wardrobe.serving.inference.model import Model
+from wardrobe.serving.images.preprocess import Grey, preprocess
+from wardrobe.serving.inference.model import Floats, Model
 from wardrobe.serving.settings import Limits
 
 TOP = 3
+"""Classes that a prediction lists by default."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The bytes of a picture, and the name it came under, if any."""
+    """The bytes of a picture, and the name of its file, if any."""
 
     name: str | None
     data: bytes
@@ -27,39 +27,40 @@ class Upload:
 def classify(
     model: Model, uploads: Sequence[Upload], limits: Limits, top: int = TOP, explain: bool = False
 ) -> list[dict[str, Any]]:
-    """One answer for each upload, in their order, all from one call of the network.
+    """One prediction for each upload, in order, all from one call of the network.
 
-    An answer has `file`, `label`, `class_index`, `probability`, `uncertain` (less probable than
-    the artifact's own threshold), `top` (the likeliest classes), `model` and `version`. `explain`
-    adds `input`, the 0–255 pixels that the network saw, and `evidence`, how much each of them
-    spoke for the label: None where the artifact has no signature `explain`. A picture that cannot
-    be read has `file`, `error` and `status` instead.
+    A prediction has `file`, `label`, `class_index`, `probability`, `uncertain` (less probable than
+    the artifact's threshold), `top` (the likeliest classes), `model` and `version`. `explain` adds
+    `input`, the 0–255 pixels that the network saw, and `evidence`, the attribution of the label to
+    each of them, None if the artifact has no signature `explain`. A picture that cannot be
+    classified has `file`, `error` and `status` instead.
 
-    Raises `NotAPictureModelError` if the model takes something else.
+    Raises `NotAPictureModelError` if the model does not classify pictures.
     """
     if model.picture is None:
         raise NotAPictureModelError(
-            f"model {model.artifact} takes no pictures, or answers no `probabilities`;"
+            f"model {model.artifact} takes no pictures or has no output `probabilities`;"
             " name another model"
         )
-    answers: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
-    seen: list[tuple[dict[str, Any], Grey]] = []
-    for answer, upload in zip(answers, uploads, strict=True):
+    predictions: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
+    readable: list[tuple[dict[str, Any], Grey]] = []
+    for prediction, upload in zip(predictions, uploads, strict=True):
         try:
-            seen.append((answer, prepare(decode(upload.data, limits), model.picture)))
+            pixels = preprocess(decode(upload.data, limits), model.picture)
+            readable.append((prediction, pixels))
         except PictureError as error:
-            answer.update(error=str(error), status=error.status)
-    if seen:
-        images = np.stack([pixels for _, pixels in seen]).astype(np.float32)
-        for (answer, _), probabilities in zip(seen, model.predict(images), strict=True):
-            answer.update(label(model, probabilities, top))
+            prediction.update(error=str(error), status=error.status)
+    if readable:
+        images = np.stack([pixels for _, pixels in readable]).astype(np.float32)
+        for (prediction, _), probabilities in zip(readable, model.predict(images), strict=True):
+            prediction.update(_label(model, probabilities, top))
         if explain:
-            _explain(model, seen, images)
-    return answers
+            _explain(model, readable, images)
+    return predictions
 
 
-def label(model: Model, probabilities: npt.NDArray[np.float32], top: int) -> dict[str, Any]:
-    """`float32 [classes]` → the answer of one picture, its `top` likeliest classes first."""
+def _label(model: Model, probabilities: Floats, top: int) -> dict[str, Any]:
+    """Probabilities `float32 [classes]` → the prediction, with the `top` likeliest classes."""
     likeliest = np.argsort(-probabilities, kind="stable")[:top]
     classes = [
         {
@@ -78,17 +79,15 @@ def label(model: Model, probabilities: npt.NDArray[np.float32], top: int) -> dic
     }
 
 
-def _explain(
-    model: Model, seen: Sequence[tuple[dict[str, Any], Grey]], images: npt.NDArray[np.float32]
-) -> None:
-    """Adds to each answer what the network saw and what spoke for its label."""
-    evidence = model.explain(images)
-    for index, (answer, pixels) in enumerate(seen):
-        answer["input"] = pixels.tolist()
-        answer["evidence"] = None if evidence is None else _rounded(evidence[index])
+def _explain(model: Model, readable: Sequence[tuple[dict[str, Any], Grey]], images: Floats) -> None:
+    """Add to each prediction what the network saw, and the attribution of its label."""
+    attribution = model.explain(images)
+    for index, (prediction, pixels) in enumerate(readable):
+        prediction["input"] = pixels.tolist()
+        prediction["evidence"] = None if attribution is None else _rounded(attribution[index])
 
 
-def _rounded(evidence: npt.NDArray[np.float32]) -> list[list[float]]:
-    """To four decimals: an answer would be twice as long with all that a float32 has."""
-    rows: list[list[float]] = evidence.astype(np.float64).round(4).tolist()
+def _rounded(attribution: Floats) -> list[list[float]]:
+    """Rounded to four decimals: with all digits, the response would be twice as long."""
+    rows: list[list[float]] = attribution.astype(np.float64).round(4).tolist()
     return rows

@@ -1,5 +1,8 @@
-"""From the bytes of an upload to a picture in memory. The bytes are from anyone: nothing is spent
-on them before it is known to be little, and whatever is wrong with them is the sender's error."""
+"""From the bytes of an upload to a picture in memory.
+
+The bytes come from anyone: their size is checked before time and memory are spent on them, and
+whatever is wrong with them is the client's error.
+"""
 
 import io
 
@@ -12,14 +15,14 @@ from wardrobe.serving.settings import Limits
 Image.init()  # registers the formats
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 LONGEST_SIDE = 384
-"""Pixels beyond which a decoded picture is reduced: ample for what becomes 28×28."""
+"""Pixels. Larger pictures are reduced on decoding: this is ample for what becomes 28×28."""
 
 
 def decode(data: bytes, limits: Limits) -> Image.Image:
-    """The (first) picture in `data`: upright, of 8 bits, mode L, LA, RGB or RGBA, and of less than
-    twice `LONGEST_SIDE`.
+    """The picture in `data`, of an animation the first: upright, 8 bits per channel, mode L, LA,
+    RGB or RGBA, its sides less than twice `LONGEST_SIDE`.
 
-    Raises `PictureError` for everything that is not a whole, reasonably large picture.
+    Raises `PictureError` for anything but a complete picture within the limits.
     """
     if len(data) > limits.bytes:
         raise PictureError(
@@ -27,39 +30,39 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
         )
     if not data:
         raise PictureError("the file is empty; send a picture", 400)
-    image_format = _format(data)
+    image_format = _detect_format(data)
     try:
         with Image.open(io.BytesIO(data), formats=[image_format]) as image:
             _check_size(image, limits)
             image.draft(image.mode, (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decodes it smaller
             image.load()
-            if image.info:  # it may say how the camera was held
+            if image.info:  # it may contain the camera's orientation
                 ImageOps.exif_transpose(image, in_place=True)
-            return _reduce(_plain(image))
+            return _reduce(_to_8_bits(image))
     except PictureError:
         raise
     except Image.DecompressionBombError:
         raise _too_many_pixels(limits) from None
-    except Exception as error:  # decoders raise anything at all for damaged data
+    except Exception as error:  # for damaged data, decoders raise anything at all
         raise PictureError(
-            f"the {image_format} picture is damaged or cut short; save it anew and send it again",
+            f"the {image_format} picture is damaged or cut short; save it again and send that",
             400,
         ) from error
 
 
-def _format(data: bytes) -> str:
-    """Which of the accepted formats `data` begins as."""
+def _detect_format(data: bytes) -> str:
+    """The accepted format that `data` begins with."""
     for name in FORMATS:
         _, accepts = Image.OPEN[name]
         if accepts and accepts(data[:16]) is True:
             return name
     raise PictureError(
-        "this is no PNG, JPEG, WebP, GIF or BMP picture; save it as one of these", 415
+        "this is not a PNG, JPEG, WebP, GIF or BMP picture; save it as one of these", 415
     )
 
 
 def _check_size(image: Image.Image, limits: Limits) -> None:
-    """Judges the header, before there is memory for any pixel."""
+    """Check the size in the header, before memory is allocated for the pixels."""
     if image.width * image.height > limits.pixels:
         raise _too_many_pixels(limits)
 
@@ -70,8 +73,8 @@ def _too_many_pixels(limits: Limits) -> PictureError:
     )
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Palettes, single bits, 16 bits, CMYK and the like as L, LA, RGB or RGBA."""
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Convert palettes, single bits, 16 bits, CMYK and the like to L, LA, RGB or RGBA."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         samples = np.asarray(image, dtype=np.float64) / 257  # 65535 is 255
         return Image.fromarray(samples.round().clip(0, 255).astype(np.uint8))
@@ -82,7 +85,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _reduce(image: Image.Image) -> Image.Image:
-    """Averages whole blocks of pixels of a large picture, so that what follows is cheap."""
+    """Average whole blocks of pixels of a large picture, so that what follows is cheap."""
     factor = max(image.size) // LONGEST_SIDE
     if factor < 2:
         return image

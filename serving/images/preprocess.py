@@ -1,10 +1,10 @@
-"""From a decoded picture to the pixels that a network knows: separate → shade → crop → fit.
+"""From a decoded picture to pixels as a network was trained on them: segment → crop → fit.
 
-Networks learn garments as Fashion-MNIST shows them, measured on its 60,000 training pictures:
-bright on black, the brightest pixel 255 in every one, the longer side from edge to edge in 98 %,
-the box around the garment centred, a pixel that is left over to the left or above. That is how
-they are prepared here. A picture that has the network's shape already is taken to be prepared: at
-most it is turned from light ground to dark, no pixel is moved or changed.
+Networks learn garments as Fashion-MNIST shows them. Measured on its 60,000 training pictures, they
+are bright on black, the brightest pixel is 255 in every one, the longer side spans the frame in
+98 %, and the box around the garment is centred, with a pixel to spare on the left or above. Here,
+pictures are brought into the same form. One that already has the network's shape is taken to be in
+that form: at most it is inverted from a light background to a dark one, and no pixel is moved.
 """
 
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ from wardrobe.serving.images.segment import (
     NEAR,
     Colours,
     Floats,
-    PlainGround,
+    PlainBackground,
     border,
     contrast,
-    in_photograph,
     luminance,
-    plain_ground,
-    reduced,
+    photographed_garment,
+    plain_background,
+    resized_for_grabcut,
     without_halo,
 )
 from wardrobe.serving.inference.artifacts import PictureInput
@@ -33,19 +33,20 @@ from wardrobe.serving.inference.artifacts import PictureInput
 Grey = npt.NDArray[np.uint8]
 
 BLACK = 40
-"""Luminance up to which a plain ground is the data set's own, with a bright garment on it."""
+"""Luminance up to which a plain background is the data set's own, with a bright garment on it."""
 LIGHT = 180
-"""Luminance from which a plain ground can be paper in some light, and tells what white is."""
-BROADEST = 0.9
-"""Width by height of a garment in a photograph. Laid on a floor, sleeves spread, it is broader than
-in the data set; what is broader by far, such as a shoe, lies on its side and stays as it is."""
-ON_ITS_SIDE = 1.5
-FINEST = 8
-"""Pixels of a picture for one of the network, along a side: more than that are averaged first, or
+"""Luminance from which a plain background can be paper, whose colour then defines white."""
+MAX_ASPECT = 0.9
+"""Width over height of a garment in a photograph. Laid out with its sleeves spread, it is broader
+than in the data set, and is narrowed to this; from `LYING_ASPECT` it is something like a shoe on
+its side, and stays as it is."""
+LYING_ASPECT = 1.5
+MAX_STEP = 8
+"""Pixels of a picture per pixel of the network, along a side: more than that are averaged first, or
 the weave of a cloth would show as noise."""
 FAINT, HALF = 0.1, 0.5
-"""Heights of an edge. The longer side fills the frame: a dim row that is cut off would enlarge all
-others. The shorter one is centred, and a blurred edge lies where it has half its height."""
+"""Heights at which a blurred edge is placed. The longer side, which fills the frame, is cut at a
+faint edge: cutting off a dim row would enlarge all others. The shorter one is only centred."""
 
 
 @dataclass(frozen=True)
@@ -53,65 +54,64 @@ class Garment:
     """A garment cut out of a picture."""
 
     shades: Floats
-    """`[H, W]`: bright where the garment is dark, or as it is if it came on black."""
+    """`[H, W]`, 0–255: inverted, so bright where it is dark, unless it came on black."""
     contrast: Floats
-    """`[H, W]`: how clearly each pixel is garment; 0 where it is none."""
-    on_light: bool
+    """`[H, W]`: how clearly each pixel is garment; 0 where there is none."""
+    is_on_light: bool
     is_photographed: bool = False
 
 
-def prepare(image: Image.Image, wanted: PictureInput) -> Grey:
-    """A picture of mode L, LA, RGB or RGBA → `uint8 [height, width]`, 0–255, as `wanted`.
+def preprocess(image: Image.Image, target: PictureInput) -> Grey:
+    """A picture of mode L, LA, RGB or RGBA → `uint8 [height, width]`, 0–255, as `target` says.
 
-    Raises `PictureError` where there is nothing on the ground.
+    Raises `PictureError` (422) if there is no garment in it.
     """
-    if (image.height, image.width) == wanted.shape:
-        picture = grey(image)
-        on_light = on_light_ground(picture)
-        picture = 255 - picture if on_light else picture
+    if (image.height, image.width) == target.shape:
+        pixels = grey(image)
+        is_on_light = has_light_border(pixels)
+        on_dark = 255 - pixels if is_on_light else pixels
     else:
-        garment = separate(image)
-        on_light = garment.on_light
-        picture = fit(narrow(crop(garment)), wanted.shape)
-    stays_light = on_light if wanted.ground == "mixed" else wanted.ground == "light"
-    return 255 - picture if stays_light else picture
+        garment = segment(image)
+        is_on_light = garment.is_on_light
+        on_dark = fit(narrow(crop(garment)), target.shape)
+    wants_light = is_on_light if target.polarity == "mixed" else target.polarity == "light"
+    return 255 - on_dark if wants_light else on_dark
 
 
-def separate(image: Image.Image) -> Garment:
-    """Finds the garment: what is opaque, or what differs from a plain ground, or what GrabCut finds
-    in a photograph."""
+def segment(image: Image.Image) -> Garment:
+    """Find the garment: what is opaque, or what differs from a plain background, or what GrabCut
+    finds in a photograph."""
     colours = np.asarray(image.convert("RGB"))
     if image.mode in ("LA", "RGBA"):
         alpha = np.asarray(image.getchannel("A"))
         if is_cut_out(alpha):
-            return Garment(255 - luminance(colours), alpha.astype(np.float32), on_light=True)
-        colours = filled(colours, alpha)
-    ground = plain_ground(colours)
-    if ground is None:
-        colours = reduced(colours)
-        where, light = in_photograph(colours), luminance(colours)
+            return Garment(255 - luminance(colours), alpha.astype(np.float32), is_on_light=True)
+        colours = fill_transparent(colours, alpha)
+    background = plain_background(colours)
+    if background is None:
+        colours = resized_for_grabcut(colours)
+        mask, light = photographed_garment(colours), luminance(colours)
         white = np.percentile(light, 99).astype(np.float32)
-        return Garment(white - light, where.astype(np.float32), True, is_photographed=True)
-    clear, light = contrast(colours, ground), luminance(colours)
-    if ground.level <= BLACK:
-        return Garment(light - luminance(ground.colours), clear, on_light=False)
-    if ground.is_colourless and ground.level >= LIGHT and not _is_lighter(light, clear, ground):
-        paper = luminance(ground.colours).clip(1)
-        return Garment(255 * (1 - light / paper), clear, on_light=True)
-    return Garment(255 - light, without_halo(clear), on_light=True)
+        return Garment(white - light, mask.astype(np.float32), True, is_photographed=True)
+    clear, light = contrast(colours, background), luminance(colours)
+    if background.level <= BLACK:
+        return Garment(light - luminance(background.colours), clear, is_on_light=False)
+    if _is_paper(background, light, clear):
+        paper = luminance(background.colours).clip(1)
+        return Garment(255 * (1 - light / paper), clear, is_on_light=True)
+    return Garment(255 - light, without_halo(clear), is_on_light=True)
 
 
-def _is_lighter(light: Floats, clear: Floats, ground: PlainGround) -> bool:
-    """Whether some of the garment is lighter than its ground, which then is not white."""
-    return bool(clear.any() and np.percentile(light[clear > 0], 99) > ground.level + NEAR)
-
-
-def _blank() -> PictureError:
-    return PictureError("the picture is blank; send one with a garment in it", 422)
+def _is_paper(background: PlainBackground, light: Floats, clear: Floats) -> bool:
+    """Whether the background is white in some light: colourless, light, and no darker than the
+    lightest part of the garment."""
+    if not background.is_colourless or background.level < LIGHT:
+        return False
+    return not clear.any() or bool(np.percentile(light[clear > 0], 99) <= background.level + NEAR)
 
 
 def crop(garment: Garment) -> Garment:
-    """The smallest box that holds the garment; 0 where it is not.
+    """The smallest box that contains the garment, with shades of 0 around it.
 
     Raises `PictureError` (422) if there is none.
     """
@@ -121,19 +121,20 @@ def crop(garment: Garment) -> Garment:
     is_high = np.ptp(np.flatnonzero(rows)) >= np.ptp(np.flatnonzero(columns))
     box = extent(rows, FAINT if is_high else HALF), extent(columns, HALF if is_high else FAINT)
     clear = garment.contrast[box]
-    # At least 1: a garment as white as paper is still one.
+    # At least 1: a garment as white as its background is still garment.
     shades = np.where(clear > 0, garment.shades[box].clip(1, 255), 0).astype(np.float32)
     return replace(garment, shades=shades, contrast=clear)
 
 
 def extent(profile: Floats, height: float) -> slice:
-    """From edge to edge along an axis, for the greatest contrast at each place `float32 [L]`.
+    """The garment from edge to edge along an axis, given the greatest contrast at each position,
+    `float32 [L]`.
 
-    An edge lies where it has `height` of what follows within a pixel of the network, say a
-    thirtieth of the garment.
+    An edge is where the contrast reaches `height` of its maximum within the next pixel of the
+    network, taken as a thirtieth of the garment.
     """
-    there = np.flatnonzero(profile)
-    first, last = int(there[0]), int(there[-1])
+    positions = np.flatnonzero(profile)
+    first, last = int(positions[0]), int(positions[-1])
     depth = 1 + (last - first) // 30
 
     def edge(inwards: Floats) -> int:
@@ -146,33 +147,33 @@ def extent(profile: Floats, height: float) -> slice:
 
 
 def narrow(garment: Garment) -> Floats:
-    """The shades `[H, W]`, of a garment in a photograph no broader than in the data set, and
-    smoothed: GrabCut leaves a ragged outline."""
+    """The shades `[H, W]`. A photographed garment is smoothed, as GrabCut leaves a ragged outline,
+    and made no broader than in the data set."""
     if not garment.is_photographed:
         return garment.shades
     shades = cv2.blur(garment.shades, (3, 3), borderType=cv2.BORDER_CONSTANT)
     height, width = shades.shape
-    if BROADEST < width / height < ON_ITS_SIDE:
-        size = max(1, round(BROADEST * height)), height
+    if MAX_ASPECT < width / height < LYING_ASPECT:
+        size = max(1, round(MAX_ASPECT * height)), height
         shades = Image.fromarray(shades).resize(size, Image.Resampling.BOX)
     return np.asarray(shades, np.float32)
 
 
 def fit(shades: Floats, shape: tuple[int, int]) -> Grey:
-    """`float32 [H, W]` scaled, its proportions kept, to touch the frame of `shape`; centred on
-    black, the brightest pixel 255.
+    """`float32 [H, W]` scaled in proportion to fill `shape`, centred on black, the brightest pixel
+    255.
 
-    Each pixel shows one point of the picture, not the mean of what falls into it: the data set
+    Each pixel samples one point of the picture rather than the mean of its area: the data set
     itself was made by leaving out rows and columns, and sharpened afterwards (Xiao et al. 2017,
-    arXiv 1708.07747, section 2). Means are softer than anything in it.
+    arXiv 1708.07747, section 2). Means would be softer than anything in it.
 
-    Raises `PictureError` (422) if there is nothing at any of the points.
+    Raises `PictureError` (422) if all sampled points are black.
     """
-    step = max(side / wanted for side, wanted in zip(shades.shape, shape, strict=True))
+    step = max(side / target for side, target in zip(shades.shape, shape, strict=True))
     top, left = (
-        _begins(side, wanted, step) for side, wanted in zip(shades.shape, shape, strict=True)
+        _frame_start(side, target, step) for side, target in zip(shades.shape, shape, strict=True)
     )
-    averaged = max(1, int(step / FINEST))
+    averaged = max(1, int(step / MAX_STEP))
     framed = (
         Image.fromarray(shades)
         .reduce(averaged)
@@ -190,55 +191,57 @@ def fit(shades: Floats, shape: tuple[int, int]) -> Grey:
     return bright.clip(0, 255).round().astype(np.uint8)
 
 
-def _begins(side: int, wanted: int, step: float) -> float:
-    """Where the frame begins along a side of the picture, so that the garment's middle is in that
-    of whole pixels of the frame."""
+def _frame_start(side: int, target: int, step: float) -> float:
+    """Where the frame of `target` pixels starts along a side of the picture: the garment is centred
+    on whole pixels of the frame."""
     size = max(1, round(side / step))
-    return side / 2 - step * ((wanted - size + 1) // 2 + size / 2)
+    return side / 2 - step * ((target - size + 1) // 2 + size / 2)
+
+
+def _blank() -> PictureError:
+    return PictureError("the picture is blank; send one with a garment in it", 422)
 
 
 def grey(image: Image.Image) -> Grey:
-    """Luminance (ITU-R 601), `uint8 [H, W]`; what is transparent shows the likely ground."""
+    """Luminance (ITU-R 601), `uint8 [H, W]`, over the likely background where transparent."""
     if image.mode not in ("LA", "RGBA"):
         return np.asarray(image.convert("L"))
     picture, alpha = (np.asarray(band) for band in image.convert("LA").split())
     if is_cut_out(alpha):
         # Black behind a bright garment, white behind a dark one.
         behind = 0.0 if np.average(picture, weights=alpha) > 127.5 else 255.0
-        return _over(picture, alpha, np.float32(behind))
-    return _over(picture, alpha, _of_the_border(picture, alpha))
+        return _blend(picture, alpha, np.float32(behind))
+    return _blend(picture, alpha, _border_colour(picture, alpha))
 
 
 def is_cut_out(alpha: Grey) -> bool:
-    """Whether most of the border `[H, W]` is transparent, so that what is opaque is the garment.
+    """Whether most of the border of `alpha [H, W]` is transparent: what is opaque is the garment.
 
-    Raises `PictureError` (422) if nothing is.
+    Raises `PictureError` (422) if nothing is opaque.
     """
     if not alpha.any():
-        raise PictureError(
-            "the picture is transparent all over; send one with a garment in it", 422
-        )
+        raise PictureError("the picture is fully transparent; send one with a garment in it", 422)
     return bool(border(alpha).mean() <= 127.5)
 
 
-def filled(colours: Colours, alpha: Grey) -> Colours:
-    """`[H, W, 3]` with the border's colour behind what is transparent."""
-    return _over(colours, alpha[..., np.newaxis], _of_the_border(colours, alpha))
+def fill_transparent(colours: Colours, alpha: Grey) -> Colours:
+    """`[H, W, 3]` over the colour of its border."""
+    return _blend(colours, alpha[..., np.newaxis], _border_colour(colours, alpha))
 
 
-def _of_the_border(picture: Grey, alpha: Grey) -> npt.NDArray[np.float32]:
+def _border_colour(picture: Grey, alpha: Grey) -> npt.NDArray[np.float32]:
     opaque = border(picture)[border(alpha) > 127.5]
     return np.asarray(np.median(opaque, axis=0), np.float32)
 
 
-def _over(picture: Grey, alpha: Grey, behind: npt.NDArray[np.float32] | np.float32) -> Grey:
+def _blend(picture: Grey, alpha: Grey, behind: npt.NDArray[np.float32] | np.float32) -> Grey:
     return np.rint(behind + (picture - behind) * (alpha / np.float32(255))).astype(np.uint8)
 
 
-def on_light_ground(picture: Grey) -> bool:
-    """Whether the border of `[H, W]` is bright on average.
+def has_light_border(picture: Grey) -> bool:
+    """Whether the border of `[H, W]` is bright on average, as on a light background.
 
-    The mean is right for all 70,000 pictures of Fashion-MNIST, whose garments touch the border;
-    the median is wrong for two of them.
+    The mean is right for all 70,000 pictures of Fashion-MNIST, whose garments touch the border; the
+    median is wrong for two of them.
     """
     return bool(border(picture).mean() > 127.5)

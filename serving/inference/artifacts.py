@@ -1,12 +1,12 @@
-"""Artifacts on disk: finding them, and reading what travels beside the network.
+"""Artifacts on disk: finding them, and reading the metadata beside the network.
 
 An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive integer, higher is newer.
 `assets.extra/` in it may hold:
 
-    labels.json       class names in the order of the outputs      (else "0", "1", …)
-    input.json        {"kind": "image", "shape": [28, 28], "range": [0, 255], "ground": "dark"}
-                                                        (else read from the network's signature)
-    uncertainty.json  {"below": 0.6}: an answer of less probability is marked uncertain (else none)
+    labels.json       class names in the order of the outputs; default "0", "1", …
+    input.json        {"kind": "image", "shape": [28, 28], "range": [0, 255], "ground": "dark"};
+                      default: what the network's signature says
+    uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain
 """
 
 import json
@@ -23,18 +23,19 @@ from wardrobe.serving.errors import ArtifactError
 
 logger = logging.getLogger(__name__)
 
-Ground = Literal["dark", "light", "mixed"]
-"""What a network's pictures stand on; "mixed" takes either, so that none is turned round."""
+Polarity = Literal["dark", "light", "mixed"]
+"""The background of a network's pictures, `ground` in input.json; "mixed" takes either, so that
+none is inverted."""
 
 VERSION = re.compile(r"[1-9][0-9]*")
 
 Fingerprint = frozenset[tuple[str, int, int]]
-"""Path, size and time of change of each file."""
+"""Path, size and modification time of each file."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One version of one model: a folder that has the right name; nothing in it is read yet."""
+    """One version of one model: a folder of the right name, of which nothing has been read yet."""
 
     name: str
     version: int
@@ -46,15 +47,15 @@ class Artifact:
 
 @dataclass(frozen=True)
 class PictureInput:
-    """What pictures a network takes: `shape` (height, width) in pixels, bright on `ground`."""
+    """The pictures that a network takes: grey, 0–255, `shape` (height, width) in pixels."""
 
     shape: tuple[int, int]
-    ground: Ground = "dark"
+    polarity: Polarity = "dark"
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What an artifact says of itself; None where it says nothing."""
+    """What an artifact declares in `assets.extra/`; None for what it does not declare."""
 
     labels: tuple[str, ...] | None = None
     kind: str | None = None
@@ -63,12 +64,12 @@ class Extras:
 
 
 def find(folders: Sequence[Path]) -> list[Artifact]:
-    """All version folders of `folders`: the names of the first folder first, in alphabetical order,
-    each name's newest version first.
+    """All version folders in `folders`: names in alphabetical order, those of the first folder
+    first, and the newest version of each name first.
 
-    Folders that do not exist hold nothing. Where two hold the same version of a name, the first
-    is taken and the log says so. Anything whose name is no positive integer, such as `.3.partial`
-    of a version being written, is no version.
+    Missing folders are treated as empty. Of the same version in two folders the first is taken, and
+    a warning is logged. A version folder's name is a positive integer; any other, such as
+    `.3.partial` while a version is being written, is ignored.
     """
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
@@ -77,32 +78,32 @@ def find(folders: Sequence[Path]) -> list[Artifact]:
             versions = found.setdefault(name, {})
             first = versions.setdefault(version, Artifact(name, version, path))
             if first.folder != path:
-                _tell_hidden(path, first.folder)
+                _warn_hidden(path, first.folder)
     return [versions[version] for versions in found.values() for version in sorted(versions)[::-1]]
 
 
 @cache
-def _tell_hidden(path: Path, first: Path) -> None:
-    """Once a process: the folders are looked through again and again."""
+def _warn_hidden(path: Path, first: Path) -> None:
+    """Cached, so that each is logged once: the folders are searched every second."""
     logger.warning("%s is hidden by the same version in %s", path, first)
 
 
 def at(folder: Path) -> Artifact:
     """The artifact in a version folder, or the newest one in a model's folder.
 
-    Raises `ArtifactError` where there is none.
+    Raises `ArtifactError` if there is none.
     """
     folder = folder.absolute()
     if VERSION.fullmatch(folder.name) and folder.is_dir():
         return Artifact(folder.parent.name, int(folder.name), folder)
     newest = [found for found in find([folder.parent]) if found.name == folder.name][:1]
     if not newest:
-        raise ArtifactError(f"{folder} is no artifact; name a folder NAME/VERSION")
+        raise ArtifactError(f"{folder} is not an artifact; give a folder NAME/VERSION")
     return newest[0]
 
 
 def fingerprint(artifact: Artifact) -> Fingerprint:
-    """What tells whether the files of a version are still being written, or have been changed."""
+    """Differs when the files of a version have changed, or are still being written."""
     found = set()
     for folder, _, files in os.walk(artifact.folder):
         for file in files:
@@ -116,7 +117,7 @@ def fingerprint(artifact: Artifact) -> Fingerprint:
 
 
 def _versions(folder: Path) -> list[Path]:
-    """The version folders below one artifact folder, by name and number."""
+    """The version folders in one artifact folder, sorted by name and number."""
     paths = [path for path in folder.glob("[!.]*/*") if VERSION.fullmatch(path.name)]
     return sorted(
         (path for path in paths if path.is_dir()),
@@ -125,11 +126,11 @@ def _versions(folder: Path) -> list[Path]:
 
 
 def read_extras(artifact: Artifact) -> Extras:
-    """What `assets.extra/` says, checked. Raises `ArtifactError` naming the file that is wrong."""
+    """Read and check `assets.extra/`. Raises `ArtifactError` naming the file that is wrong."""
     folder = artifact.folder / "assets.extra"
     declared = _read_json(folder / "input.json")
     if declared is not None and not isinstance(declared, dict):
-        raise ArtifactError("input.json is no JSON object; export the model again")
+        raise ArtifactError("input.json must be a JSON object; export the model again")
     return Extras(
         labels=_labels(_read_json(folder / "labels.json")),
         kind=declared["kind"] if declared and "kind" in declared else None,
@@ -139,7 +140,7 @@ def read_extras(artifact: Artifact) -> Extras:
 
 
 def _read_json(path: Path) -> Any:
-    """The content of a JSON file; None where there is no such file."""
+    """The content of a JSON file; None if there is no such file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -154,28 +155,26 @@ def _labels(content: Any) -> tuple[str, ...] | None:
     if content is None:
         return None
     if not isinstance(content, list) or not all(isinstance(label, str) for label in content):
-        raise ArtifactError("labels.json is no list of names; export the model again")
+        raise ArtifactError("labels.json must be a list of class names; export the model again")
     return tuple(content)
 
 
 def _picture(declared: dict[str, Any]) -> PictureInput:
-    shape, ground = declared.get("shape"), declared.get("ground", "dark")
+    shape, polarity = declared.get("shape"), declared.get("ground", "dark")
     if not (
         isinstance(shape, list)
         and len(shape) == 2
         and all(type(side) is int and side > 0 for side in shape)
     ):
-        raise ArtifactError(
-            f"input.json gives the shape {shape}; grey pictures have [height, width]"
-        )
-    if ground not in get_args(Ground):
-        raise ArtifactError(f"input.json gives the ground {ground!r}; it is dark, light or mixed")
+        raise ArtifactError(f"input.json: shape is {shape}; it must be [height, width]")
+    if polarity not in get_args(Polarity):
+        raise ArtifactError(f"input.json: ground is {polarity!r}; it must be dark, light or mixed")
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json gives the range {declared['range']}; networks here take raw pixels,"
-            " [0, 255], and scale them inside"
+            f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take"
+            " raw pixels and scale them inside"
         )
-    return PictureInput((shape[0], shape[1]), ground)
+    return PictureInput((shape[0], shape[1]), polarity)
 
 
 def _uncertain_below(content: Any) -> float | None:
@@ -183,5 +182,5 @@ def _uncertain_below(content: Any) -> float | None:
         return None
     below = content.get("below") if isinstance(content, dict) else None
     if not isinstance(below, int | float) or not 0 <= below <= 1:
-        raise ArtifactError('uncertainty.json is not {"below": a number from 0 to 1}')
+        raise ArtifactError('uncertainty.json must be {"below": a number from 0 to 1}')
     return float(below)

@@ -1,7 +1,8 @@
-"""Micro-batches: calls for several requests become one call of the network.
+"""Micro-batches: the calls of several requests become one call of the network.
 
-No thread, no lock and no delay. A request that wants the network called lets those begin that have
-arrived with it; the first then calls it for all. Each thread has batches of its own.
+There is no extra thread, lock or delay. The worker runs the requests that arrived together in one
+thread, each in a greenlet. A request that is about to call the network first lets the others of its
+thread get as far; the first one then calls it for all of them.
 """
 
 import threading
@@ -11,27 +12,27 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
+from greenlet import getcurrent
 
 from wardrobe.serving import deadline
-from wardrobe.serving.inference import turns
 from wardrobe.serving.inference.graph import Array, Network, Signature
 from wardrobe.serving.metrics import BATCH_EXAMPLES, MODEL_SECONDS
 
-LARGEST = 64
-"""Examples of one call; a request that brings as many is called for by itself."""
+MAX_BATCH = 64
+"""Examples in a shared call; a request with as many gets a call of its own."""
 
 
 @dataclass(eq=False)
 class _Call:
-    """One call that waits for its answer."""
+    """One request's call, waiting for its outputs."""
 
     inputs: Mapping[str, Array]
     examples: int
-    answer: dict[str, Array] | Exception | None = None
+    outcome: dict[str, Array] | Exception | None = None
 
 
-class Batching:
-    """Stands in place of a network: same signatures, same `call`, fewer calls of the graph."""
+class Batcher:
+    """A network with the same signatures and the same `call`, but fewer calls of the graph."""
 
     def __init__(self, network: Network, name: str) -> None:
         """`name` is the model's, for the metrics."""
@@ -55,45 +56,45 @@ class Batching:
         """
         deadline.remaining()
         examples = _examples(self.signatures[name], inputs)
-        if not 0 < examples < LARGEST:
+        if not 0 < examples < MAX_BATCH:
             return self._call(name, inputs, examples or 1)
         call = _Call(inputs, examples)
         waiting = self._waiting((name, *(array.shape[1:] for array in inputs.values())))
         waiting.append(call)
-        turns.pause()
-        while call.answer is None:
-            self._answer(name, _take(waiting))
-        if isinstance(call.answer, Exception):
-            raise call.answer
-        return call.answer
+        _let_others_begin()
+        while call.outcome is None:
+            self._run(name, _next_batch(waiting))
+        if isinstance(call.outcome, Exception):
+            raise call.outcome
+        return call.outcome
 
     def _waiting(self, key: object) -> list[_Call]:
-        """The calls of this thread's requests for one signature and examples of one shape."""
+        """This thread's waiting calls of one signature, with examples of one shape."""
         if not hasattr(self._thread, "waiting"):
             self._thread.waiting = {}
         waiting: dict[object, list[_Call]] = self._thread.waiting
         return waiting.setdefault(key, [])
 
-    def _answer(self, name: str, batch: list[_Call]) -> None:
-        """One call for all; if it fails, one for each, so that a bad one fails alone."""
+    def _run(self, name: str, batch: list[_Call]) -> None:
+        """Make one call for all; if it fails, one for each, so that only the bad one fails."""
         if len(batch) > 1:
             inputs = {
                 key: np.concatenate([call.inputs[key] for call in batch]) for key in batch[0].inputs
             }
             bounds = list(accumulate((call.examples for call in batch), initial=0))
             try:
-                answers = self._call(name, inputs, bounds[-1])
+                outputs = self._call(name, inputs, bounds[-1])
             except Exception:
                 pass
             else:
                 for call, (start, end) in zip(batch, pairwise(bounds), strict=True):
-                    call.answer = {key: array[start:end] for key, array in answers.items()}
+                    call.outcome = {key: array[start:end] for key, array in outputs.items()}
                 return
         for call in batch:
             try:
-                call.answer = self._call(name, call.inputs, call.examples)
+                call.outcome = self._call(name, call.inputs, call.examples)
             except Exception as error:
-                call.answer = error
+                call.outcome = error
 
     def _call(self, name: str, inputs: Mapping[str, Array], examples: int) -> dict[str, Array]:
         self._examples.observe(examples)
@@ -102,14 +103,22 @@ class Batching:
 
 
 def _examples(signature: Signature, inputs: Mapping[str, Array]) -> int:
-    """How many examples a call brings; 0 where they cannot be told apart."""
-    counts = {len(array) for array in inputs.values()} if signature.by_example else set()
+    """The number of examples in a call; 0 if the signature does not count them."""
+    counts = {len(array) for array in inputs.values()} if signature.is_batched else set()
     return counts.pop() if len(counts) == 1 else 0
 
 
-def _take(waiting: list[_Call]) -> list[_Call]:
-    """As many calls, the first ones, as make one batch."""
+def _next_batch(waiting: list[_Call]) -> list[_Call]:
+    """Remove the first calls, as many as fit into one batch, and return them."""
     totals = accumulate(call.examples for call in waiting)
-    count = sum(total <= LARGEST for total in totals)
+    count = sum(total <= MAX_BATCH for total in totals)
     batch, waiting[:] = waiting[:count], waiting[count:]
     return batch
+
+
+def _let_others_begin() -> None:
+    """Switch to the worker's greenlet, which starts the other requests of this thread and then
+    comes back; returns at once outside such a worker."""
+    worker = getcurrent().parent
+    if worker is not None:
+        worker.switch()

@@ -1,8 +1,8 @@
 """A SavedModel's graph and its signatures: the one place in serving that imports TensorFlow.
 
-The graph is loaded into a session, as TensorFlow Serving does it. A call costs about half the CPU
-time of one through `tf.saved_model.load`, what is dropped is freed, and everything that a protocol
-must say of a signature stands in the SavedModel itself.
+The graph is loaded into a session, as in TensorFlow Serving. A call takes about half the CPU time
+of one through `tf.saved_model.load`, a dropped graph is freed, and the SavedModel's own signature
+definitions hold everything that the protocols report about a signature.
 """
 
 import gc
@@ -23,39 +23,40 @@ from wardrobe.serving.errors import ArtifactError, RequestError
 Array = npt.NDArray[Any]
 DEFAULT = "serving_default"
 STRING = "string"
-IN_THE_CALLERS_THREAD = -1
-"""Where a graph runs. A thread of TensorFlow's own would spin for a while after each call, in case
-there is another: at one call per request that is more than the call."""
+CALLING_THREAD = -1
+"""TensorFlow's `inter_op_thread_pool` that runs a graph in the calling thread. A thread of
+TensorFlow's own spins after each call, waiting for another, for longer than the call takes."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One input or output: its type by TensorFlow's name and its shape, None where a size is free;
-    a shape of None is free altogether."""
+    """One input or output: TensorFlow's name of its dtype, and its shape, in which None is an axis
+    of any size. A shape of None admits any rank."""
 
     dtype: str
     shape: tuple[int | None, ...] | None
 
     @property
     def numpy(self) -> npt.DTypeLike:
-        """How numpy holds it; strings are objects of `bytes`."""
+        """NumPy's dtype; strings are objects of type `bytes`."""
         return object if self.dtype == STRING else np.dtype(self.dtype)
 
     def admits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape fits."""
         if self.shape is None:
             return True
         return len(shape) == len(self.shape) and all(
-            wanted in (None, size) for wanted, size in zip(self.shape, shape, strict=True)
+            expected in (None, size) for expected, size in zip(self.shape, shape, strict=True)
         )
 
     @property
     def sizes(self) -> list[int]:
-        """The shape as protocols write it: -1 where a size is free."""
+        """The shape as the protocols write it: -1 for an axis of any size."""
         return [-1 if size is None else size for size in self.shape or ()]
 
     @property
-    def by_example(self) -> bool:
-        """Whether the first axis counts examples."""
+    def is_batched(self) -> bool:
+        """Whether the first axis is the batch."""
         return bool(self.shape) and self.shape is not None and self.shape[0] is None
 
 
@@ -66,22 +67,22 @@ class Signature:
     inputs: Mapping[str, Spec]
     outputs: Mapping[str, Spec]
     method: str
-    """What TensorFlow Serving may do with it, such as `tensorflow/serving/predict`."""
+    """TensorFlow Serving's name of its API, such as `tensorflow/serving/predict`."""
 
     @cached_property
-    def by_example(self) -> bool:
-        """Whether it answers each example by itself, so that calls can share a batch."""
-        return all(spec.by_example for spec in (*self.inputs.values(), *self.outputs.values()))
+    def is_batched(self) -> bool:
+        """Whether every input and output has a batch axis, so that calls can share a batch."""
+        return all(spec.is_batched for spec in (*self.inputs.values(), *self.outputs.values()))
 
 
 class Network:
-    """A loaded graph, safe to call from several threads; it is freed with its last reference."""
+    """A loaded graph, safe to call from several threads; freed with its last reference."""
 
     def __init__(self, folder: Path) -> None:
         """Load the SavedModel in `folder` and call `serving_default` once with zeros: the first
-        call is slow, and shows what is broken.
+        call is slow, and reveals what is broken.
 
-        Raises `ArtifactError` with the reason for anything that cannot be loaded or called.
+        Raises `ArtifactError` with the reason if it cannot be loaded or called.
         """
         tensorflow = _tensorflow()
         self._invalid = tensorflow.errors.InvalidArgumentError
@@ -92,7 +93,7 @@ class Network:
             self.definitions = {
                 name: _as_json(meta.signature_def[name]) for name in sorted(meta.signature_def)
             }
-            # The SavedModel's own initialisation is written down as a signature without inputs.
+            # The signature without inputs is the SavedModel's own initialisation.
             callable_ = {name: each for name, each in meta.signature_def.items() if each.inputs}
             self.signatures = {name: _signature(each) for name, each in callable_.items()}
             self._calls = {name: _callable(session, each) for name, each in callable_.items()}
@@ -105,19 +106,19 @@ class Network:
             ) from error
 
     def call(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs of a signature for arrays of its inputs' types.
+        """The outputs of a signature, for arrays of its inputs' dtypes and shapes.
 
-        Raises `RequestError` for values that the graph itself refuses.
+        Raises `RequestError` for values that the graph itself rejects.
         """
         signature = self.signatures[name]
         try:
-            answers = self._calls[name](*(inputs[key] for key in signature.inputs))
+            outputs = self._calls[name](*(inputs[key] for key in signature.inputs))
         except self._invalid as error:
             raise RequestError(str(error).strip().splitlines()[0]) from error
-        return dict(zip(signature.outputs, answers, strict=True))
+        return dict(zip(signature.outputs, outputs, strict=True))
 
     def _call_with_zeros(self) -> dict[str, Array]:
-        """The answer to one example of zeros."""
+        """The outputs for one example of zeros."""
         return self.call(
             DEFAULT,
             {
@@ -128,28 +129,28 @@ class Network:
 
 
 def example_type() -> Any:
-    """`tf.train.Example`, the message that `:classify` and `:regress` feed to a graph."""
+    """`tf.train.Example`, the message that `:classify` and `:regress` pass to a graph."""
     return _tensorflow().train.Example
 
 
 def _tensorflow() -> Any:
-    """TensorFlow, imported late: finding, checking and refusing artifacts does without it."""
+    """TensorFlow, imported late: finding and checking artifacts does not need it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # failures arrive as exceptions
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # workers share the GPU
     is_first = "tensorflow" not in sys.modules
     has_no_jax = is_first and sys.modules.setdefault("jax", None) is None  # type: ignore[arg-type]
     import tensorflow
 
-    if has_no_jax:  # TensorFlow Lite takes it where it is installed: 100 MB and half a second
+    if has_no_jax:  # TensorFlow Lite would import it: 100 MB and half a second
         del sys.modules["jax"]
     if is_first:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # calls its sessions deprecated
-        gc.freeze()  # half a million objects that stay: collecting garbage need not look at them
+        gc.freeze()  # half a million permanent objects that garbage collection can skip
     return tensorflow
 
 
 def _threads() -> Any:
-    """How many threads a call may use; 0, all cores, where the server has not shared them out."""
+    """Threads of a call, as the server has set them; 0, all cores, if it has not."""
     return _tensorflow().compat.v1.ConfigProto(
         intra_op_parallelism_threads=int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)),
         inter_op_parallelism_threads=int(os.environ.get("TF_NUM_INTEROP_THREADS", 0)),
@@ -160,10 +161,10 @@ def _as_json(definition: Any) -> dict[str, Any]:
     """A SignatureDef as TensorFlow Serving prints it."""
     from google.protobuf.json_format import MessageToDict
 
-    told: dict[str, Any] = MessageToDict(
+    document: dict[str, Any] = MessageToDict(
         definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return {key: told[key] for key in ("inputs", "outputs", "method_name")}
+    return {key: document[key] for key in ("inputs", "outputs", "method_name")}
 
 
 def _signature(definition: Any) -> Signature:
@@ -182,9 +183,9 @@ def _spec(info: Any) -> Spec:
 
 
 def _callable(session: Any, definition: Any) -> Callable[..., list[Array]]:
-    """Calls a signature with arrays in the order of its inputs' names.
+    """A function that calls a signature with arrays in the alphabetical order of its inputs.
 
-    `Session.make_callable` would look up feeds and fetches at every call, three times the cost.
+    `Session.make_callable` would look up feeds and fetches at every call, at three times the cost.
     """
     from tensorflow.core.protobuf.config_pb2 import CallableOptions
 
@@ -192,7 +193,7 @@ def _callable(session: Any, definition: Any) -> Callable[..., list[Array]]:
         feed=[definition.inputs[name].name for name in sorted(definition.inputs)],
         fetch=[definition.outputs[name].name for name in sorted(definition.outputs)],
     )
-    options.run_options.inter_op_thread_pool = IN_THE_CALLERS_THREAD
+    options.run_options.inter_op_thread_pool = CALLING_THREAD
     call: Callable[..., list[Array]] = session._make_callable_from_options(options)
     return call
 

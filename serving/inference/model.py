@@ -1,53 +1,62 @@
-"""From an artifact on disk to a model that answers: its network, and what its answers mean."""
+"""From an artifact on disk to a model: its network, and what the outputs mean."""
 
-from collections.abc import Callable, Mapping
+import statistics
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wardrobe.serving.errors import ArtifactError
-from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, read_extras
-from wardrobe.serving.inference.batching import Batching
+from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, at, read_extras
+from wardrobe.serving.inference.batching import Batcher
 from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature
-from wardrobe.serving.metrics import Classes
+from wardrobe.serving.metrics import PredictionMetrics
 
 Floats = npt.NDArray[np.float32]
 PROBABILITIES = "probabilities"
+ATTRIBUTION = "evidence"
+"""Names of outputs in a SavedModel's signatures."""
+
+MEASURED_BATCHES = (1, 64)
+MEASURED_CALLS = 500
 
 
 @dataclass(frozen=True)
 class Model:
     """One loaded version of a model, safe to call from several threads.
 
-    `picture` is None where the network does not classify pictures. `network` is the only way to
-    the weights: what gathers batches stands in its place.
+    `picture` and `metrics` are None if the network does not classify pictures.
     """
 
     artifact: Artifact
     labels: tuple[str, ...]
     picture: PictureInput | None
     uncertain_below: float | None
-    network: Network | Batching
-    counts: Classes | None
+    network: Network | Batcher
+    metrics: PredictionMetrics | None
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs of a signature; what a classifier says is counted.
+        """The outputs of a signature; a classifier's predictions are counted.
 
-        Raises `RequestError` for values that the network refuses, `TooLateError` at the deadline.
+        Raises `RequestError` for values that the network rejects, and `TooLateError` after the
+        request's deadline if calls are batched.
         """
-        answers = self.network.call(signature, inputs)
-        if self.counts and signature == DEFAULT:
-            self.counts.count(answers[PROBABILITIES])
-        return answers
+        outputs = self.network.call(signature, inputs)
+        if self.metrics and signature == DEFAULT:
+            self.metrics.count(outputs[PROBABILITIES])
+        return outputs
 
     def predict(self, examples: Floats) -> Floats:
         """Pictures `float32 [N, height, width]`, 0–255 → probabilities `float32 [N, classes]`;
         rows of a table `float32 [N, inputs]` → probabilities, or values `float32 [N, outputs]`."""
         signature = self.network.signatures[DEFAULT]
         (name,) = signature.inputs
-        answers = self.call(DEFAULT, {name: examples})
-        return answers[PROBABILITIES if PROBABILITIES in answers else next(iter(answers))]
+        outputs = self.call(DEFAULT, {name: examples})
+        return outputs[PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs))]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -56,20 +65,20 @@ class Model:
         return tuple(spec.shape or ())[1:]
 
     def explain(self, images: Floats) -> Floats | None:
-        """`float32 [N, height, width]`, 0–255 → evidence `float32 [N, height, width]`, positive
-        where a pixel spoke for the likeliest class; None where the network has no `explain`."""
+        """`float32 [N, height, width]`, 0–255 → attribution `float32 [N, height, width]`, positive
+        where a pixel supports the likeliest class; None if there is no signature `explain`."""
         signature = self.network.signatures.get("explain")
         if signature is None:
             return None
         (name,) = signature.inputs
-        return self.network.call("explain", {name: images})["evidence"]
+        return self.network.call("explain", {name: images})[ATTRIBUTION]
 
 
-def load(artifact: Artifact, gather: Callable[[Network], Batching] | None = None) -> Model:
-    """Load a version, check its signature and let it answer once; what gathers batches, if given,
-    is put in the network's place.
+def load(artifact: Artifact, batched: bool = False) -> Model:
+    """Load a version, check its signature and call it once; `batched` lets the requests of a
+    worker's thread share calls.
 
-    Raises `ArtifactError` with the reason for anything that cannot be served.
+    Raises `ArtifactError` with the reason if it cannot be served.
     """
     if not (artifact.folder / "saved_model.pb").is_file():
         raise ArtifactError(
@@ -79,30 +88,58 @@ def load(artifact: Artifact, gather: Callable[[Network], Batching] | None = None
     extras = read_extras(artifact)
     network = Network(artifact.folder)
     picture = _picture(network.signatures[DEFAULT], extras)
-    labels, counts = extras.labels or (), None
+    labels, metrics = extras.labels or (), None
     if picture:
         labels = _labels(network.example[PROBABILITIES], extras.labels)
-        counts = Classes(artifact.name, artifact.version, labels)
-    in_place = gather(network) if gather else network
-    return Model(artifact, labels, picture, extras.uncertain_below, in_place, counts)
+        metrics = PredictionMetrics(artifact.name, artifact.version, labels)
+    called = Batcher(network, artifact.name) if batched else network
+    return Model(artifact, labels, picture, extras.uncertain_below, called, metrics)
+
+
+def size_and_latency(folder: Path) -> dict[str, Any]:
+    """What the artifact in `folder` (NAME/VERSION) costs on this machine: `bytes` on disk, and
+    `microseconds` of a call by the number of examples in it, the median in this process, without
+    HTTP.
+
+    Raises `ArtifactError` if it cannot be loaded.
+    """
+    model = load(at(folder))
+    shape = [int(size or 1) for size in model.input_shape]
+    return {
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        "microseconds": {
+            str(count): round(_median_latency(model, np.zeros((count, *shape), np.float32)), 1)
+            for count in MEASURED_BATCHES
+        },
+    }
+
+
+def _median_latency(model: Model, examples: Floats) -> float:
+    """Microseconds of one call."""
+    seconds = []
+    for _ in range(MEASURED_CALLS):
+        begun = time.perf_counter()
+        model.predict(examples)
+        seconds.append(time.perf_counter() - begun)
+    return 1e6 * statistics.median(seconds)
 
 
 def _picture(signature: Signature, extras: Extras) -> PictureInput | None:
-    """What pictures a network takes: as it says, if its signature agrees; without a word, as its
-    signature looks."""
+    """The pictures that a network takes: what its artifact declares, which its signature must
+    confirm, or else what its signature says."""
     shape = _picture_shape(signature)
     if extras.kind is None:
         return PictureInput(shape) if shape else None
     if extras.picture and extras.picture.shape != shape:
         raise ArtifactError(
-            f"input.json promises pictures of shape {list(extras.picture.shape)}, but its signature"
+            f"input.json declares pictures of shape {list(extras.picture.shape)}, but the signature"
             f" is {signature.inputs} → {signature.outputs}; export the model again"
         )
     return extras.picture
 
 
 def _picture_shape(signature: Signature) -> tuple[int, int] | None:
-    """(height, width) if the signature is one `float32 [None, height, width]` → `probabilities`."""
+    """(height, width) if the signature is `float32 [None, height, width]` → `probabilities`."""
     if len(signature.inputs) != 1 or PROBABILITIES not in signature.outputs:
         return None
     (images,) = signature.inputs.values()
@@ -113,15 +150,15 @@ def _picture_shape(signature: Signature) -> tuple[int, int] | None:
 
 
 def _labels(probabilities: Floats, labels: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The names of the network's classes; numbers where it came without names."""
+    """The names of the network's classes; numbers if the artifact names none."""
     if probabilities.ndim != 2 or not np.isfinite(probabilities).all():
-        raise ArtifactError("it answers no finite probabilities [N, classes]; train it again")
+        raise ArtifactError("its probabilities are not finite numbers [N, classes]; train it again")
     classes = probabilities.shape[1]
     if labels is None:
         return tuple(str(index) for index in range(classes))
     if len(labels) != classes:
         raise ArtifactError(
-            f"labels.json names {len(labels)} classes, the network answers {classes};"
+            f"labels.json names {len(labels)} classes, but the network has {classes};"
             " export the model again"
         )
     return labels

@@ -1,9 +1,9 @@
-"""What an operator says of a model as a whole, in `FOLDER/NAME/serving.json`, beside its versions:
+"""Which versions of a model are served: what an operator writes into `FOLDER/NAME/serving.json`.
 
     {"versions": {"latest": 2}, "labels": {"stable": 4, "canary": 5}, "loaded": true}
 
-`versions` may also be `"all"` or a list of numbers. Every key may be left out. The file lies with
-the artifacts, so it survives a restart and every worker reads the same one.
+`versions` may also be `"all"` or a list of numbers, and every key is optional. Because the file is
+kept with the artifacts, it survives a restart and every worker reads the same one.
 """
 
 import json
@@ -19,60 +19,60 @@ FILE = "serving.json"
 
 
 @dataclass(frozen=True)
-class Policy:
-    """Which versions of a model are served and what they are called."""
+class VersionPolicy:
+    """Which versions of a model are served, and their labels."""
 
     latest: int | None
-    """The newest so many; None for all of them."""
-    named: frozenset[int] | None = None
-    """These and no others, if given."""
+    """How many of the newest versions; None for all of them."""
+    only: frozenset[int] | None = None
+    """If given, these versions instead of the newest."""
     labels: Mapping[str, int] = field(default_factory=dict)
     """A labelled version is served even if it is older than the newest."""
     loaded: bool = True
 
     def wants(self, version: int, newer: int) -> bool:
-        """Whether to serve `version`, of which `newer` newer ones are served already."""
+        """Whether to serve `version`, given that `newer` newer versions are served already."""
         if version in self.labels.values():
             return True
-        if self.named is not None:
-            return version in self.named
+        if self.only is not None:
+            return version in self.only
         return self.latest is None or newer < self.latest
 
 
-def read(folder: Path, default: Policy) -> Policy:
-    """The policy of the model in `folder`, `default` where its file says nothing.
+def read_policy(folder: Path, default: VersionPolicy) -> VersionPolicy:
+    """The policy of the model in `folder`; what its file leaves out is as in `default`.
 
-    Raises `ArtifactError` for a file that cannot be meant.
+    Raises `ArtifactError` for an invalid file.
     """
-    told = _content(folder / FILE)
+    content = _read(folder / FILE)
     policy = default
-    versions = told.get("versions")
+    versions = content.get("versions")
     if versions == "all":
         policy = replace(policy, latest=None)
     elif isinstance(versions, dict) and _is_version(versions.get("latest")):
         policy = replace(policy, latest=versions["latest"])
     elif isinstance(versions, list) and all(map(_is_version, versions)):
-        policy = replace(policy, named=frozenset(versions))
+        policy = replace(policy, only=frozenset(versions))
     elif versions is not None:
-        raise ArtifactError(f'{FILE}: versions is not {{"latest": N}}, "all" or a list of numbers')
-    labels, loaded = told.get("labels", {}), told.get("loaded", True)
+        raise ArtifactError(
+            f'{FILE}: versions must be {{"latest": N}}, "all" or a list of version numbers'
+        )
+    labels, loaded = content.get("labels", {}), content.get("loaded", True)
     if not isinstance(labels, dict) or not all(map(_is_version, labels.values())):
-        raise ArtifactError(f'{FILE}: labels is not {{"label": version}}')
+        raise ArtifactError(f'{FILE}: labels must be {{"LABEL": VERSION, …}}')
     if not isinstance(loaded, bool):
-        raise ArtifactError(f"{FILE}: loaded is neither true nor false")
+        raise ArtifactError(f"{FILE}: loaded must be true or false")
     return replace(policy, labels=labels, loaded=loaded)
 
 
 def write_loaded(folder: Path, loaded: bool) -> None:
-    """Say in the file whether the model is to be served, and leave what else it says.
+    """Set `loaded` in the file, and keep the rest of it.
 
-    Raises `RepositoryError` where it cannot be written.
+    Raises `ArtifactError` for an invalid file and `RepositoryError` if it cannot be written.
     """
     path = folder / FILE
-    partial = path.with_name(f".{FILE}.{os.getpid()}")
     try:
-        partial.write_text(json.dumps(_content(path) | {"loaded": loaded}, indent=2) + "\n")
-        partial.replace(path)
+        _write_atomically(path, _read(path) | {"loaded": loaded})
     except OSError as error:
         raise RepositoryError(
             f"{path} cannot be written ({error.strerror}); let the service write there, or write"
@@ -80,7 +80,14 @@ def write_loaded(folder: Path, loaded: bool) -> None:
         ) from error
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _write_atomically(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON so that a reader sees either the old file or the new one, whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -88,7 +95,7 @@ def _content(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{FILE} cannot be read ({error})") from error
     if not isinstance(content, dict):
-        raise ArtifactError(f"{FILE} is no JSON object")
+        raise ArtifactError(f"{FILE} must be a JSON object")
     return content
 
 

@@ -2,7 +2,7 @@
 
 const find = (id) => document.getElementById(id);
 const drop = find("drop"), model = find("model"), answers = find("answers");
-const notice = find("notice"), told = find("told");
+const notice = find("notice"), announcement = find("announcement");
 
 const AGAIN = "send the picture again in a moment.";
 const SILENT = `The server does not answer; ${AGAIN}`;
@@ -60,7 +60,7 @@ function putUpCard(picture) {
 function showError(card, { error }) {
   card.classList.add("failed");
   card.querySelector(".label").textContent = error;
-  told.textContent = error;
+  announcement.textContent = error;
 }
 
 function showAnswer(card, answer) {
@@ -68,27 +68,27 @@ function showAnswer(card, answer) {
   card.querySelector(".doubt").hidden = !answer.uncertain;
   card.querySelector(".classes").append(...answer.top.map(bar));
   card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
-  told.textContent = `${answer.file}: ${answer.label}, ${percent(answer.probability)}`;
+  announcement.textContent = `${answer.file}: ${answer.label}, ${percent(answer.probability)}`;
   showPixels(card.querySelector(".seen"), answer.input, (grey) => [grey, grey, grey, 255]);
-  showEvidence(card.querySelector(".evidence"), answer);
+  showAttribution(card.querySelector(".attribution"), answer);
 }
 
-/** The map of evidence: blue pixels spoke for the label, orange ones against it. */
-function showEvidence(figure, { evidence, label }) {
+/** The attribution map: blue pixels support the label, orange ones contradict it. */
+function showAttribution(figure, { evidence: attribution, label }) {
   const caption = figure.querySelector("figcaption");
   figure.hidden = false;
-  if (!evidence) {
+  if (!attribution) {
     figure.querySelector("canvas").hidden = true;
-    caption.textContent = "This model cannot say what spoke for its answer.";
+    caption.textContent = "This model cannot say what supports its answer.";
     return;
   }
-  const strengths = evidence.flat().map(Math.abs).sort((a, b) => a - b);
+  const strengths = attribution.flat().map(Math.abs).sort((a, b) => a - b);
   const strong = strengths[Math.floor(0.98 * strengths.length)] || 1;
   const colour = (nats) => [...(nats < 0 ? AGAINST : FOR), 255 * Math.min(1, Math.abs(nats) / strong)];
-  showPixels(figure, evidence, colour);
-  figure.querySelector("canvas").ariaLabel = `Which pixels spoke for ${label}, and which against it`;
+  showPixels(figure, attribution, colour);
+  figure.querySelector("canvas").ariaLabel = `Which pixels support ${label}, and which contradict it`;
   const word = (text, kind) => Object.assign(document.createElement("b"), { textContent: text, className: kind });
-  caption.replaceChildren("spoke ", word("for it", "for"), ", ", word("against it", "against"));
+  caption.replaceChildren(word("supports", "for"), " or ", word("contradicts", "against"), " it");
 }
 
 /** One class with its probability, as text and as a bar. */

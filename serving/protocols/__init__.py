@@ -1,1 +1,1 @@
-"""The protocols in which the service can be asked, a blueprint each."""
+"""The protocols that the service speaks, a blueprint each."""

@@ -1,7 +1,8 @@
 """The Open Inference Protocol v2 of KServe and Triton, under `/v2`, with binary tensors.
 
-A body with binary tensors is its JSON, as long as the header `Inference-Header-Content-Length`
-says, and after it the raw little-endian bytes of those tensors that say `binary_data_size`.
+A body with binary tensors starts with its JSON, whose length is in the header
+`Inference-Header-Content-Length`; the raw little-endian bytes of those tensors that have a
+`binary_data_size` follow it.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +13,11 @@ import numpy as np
 from flask import Blueprint, Response, jsonify, request
 
 from wardrobe.serving.errors import ModelUnavailableError, RequestError
-from wardrobe.serving.http import json_text
-from wardrobe.serving.http import request_body as bodies
+from wardrobe.serving.http import json, request_body
 from wardrobe.serving.inference.graph import DEFAULT, STRING, Array, Signature, Spec
 from wardrobe.serving.inference.model import Model
 from wardrobe.serving.inference.repository import Repository
 from wardrobe.serving.protocols.tensors import array, quote, shape
-from wardrobe.serving.settings import Settings
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "parameters"]
@@ -38,24 +37,24 @@ DATATYPES = {
     "bfloat16": "BF16",
     STRING: "BYTES",
 }
-"""TensorFlow's names of types and the protocol's."""
+"""TensorFlow's names of dtypes → the protocol's."""
 
 
-class Wanted(NamedTuple):
-    """One output as the request asks for it."""
+class RequestedOutput(NamedTuple):
+    """One output, and the form in which the request asks for it."""
 
     name: str
     is_binary: bool
     classes: int
-    """0: the tensor itself; K: the K likeliest classes as "probability:index:label"."""
+    """0 for the tensor itself; K for the K likeliest classes as "probability:index:label"."""
 
 
-def open_inference(repository: Repository, settings: Settings) -> Blueprint:
+def open_inference(repository: Repository) -> Blueprint:
     """The blueprint of everything under `/v2`."""
     blueprint = Blueprint("open_inference", __name__, url_prefix="/v2")
 
     def for_each_version(path: str, method: str) -> Callable[[Any], Any]:
-        """Registers a view with and without `/versions/V` in its path."""
+        """Register a view with and without `/versions/V` in its path."""
 
         def register(view: Any) -> Any:
             for model in ("/models/<name>", "/models/<name>/versions/<version>"):
@@ -75,15 +74,15 @@ def open_inference(repository: Repository, settings: Settings) -> Blueprint:
     @for_each_version("/infer", "POST")
     def infer(name: str, version: str | None = None) -> Response:
         model = _get(repository, name, version)
-        return _infer(model, *_document(settings.max_request_bytes))
+        return _infer(model, *_document())
 
     _add_server(blueprint, repository)
-    _add_repository(blueprint, repository, settings)
+    _add_repository(blueprint, repository)
     return blueprint
 
 
 def _add_server(blueprint: Blueprint, repository: Repository) -> None:
-    """What the protocol asks of the server as a whole."""
+    """The protocol's calls about the server as a whole."""
 
     @blueprint.get("/", strict_slashes=False)
     def server() -> Response:
@@ -100,12 +99,12 @@ def _add_server(blueprint: Blueprint, repository: Repository) -> None:
         return jsonify(ready=True)
 
 
-def _add_repository(blueprint: Blueprint, repository: Repository, settings: Settings) -> None:
-    """The protocol's extension with which models are listed, loaded and unloaded."""
+def _add_repository(blueprint: Blueprint, repository: Repository) -> None:
+    """The protocol's extension that lists, loads and unloads models."""
 
     @blueprint.post("/repository/index")
     def index() -> Response:
-        return jsonify(_index(repository, bodies.read(settings.max_request_bytes)))
+        return jsonify(_index(repository, request_body.read()))
 
     @blueprint.post("/repository/models/<name>/load")
     def load(name: str) -> Response:
@@ -121,17 +120,22 @@ def _add_repository(blueprint: Blueprint, repository: Repository, settings: Sett
 def _get(repository: Repository, name: str, version: str | None) -> Model:
     if version is None:
         return repository.get(name)
-    if not (version.isascii() and version.isdecimal() and len(version) < 19):
+    if not _is_whole_number(version):
         raise RequestError(f"model version is {quote(version)}; it must be a whole number")
     return repository.get(name, int(version))
 
 
+def _is_whole_number(text: str) -> bool:
+    """Whether `text` is a number of ASCII digits that fits into 64 bits."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def _metadata(repository: Repository, model: Model) -> dict[str, Any]:
-    conditions = repository.conditions(model.artifact.name)
+    statuses = repository.statuses(model.artifact.name)
     signature = model.network.signatures[DEFAULT]
     return {
         "name": model.artifact.name,
-        "versions": [str(e.artifact.version) for e in conditions if e.state == "available"],
+        "versions": [str(e.artifact.version) for e in statuses if e.state == "available"],
         "platform": "tensorflow_savedmodel",
         "inputs": [_tensor_metadata(*each) for each in signature.inputs.items()],
         "outputs": [_tensor_metadata(*each) for each in signature.outputs.items()],
@@ -143,59 +147,59 @@ def _tensor_metadata(name: str, spec: Spec) -> dict[str, Any]:
 
 
 def _index(repository: Repository, body: memoryview) -> list[dict[str, Any]]:
-    """All versions, or with `{"ready": true}` those that answer."""
-    asked = json_text.loads(body) if body else {}
-    if not isinstance(asked, dict):
-        raise RequestError(f'{quote(asked)} is no object; send {{}} or {{"ready": true}}')
-    listed = [
+    """All versions, or with `{"ready": true}` only those that can answer."""
+    document = json.loads(body) if body else {}
+    if not isinstance(document, dict):
+        raise RequestError(f'{quote(document)} must be an object: {{}} or {{"ready": true}}')
+    versions = [
         {
             "name": each.artifact.name,
             "version": str(each.artifact.version),
             "state": "READY" if each.state == "available" else "UNAVAILABLE",
             "reason": each.reason,
         }
-        for each in repository.conditions()
+        for each in repository.statuses()
     ]
-    return [each for each in listed if each["state"] == "READY" or not asked.get("ready")]
+    return [each for each in versions if each["state"] == "READY" or not document.get("ready")]
 
 
-def _document(max_bytes: int) -> tuple[dict[str, Any], memoryview]:
-    """The JSON of a request, and the bytes behind it."""
-    told = request.headers.get(HEADER_LENGTH)
-    length = int(told) if told and told.isascii() and told.isdecimal() and len(told) < 19 else None
-    body = bodies.read(max_bytes, aligned=length or 0)
-    if told is not None and (length is None or length > len(body)):
-        raise RequestError(f"{HEADER_LENGTH} is {quote(told)}, the body has {len(body)} bytes")
-    document = json_text.loads(body[:length])
+def _document() -> tuple[dict[str, Any], memoryview]:
+    """The JSON of a request, and the bytes that follow it."""
+    header = request.headers.get(HEADER_LENGTH)
+    length = int(header) if header is not None and _is_whole_number(header) else None
+    body = request_body.read(aligned=length or 0)
+    if header is not None and (length is None or length > len(body)):
+        raise RequestError(f"{HEADER_LENGTH} is {quote(header)}, the body has {len(body)} bytes")
+    document = json.loads(body[:length])
     if not isinstance(document, dict):
-        raise RequestError(f"{quote(document)} is no object with 'inputs'")
+        raise RequestError(f"{quote(document)} must be an object with 'inputs'")
     return document, body[len(body) if length is None else length :]
 
 
 def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Response:
     signature = model.network.signatures[DEFAULT]
     inputs = _inputs(document, binary, signature)
-    wanted = _wanted(document, signature)
-    answers = model.call(DEFAULT, inputs)
-    told: dict[str, Any] = {
+    requested = _requested_outputs(document, signature)
+    outputs = model.call(DEFAULT, inputs)
+    head: dict[str, Any] = {
         "model_name": model.artifact.name,
         "model_version": str(model.artifact.version),
     }
     if isinstance(document.get("id"), str):
-        told["id"] = document["id"]
-    outputs = []
-    for want in wanted:
-        values, datatype = answers[want.name], DATATYPES[signature.outputs[want.name].dtype]
-        if want.classes:
-            values, datatype = _classes(values, want.classes, model.labels), "BYTES"
-        outputs.append((want, datatype, values))
-    return _response(told, outputs)
+        head["id"] = document["id"]
+    tensors = []
+    for output in requested:
+        values, datatype = outputs[output.name], DATATYPES[signature.outputs[output.name].dtype]
+        if output.classes:
+            values, datatype = _classes(values, output.classes, model.labels), "BYTES"
+        tensors.append((output, datatype, values))
+    return _response(head, tensors)
 
 
 def _inputs(
     document: Mapping[str, Any], binary: memoryview, signature: Signature
 ) -> dict[str, Array]:
-    """The arrays of all inputs of the signature, in JSON or from the bytes behind it."""
+    """The arrays of all inputs of the signature, from the JSON or from the bytes after it."""
     tensors: dict[str, Array] = {}
     for tensor in _objects(document, "inputs"):
         name = tensor.get("name")
@@ -218,42 +222,43 @@ def _inputs(
     if missing:
         raise RequestError(f"the inputs {sorted(missing)} are missing")
     if len(binary):
-        raise RequestError(f"{len(binary)} bytes behind the JSON belong to no input")
+        raise RequestError(f"{len(binary)} bytes after the JSON belong to no input")
     return tensors
 
 
 def _from_data(tensor: Mapping[str, Any], spec: Spec) -> Array:
-    """A tensor of numbers or strings in JSON, flat or nested."""
-    wanted = _shape(tensor, spec)
+    """A tensor in JSON, flat or nested."""
+    claimed = _shape(tensor, spec)
     if "data" not in tensor:
         raise RequestError("has neither 'data' nor 'binary_data_size'")
     found = shape(tensor["data"], spec)
-    flat = (int(np.prod(wanted, dtype=object)),)
-    if found not in (wanted, flat):
-        raise RequestError(f"its data has shape {list(found)}, not {list(wanted)}")
-    return array(tensor["data"], found, spec).reshape(wanted)
+    flat = (int(np.prod(claimed, dtype=object)),)
+    if found not in (claimed, flat):
+        raise RequestError(f"its data has shape {list(found)}, not {list(claimed)}")
+    return array(tensor["data"], found, spec).reshape(claimed)
 
 
 def _from_bytes(tensor: Mapping[str, Any], spec: Spec, data: memoryview) -> Array:
-    """A tensor of little-endian numbers, or of strings with their lengths in front."""
-    wanted = _shape(tensor, spec)
-    count = int(np.prod(wanted, dtype=object))
+    """A tensor of little-endian numbers, or of strings that are each preceded by their length."""
+    claimed = _shape(tensor, spec)
+    count = int(np.prod(claimed, dtype=object))
     if spec.dtype == STRING:
         strings = _unpack(data)
         if len(strings) != count:
             raise RequestError(f"has {len(strings)} strings, its shape says {count}")
-        return np.array(strings, object).reshape(wanted)
+        return np.array(strings, object).reshape(claimed)
     dtype = np.dtype(spec.numpy)
     if len(data) != count * dtype.itemsize:
         raise RequestError(f"has {len(data)} bytes, its shape says {count * dtype.itemsize}")
-    return np.frombuffer(data, dtype).reshape(wanted)
+    return np.frombuffer(data, dtype).reshape(claimed)
 
 
 def _shape(tensor: Mapping[str, Any], spec: Spec) -> tuple[int, ...]:
-    """The shape that a tensor claims, if the network takes it, and its type."""
-    datatype, wanted = tensor.get("datatype"), DATATYPES.get(spec.dtype)
-    if datatype != wanted:
-        raise RequestError(f"its datatype is {quote(datatype)}, the model takes {wanted}")
+    """The shape that a tensor claims. Raises `RequestError` if the network does not take tensors of
+    that shape and datatype."""
+    datatype, expected = tensor.get("datatype"), DATATYPES.get(spec.dtype)
+    if datatype != expected:
+        raise RequestError(f"its datatype is {quote(datatype)}, the model takes {expected}")
     claimed = tensor.get("shape")
     if not isinstance(claimed, list) or not all(type(s) is int and s >= 0 for s in claimed):
         raise RequestError(f"its shape is {quote(claimed)}, not a list of sizes")
@@ -263,7 +268,7 @@ def _shape(tensor: Mapping[str, Any], spec: Spec) -> tuple[int, ...]:
 
 
 def _unpack(data: memoryview) -> list[bytes]:
-    """Strings, each behind its length as four little-endian bytes."""
+    """Strings, each preceded by its length as four little-endian bytes."""
     strings, position = [], 0
     while position < len(data):
         start = position + 4
@@ -275,18 +280,18 @@ def _unpack(data: memoryview) -> list[bytes]:
 
 
 def _pack(values: Array) -> bytes:
-    """The other way: an array as the bytes of the protocol."""
+    """An array as bytes; the inverse of `_from_bytes`."""
     if values.dtype != object:
         return np.ascontiguousarray(values).tobytes()
     return b"".join(len(each).to_bytes(4, "little") + each for each in values.reshape(-1))
 
 
-def _wanted(document: Mapping[str, Any], signature: Signature) -> list[Wanted]:
-    """The outputs that are asked for: all, if none is named."""
+def _requested_outputs(document: Mapping[str, Any], signature: Signature) -> list[RequestedOutput]:
+    """The outputs that the request names; all of them if it names none."""
     all_binary = _flag(_parameters(document), "binary_data_output")
     if not document.get("outputs"):
-        return [Wanted(name, all_binary, 0) for name in signature.outputs]
-    wanted = []
+        return [RequestedOutput(name, all_binary, 0) for name in signature.outputs]
+    requested = []
     for output in _objects(document, "outputs"):
         name, parameters = output.get("name"), _parameters(output)
         if not isinstance(name, str) or name not in signature.outputs:
@@ -296,8 +301,9 @@ def _wanted(document: Mapping[str, Any], signature: Signature) -> list[Wanted]:
         classes = parameters.get("classification", 0)
         if type(classes) is not int or classes < 0:
             raise RequestError(f"classification is {quote(classes)}; it must be a whole number")
-        wanted.append(Wanted(name, _flag(parameters, "binary_data", all_binary), classes))
-    return wanted
+        is_binary = _flag(parameters, "binary_data", all_binary)
+        requested.append(RequestedOutput(name, is_binary, classes))
+    return requested
 
 
 def _classes(values: Array, count: int, labels: tuple[str, ...]) -> Array:
@@ -313,36 +319,36 @@ def _classes(values: Array, count: int, labels: tuple[str, ...]) -> Array:
     return texts
 
 
-def _response(told: dict[str, Any], outputs: list[tuple[Wanted, str, Array]]) -> Response:
-    """The answer as JSON, with the tensors that were asked for so behind it as bytes."""
+def _response(head: dict[str, Any], outputs: list[tuple[RequestedOutput, str, Array]]) -> Response:
+    """The response as JSON, followed by the bytes of the tensors that were requested as binary."""
     described: list[dict[str, Any]] = []
     buffers: list[bytes] = []
-    for want, datatype, values in outputs:
-        output: dict[str, Any] = {
-            "name": want.name,
+    for output, datatype, values in outputs:
+        tensor: dict[str, Any] = {
+            "name": output.name,
             "datatype": datatype,
             "shape": list(values.shape),
         }
-        if want.is_binary:
+        if output.is_binary:
             buffers.append(_pack(values))
-            output["parameters"] = {"binary_data_size": len(buffers[-1])}
+            tensor["parameters"] = {"binary_data_size": len(buffers[-1])}
         else:
-            output["data"] = values.reshape(-1)
-        described.append(output)
-    in_json = [values for want, _, values in outputs if not want.is_binary]
-    head = json_text.dumps(told | {"outputs": described}, in_json)
+            tensor["data"] = values.reshape(-1)
+        described.append(tensor)
+    in_json = [values for output, _, values in outputs if not output.is_binary]
+    document = json.dumps(head | {"outputs": described}, in_json)
     if not buffers:
-        return Response(head, mimetype="application/json")
-    response = Response(b"".join([head, *buffers]), mimetype="application/octet-stream")
-    response.headers[HEADER_LENGTH] = str(len(head))
+        return Response(document, mimetype="application/json")
+    response = Response(b"".join([document, *buffers]), mimetype="application/octet-stream")
+    response.headers[HEADER_LENGTH] = str(len(document))
     return response
 
 
 def _objects(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    listed = document.get(key)
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise RequestError(f"{key!r} is no list of objects")
-    return listed
+    objects = document.get(key)
+    if not isinstance(objects, list) or not all(isinstance(each, dict) for each in objects):
+        raise RequestError(f"{key!r} must be a list of objects")
+    return objects
 
 
 def _parameters(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Our own protocol: pictures in, labels out. `POST /predict`."""
+"""Our own protocol, `POST /predict`: pictures in, labels out."""
 
 from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, request
 
 from wardrobe.serving.errors import RequestError
+from wardrobe.serving.http import request_body
 from wardrobe.serving.http.multipart import parts
 from wardrobe.serving.images.classify import TOP, Upload, classify
 from wardrobe.serving.inference.repository import Repository
@@ -15,7 +16,7 @@ YES, NO = ("1", "true"), ("0", "false", "")
 
 
 def pictures(repository: Repository, settings: Settings) -> Blueprint:
-    """The blueprint of `POST /predict`, answering with the models of `repository`."""
+    """The blueprint of `POST /predict`, answered by the models of `repository`."""
     blueprint = Blueprint("pictures", __name__)
 
     @blueprint.post("/predict")
@@ -24,25 +25,28 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
         model = repository.get(query.get("model"), _number(query, "version", None))
         uploads = _uploads(settings.max_pictures)
         top = _number(query, "top", TOP) or TOP
-        answers = classify(model, uploads, settings.limits, top, _flag(query, "explain"))
-        if any("error" not in answer for answer in answers):
-            return jsonify(predictions=answers), 200
-        return jsonify(error=answers[0]["error"], predictions=answers), answers[0]["status"]
+        predictions = classify(model, uploads, settings.limits, top, _flag(query, "explain"))
+        if any("error" not in prediction for prediction in predictions):
+            return jsonify(predictions=predictions), 200
+        first = predictions[0]
+        return jsonify(error=first["error"], predictions=predictions), first["status"]
 
     return blueprint
 
 
 def _uploads(most: int) -> list[Upload]:
     """The pictures of the request: `file` parts, or else the body, whatever type it claims."""
-    body = request.get_data(cache=False)
+    body = bytes(request_body.read())
     if request.mimetype != "multipart/form-data":
         if not body:
-            raise RequestError(f"the request holds no picture; {HOW_TO_SEND}")
+            raise RequestError(f"the request contains no picture; {HOW_TO_SEND}")
         return [Upload(None, body)]
     boundary = request.mimetype_params.get("boundary", "")
     sent = parts(body, boundary, most) if boundary else []
     uploads = [
-        Upload(*part[1:]) for part in sent if part.name == "file" and part.filename is not None
+        Upload(part.filename, part.data)
+        for part in sent
+        if part.name == "file" and part.filename is not None
     ]
     if not uploads:
         others = ", ".join(repr(part.name) for part in sent) or "no part"
@@ -51,7 +55,7 @@ def _uploads(most: int) -> list[Upload]:
 
 
 def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
-    """A positive whole number of the query."""
+    """A positive integer in the query string, `default` if it is missing."""
     text = query.get(name)
     if text is None:
         return default

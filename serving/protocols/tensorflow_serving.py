@@ -1,5 +1,6 @@
-"""TensorFlow Serving's REST API, under `/v1`: its paths, its bodies, its errors."""
+"""TensorFlow Serving's REST API, under `/v1`: its paths, its JSON, its errors."""
 
+import base64
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -8,22 +9,27 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.routing import BaseConverter, Map
 
 from wardrobe.serving.errors import ModelNotFoundError, RequestError
-from wardrobe.serving.http import json_text
-from wardrobe.serving.http import request_body as bodies
-from wardrobe.serving.inference.graph import DEFAULT, STRING, Array, Signature, Spec
+from wardrobe.serving.http import json, request_body
+from wardrobe.serving.inference.graph import (
+    DEFAULT,
+    STRING,
+    Array,
+    Signature,
+    Spec,
+    example_type,
+)
 from wardrobe.serving.inference.model import Model
-from wardrobe.serving.inference.repository import Condition, Repository
-from wardrobe.serving.protocols import examples
+from wardrobe.serving.inference.repository import Repository, VersionStatus
 from wardrobe.serving.protocols.tensors import array, from_json, quote, shape
-from wardrobe.serving.settings import Settings
 
+ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 STATES = {"available": "AVAILABLE", "broken": "END", "loading": "LOADING", "not loaded": "START"}
 ROW, COLUMN = "instances", "inputs"
 Row = dict[str, Any]
 
 
-class _Part(BaseConverter):
-    """A name in a path; what follows a colon is what to do with it."""
+class _Name(BaseConverter):
+    """A name in a path; a colon and a verb may follow it."""
 
     regex = "[^/:]+"
 
@@ -36,17 +42,17 @@ class _Version(BaseConverter):
 
 
 def add_converters(url_map: Map) -> None:
-    """Teaches the application the parts of this protocol's paths."""
-    url_map.converters |= {"part": _Part, "version": _Version}
+    """Register the converters that this protocol's paths are written with."""
+    url_map.converters |= {"name": _Name, "version": _Version}
 
 
-def tensorflow_serving(repository: Repository, settings: Settings) -> Blueprint:
+def tensorflow_serving(repository: Repository) -> Blueprint:
     """The blueprint of everything under `/v1`."""
     blueprint = Blueprint("tensorflow_serving", __name__, url_prefix="/v1")
     model_paths = (
-        "/models/<part:name>",
-        "/models/<part:name>/versions/<version:version>",
-        "/models/<part:name>/labels/<part:label>",
+        "/models/<name:name>",
+        "/models/<name:name>/versions/<version:version>",
+        "/models/<name:name>/labels/<name:label>",
     )
 
     def status(name: str, version: int | None = None, label: str | None = None) -> Response:
@@ -58,15 +64,15 @@ def tensorflow_serving(repository: Repository, settings: Settings) -> Blueprint:
         return jsonify(_metadata(_get(repository, name, version, label)))
 
     def predict(name: str, version: int | None = None, label: str | None = None) -> Response:
-        model, document = _get(repository, name, version, label), _document(settings)
+        model, document = _get(repository, name, version, label), _document()
         return _predict(model, document)
 
     def classify(name: str, version: int | None = None, label: str | None = None) -> Response:
-        model, document = _get(repository, name, version, label), _document(settings)
+        model, document = _get(repository, name, version, label), _document()
         return _on_examples(model, document, "classify")
 
     def regress(name: str, version: int | None = None, label: str | None = None) -> Response:
-        model, document = _get(repository, name, version, label), _document(settings)
+        model, document = _get(repository, name, version, label), _document()
         return _on_examples(model, document, "regress")
 
     @blueprint.route("", defaults={"rest": ""}, methods=ALL_METHODS)
@@ -82,9 +88,6 @@ def tensorflow_serving(repository: Repository, settings: Settings) -> Blueprint:
     return blueprint
 
 
-ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
-
-
 def _get(repository: Repository, name: str, version: int | None, label: str | None) -> Model:
     try:
         return repository.get(name, version, label)
@@ -95,23 +98,23 @@ def _get(repository: Repository, name: str, version: int | None, label: str | No
 
 def _statuses(repository: Repository, name: str, version: int | None) -> list[dict[str, Any]]:
     try:
-        conditions = repository.conditions(name)
+        statuses = repository.statuses(name)
     except ModelNotFoundError:
-        conditions = []
+        statuses = []
         version = None
-    found = [each for each in conditions if version in (None, each.artifact.version)]
+    found = [each for each in statuses if version in (None, each.artifact.version)]
     if not found:
-        wanted = "any versions" if version is None else f"version {version}"
-        raise ModelNotFoundError(f"Could not find {wanted} of model {name}")
+        which = "any versions" if version is None else f"version {version}"
+        raise ModelNotFoundError(f"Could not find {which} of model {name}")
     return [_status(each) for each in found]
 
 
-def _status(condition: Condition) -> dict[str, Any]:
-    is_broken = condition.state == "broken"
-    error = {"error_code": "INTERNAL", "error_message": condition.reason}
+def _status(status: VersionStatus) -> dict[str, Any]:
+    is_broken = status.state == "broken"
+    error = {"error_code": "INTERNAL", "error_message": status.reason}
     return {
-        "version": str(condition.artifact.version),
-        "state": STATES[condition.state],
+        "version": str(status.artifact.version),
+        "state": STATES[status.state],
         "status": error if is_broken else {"error_code": "OK", "error_message": ""},
     }
 
@@ -128,17 +131,17 @@ def _metadata(model: Model) -> dict[str, Any]:
     }
 
 
-def _document(settings: Settings) -> dict[str, Any]:
-    document = json_text.loads(bodies.read(settings.max_request_bytes))
+def _document() -> dict[str, Any]:
+    document = json.loads(request_body.read())
     if not isinstance(document, dict):
-        raise RequestError(f"JSON Value: {quote(document)} is no object")
+        raise RequestError(f"JSON Value: {quote(document)} must be an object")
     return document
 
 
 def _signature(model: Model, document: Mapping[str, Any]) -> tuple[str, Signature]:
     name = document.get("signature_name") or DEFAULT
     if not isinstance(name, str):
-        raise RequestError(f"JSON Value: {quote(name)} 'signature_name' is no string")
+        raise RequestError(f"JSON Value: {quote(name)} 'signature_name' must be a string")
     if name not in model.network.signatures:
         raise RequestError(f'Serving signature name: "{name}" not found in signature def')
     return name, model.network.signatures[name]
@@ -157,13 +160,15 @@ def _predict(model: Model, document: Mapping[str, Any]) -> Response:
     read = _from_rows if is_row else _from_columns
     outputs = model.call(name, read(document[ROW if is_row else COLUMN], signature))
     answer = {"predictions": _rows(outputs)} if is_row else {"outputs": _columns(outputs)}
-    return Response(json_text.dumps(answer, outputs.values()), mimetype="application/json")
+    return Response(json.dumps(answer, outputs.values()), mimetype="application/json")
 
 
 def _from_rows(rows: Any, signature: Signature) -> dict[str, Array]:
-    """The inputs of `instances`: a list of values, or of objects that name them."""
+    """The inputs in `instances`: a list of examples, bare or as objects by input."""
     if not isinstance(rows, list) or not rows:
-        raise RequestError(f"JSON Value: {quote(rows)} '{ROW}' is no list of at least one element")
+        raise RequestError(
+            f"JSON Value: {quote(rows)} '{ROW}' must be a list of at least one element"
+        )
     columns: dict[str, list[Any]] = {name: [] for name in signature.inputs}
     shapes: dict[str, tuple[int, ...]] = {}
     for index, row in enumerate(rows):
@@ -176,7 +181,7 @@ def _from_rows(rows: Any, signature: Signature) -> dict[str, Array]:
                         f" expected shape {list(shapes[name])}"
                     )
                 if signature.inputs[name].dtype == STRING:
-                    array(value, found, signature.inputs[name])  # that every string decodes
+                    array(value, found, signature.inputs[name])  # check that every string decodes
                 columns[name].append(value)
         except RequestError as error:
             raise RequestError(
@@ -189,7 +194,7 @@ def _from_rows(rows: Any, signature: Signature) -> dict[str, Array]:
 
 
 def _example_shape(value: Any, spec: Spec) -> tuple[int, ...]:
-    """The shape of one example, which the network must admit."""
+    """The shape of one example. Raises `RequestError` if the signature does not admit it."""
     found = shape(value, spec)
     if not spec.admits((1, *found)):
         raise RequestError(
@@ -199,7 +204,7 @@ def _example_shape(value: Any, spec: Spec) -> tuple[int, ...]:
 
 
 def _named(row: Any, signature: Signature) -> dict[str, Any]:
-    """One element of `instances`, by input; a single input need not be named."""
+    """One element of `instances` as an object by input; a single input may be bare."""
     if isinstance(row, dict) and set(row) != {"b64"}:
         for name in signature.inputs:
             if name not in row:
@@ -214,7 +219,7 @@ def _named(row: Any, signature: Signature) -> dict[str, Any]:
 
 
 def _from_columns(columns: Any, signature: Signature) -> dict[str, Array]:
-    """The inputs of `inputs`: an object with all of each, or all of the only one."""
+    """The inputs in `inputs`: an object of whole batches by input; a single input may be bare."""
     arrays = {}
     for name, value in _named(columns, signature).items():
         spec = signature.inputs[name]
@@ -227,29 +232,31 @@ def _from_columns(columns: Any, signature: Signature) -> dict[str, Array]:
 
 
 def _rows(outputs: Mapping[str, Array]) -> Any:
-    """The outputs by example: bare if there is one, else as objects."""
+    """The outputs by example: bare if there is one output, else as objects."""
     columns = {name: _printable(name, values) for name, values in outputs.items()}
     counts = {values.shape[0] if values.ndim else None for values in outputs.values()}
     if len(counts) != 1 or None in counts:
-        raise RequestError(f"the outputs do not count examples alike; ask with '{COLUMN}'")
+        raise RequestError(
+            f"the outputs have different numbers of rows; send '{COLUMN}' instead of '{ROW}'"
+        )
     if len(columns) == 1:
         return next(iter(columns.values()))
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _columns(outputs: Mapping[str, Array]) -> Any:
-    """The outputs as they are: bare if there is one, else as an object."""
+    """The outputs as whole batches: bare if there is one output, else as an object."""
     columns = {name: _printable(name, values) for name, values in outputs.items()}
     return next(iter(columns.values())) if len(columns) == 1 else columns
 
 
 def _printable(name: str, values: Array) -> Any:
-    """Numbers stay an array; strings are text, or base64 if the output's name says bytes."""
+    """Numbers stay an array; strings become text, or base64 if the name ends in `_bytes`."""
     if values.dtype != object:
         return values
     if not name.endswith("_bytes"):
         return values.tolist()
-    encoded = np.frompyfunc(examples.b64, 1, 1)(values)
+    encoded = np.frompyfunc(_b64, 1, 1)(values)
     return encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
 
 
@@ -265,6 +272,72 @@ def _on_examples(model: Model, document: Mapping[str, Any], verb: str) -> Respon
     (key,) = signature.inputs
     if spec.dtype != STRING:
         raise RequestError(f"Expected {verb} signature to take serialised examples")
-    outputs = model.call(name, {key: examples.serialised(document)})
-    answer = {"results": examples.results(outputs, verb)}
-    return Response(json_text.dumps(answer, outputs.values()), mimetype="application/json")
+    outputs = model.call(name, {key: _serialise_examples(document)})
+    answer = {"results": _results(outputs, verb)}
+    return Response(json.dumps(answer, outputs.values()), mimetype="application/json")
+
+
+def _serialise_examples(document: Mapping[str, Any]) -> Array:
+    """`{"context"?: features, "examples": [features, …]}` → serialised `tf.train.Example`s, `[N]`.
+
+    Raises `RequestError` for anything else.
+    """
+    examples, context = document.get("examples"), document.get("context", {})
+    if not isinstance(examples, list) or not examples or not _all_objects(examples):
+        raise RequestError("JSON Value: 'examples' must be a list of at least one object")
+    if not isinstance(context, dict):
+        raise RequestError("JSON Value: 'context' must be an object")
+    return np.array([_serialise(context | example) for example in examples], object)
+
+
+def _all_objects(values: list[Any]) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+def _serialise(features: Mapping[str, Any]) -> bytes:
+    example = example_type()()
+    for name, value in features.items():
+        values = value if isinstance(value, list) else [value]
+        _fill(example.features.feature[name], values)
+    serialised: bytes = example.SerializeToString()
+    return serialised
+
+
+def _fill(feature: Any, values: list[Any]) -> None:
+    """Set a `tf.train.Feature` to integers, floats or strings, by TensorFlow Serving's rules."""
+    types = set(map(type, values))
+    try:
+        if types <= {int}:
+            feature.int64_list.value.extend(values)
+        elif types <= {int, float}:
+            feature.float_list.value.extend(values)
+        elif types == {str}:
+            feature.bytes_list.value.extend(value.encode() for value in values)
+        elif types == {dict}:
+            decoded = [base64.b64decode(value["b64"], validate=True) for value in values]
+            feature.bytes_list.value.extend(decoded)
+        else:
+            raise ValueError("of mixed or other types")
+    except (ValueError, TypeError, KeyError) as error:
+        raise RequestError(f"JSON Value: {quote(values)} is not a feature ({error})") from None
+
+
+def _results(outputs: Mapping[str, Array], verb: str) -> list[Any]:
+    """One result per example: `[[label, score], …]` for classify, a number for regress."""
+    if verb == "regress":
+        return outputs["outputs"].reshape(-1).tolist()
+    shape = next(iter(outputs.values())).shape
+    labels = outputs.get("classes", np.full(shape, b"", object))
+    scores = outputs.get("scores", np.zeros(shape))
+    return [
+        [[_text(label), float(score)] for label, score in zip(*row, strict=True)]
+        for row in zip(labels, scores, strict=True)
+    ]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _b64(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}

@@ -1,4 +1,4 @@
-"""Numbers and strings of a request as arrays, checked: what protocols v1 and v2 share."""
+"""JSON values of a request to checked NumPy arrays: what `/v1` and `/v2` share."""
 
 import base64
 import binascii
@@ -12,8 +12,8 @@ import numpy as np
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.inference.graph import STRING, Array, Spec
 
-DEEPEST = 16
-"""Axes of an array, when its signature does not say how many it takes."""
+MAX_DEPTH = 16
+"""The most axes of an array: its signature need not say how many it takes."""
 KINDS: Mapping[str, frozenset[type]] = {
     "f": frozenset({int, float}),
     "V": frozenset({int, float}),  # bfloat16
@@ -21,28 +21,31 @@ KINDS: Mapping[str, frozenset[type]] = {
     "u": frozenset({int}),
     "b": frozenset({bool}),
 }
-"""Which JSON values each kind of number is read from: `true` is no 1, and "1.5" is no 1.5."""
+"""The JSON values that each kind of number accepts: neither `true` for 1 nor "1.5" for 1.5."""
 
 
 def from_json(value: Any, spec: Spec) -> Array:
-    """Nested lists (or one value) as an array of the type of `spec`, of whatever shape.
+    """Nested lists (or one value) → an array of the dtype of `spec`, of any shape.
 
-    Strings are Unicode text or `{"b64": …}`. Raises `RequestError` for anything of another type,
-    of another range, or ragged.
+    Strings are Unicode text or `{"b64": …}`. Raises `RequestError` for values of another type or
+    out of range, and for ragged lists.
     """
     return array(value, shape(value, spec), spec)
 
 
 def shape(value: Any, spec: Spec) -> tuple[int, ...]:
-    """The shape of nested lists of the type of `spec`, looked at before there is memory for it.
+    """The shape of nested lists of the dtype of `spec`, checked before any array is allocated.
 
-    Raises `RequestError` where they are of another type, or ragged.
+    Raises `RequestError` for values of another type and for ragged lists.
     """
     return _shape(value, {str, dict} if spec.dtype == STRING else KINDS[_kind(spec)], spec)
 
 
 def array(value: Any, shape: tuple[int, ...], spec: Spec) -> Array:
-    """Nested lists whose shape is known. Raises `RequestError` for what is out of range."""
+    """Nested lists whose shape is known → an array of the dtype of `spec`.
+
+    Raises `RequestError` for values out of range.
+    """
     if spec.dtype == STRING:
         strings = np.empty(shape, object)
         strings[...] = _encoded(value)
@@ -57,7 +60,7 @@ def array(value: Any, shape: tuple[int, ...], spec: Spec) -> Array:
 def _kind(spec: Spec) -> str:
     kind = np.dtype(spec.numpy).kind
     if kind not in KINDS:
-        raise RequestError(f"tensors of type {spec.dtype} have no form in JSON")
+        raise RequestError(f"tensors of type {spec.dtype} cannot be sent as JSON")
     return kind
 
 
@@ -66,8 +69,8 @@ def _shape(value: Any, types: Collection[type], spec: Spec, depth: int = 0) -> t
         if type(value) not in types:
             raise _wrong_type(value, spec)
         return ()
-    if depth == DEEPEST:
-        raise RequestError(f"JSON Value: lists are nested more than {DEEPEST} deep")
+    if depth == MAX_DEPTH:
+        raise RequestError(f"JSON Value: lists are nested more than {MAX_DEPTH} deep")
     kinds = set(map(type, value))
     if list not in kinds:
         if not kinds <= set(types):
@@ -85,13 +88,13 @@ def _shape(value: Any, types: Collection[type], spec: Spec, depth: int = 0) -> t
 
 
 def quote(value: Any) -> str:
-    """A value of a request as an error shows it: not more than a line of it."""
+    """The beginning of a value of a request, for an error message: at most 80 characters."""
     text = json.dumps(_beginning(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _beginning(value: Any, depth: int = 0) -> Any:
-    """So much of a value, which may be large and deep, as can be shown."""
+    """The part of a value, which may be large and deep, that can be shown."""
     if isinstance(value, str):
         return value[:80]
     if isinstance(value, dict):

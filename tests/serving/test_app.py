@@ -50,7 +50,7 @@ def test_every_error_has_the_same_shape(client, method: str, path: str, status: 
     assert ("Allow" in response.headers) == (status == 405)
 
 
-def test_a_fault_of_ours_is_logged_and_told_without_its_insides(
+def test_an_internal_error_is_logged_and_its_details_are_not_sent(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = create_app(settings)

@@ -89,7 +89,7 @@ def narrow(start, good: Path) -> Any:
     return start([good], 1, THREADS="1", QUEUE="2", DEADLINE_SECONDS="30")
 
 
-def test_beyond_the_queue_requests_are_refused_at_once_and_the_others_answered(
+def test_beyond_the_queue_requests_are_rejected_at_once_and_the_others_answered(
     narrow, large: bytes
 ) -> None:
     with ThreadPoolExecutor(20) as pool:
@@ -107,7 +107,7 @@ def test_beyond_the_queue_requests_are_refused_at_once_and_the_others_answered(
     assert total(text, "wardrobe_requests_refused_total") == statuses[503]
 
 
-def test_a_refusal_takes_less_than_50_milliseconds(narrow, large: bytes, encode, band) -> None:
+def test_a_rejection_takes_less_than_50_milliseconds(narrow, large: bytes, encode, band) -> None:
     small, seconds = encode(band(3)), []
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
@@ -123,7 +123,7 @@ def test_a_refusal_takes_less_than_50_milliseconds(narrow, large: bytes, encode,
     assert sorted(seconds)[len(seconds) // 2] < 0.05
 
 
-def test_what_cannot_be_answered_in_time_is_told_so(start, good: Path, large: bytes) -> None:
+def test_what_cannot_be_answered_in_time_gets_504(start, good: Path, large: bytes) -> None:
     server = start([good], 1, THREADS="1", QUEUE="100", DEADLINE_SECONDS="1")
     with ThreadPoolExecutor(30) as pool:
         outcomes = list(pool.map(lambda _: post(server.url, large), range(60)))
@@ -133,7 +133,7 @@ def test_what_cannot_be_answered_in_time_is_told_so(start, good: Path, large: by
     assert set(statuses) == {200, 504}
 
 
-def test_slow_senders_hold_nobody_up(start, good: Path, encode, band) -> None:
+def test_slow_clients_do_not_delay_others(start, good: Path, encode, band) -> None:
     server = start([good], 1, THREADS="9", DEADLINE_SECONDS="2")
     netloc = urlsplit(server.url)
     slow = []
@@ -197,7 +197,7 @@ def test_the_request_id_is_in_the_answer_and_in_the_log(
     assert re.fullmatch("[0-9a-f]+", strange.headers["X-Request-Id"])
 
 
-def test_the_access_log_can_be_left_out(
+def test_the_access_log_can_be_switched_off(
     settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client: Any = create_app(replace(settings, access_log=0)).test_client()
@@ -220,7 +220,7 @@ def test_a_key_is_needed_for_all_but_probes_and_page(settings: Settings, encode,
         assert client.post("/predict", data=picture, headers=headers).status_code == 200
 
 
-def test_pages_of_allowed_origins_may_ask(settings: Settings) -> None:
+def test_pages_of_allowed_origins_may_use_the_service(settings: Settings) -> None:
     shop = "https://shop.example"
     client: Any = create_app(
         replace(settings, cors_origins=(shop,), api_key="secret")
@@ -236,7 +236,7 @@ def test_pages_of_allowed_origins_may_ask(settings: Settings) -> None:
     assert "Access-Control-Allow-Origin" not in other.headers
 
 
-def test_the_page_tells_the_browser_to_trust_nobody_else(client) -> None:
+def test_the_page_has_a_content_security_policy(client) -> None:
     headers = client.get("/").headers
     assert "default-src 'self'" in headers["Content-Security-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
@@ -269,25 +269,25 @@ def test_a_soak_of_good_and_bad_requests_loses_none_and_in_the_long_run_no_memor
     def memory() -> float:
         """MB of the workers' own: how much of TensorFlow's files is mapped is the system's affair,
         and twice as much on one day as on another."""
-        told = (Path(f"/proc/{worker}/status").read_text() for worker in server.children())
-        return sum(int(each.split("RssAnon:")[1].split()[0]) for each in told) / 1024
+        statuses = (Path(f"/proc/{worker}/status").read_text() for worker in server.children())
+        return sum(int(each.split("RssAnon:")[1].split()[0]) for each in statuses) / 1024
 
     def ask_until(moment: float) -> Counter[tuple[int, int]]:
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
-        told: Counter[tuple[int, int]] = Counter()
+        outcomes: Counter[tuple[int, int]] = Counter()
         while time.monotonic() < moment:
             for path, body, headers, wanted in requests:
                 connection.request("POST", path, body, headers)
                 response = connection.getresponse()
                 response.read()
-                told[response.status, wanted] += 1
-        return told
+                outcomes[response.status, wanted] += 1
+        return outcomes
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask_until, [time.monotonic() + seconds / 10] * 8))
         before = memory()
-        told = sum(pool.map(ask_until, [time.monotonic() + seconds] * 8), Counter())
-    assert all(status == wanted for status, wanted in told), told
-    print(f"{told.total()} requests, {before:.0f} MB before, {memory():.0f} MB after")
+        outcomes = sum(pool.map(ask_until, [time.monotonic() + seconds] * 8), Counter())
+    assert all(status == wanted for status, wanted in outcomes), outcomes
+    print(f"{outcomes.total()} requests, {before:.0f} MB before, {memory():.0f} MB after")
     if seconds >= 600:  # sooner, memory that is kept for the next request still grows
         assert memory() - before < 20

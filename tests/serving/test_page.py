@@ -91,10 +91,10 @@ def options(page: webdriver.Chrome) -> list[str]:
 def answers(page: webdriver.Chrome, count: int) -> list[dict[str, str]]:
     """What the cards say, newest first, once there are `count` of them."""
 
-    def told(_: object) -> bool:
+    def all_answered(_: object) -> bool:
         return len(page.find_elements(By.CSS_SELECTOR, ".answer[aria-busy=false]")) == count
 
-    WebDriverWait(page, 10).until(told)
+    WebDriverWait(page, 10).until(all_answered)
     return [
         {
             name: card.find_element(By.CSS_SELECTOR, f".{name}").text
@@ -122,7 +122,7 @@ def test_a_chosen_picture_is_shown_with_its_answer(page, picture: Path) -> None:
     assert (seen.get_property("width"), seen.get_property("height")) == (28, 28)
 
 
-def test_several_pictures_and_a_file_that_is_none(page, picture: Path) -> None:
+def test_several_pictures_and_a_file_that_is_not_one(page, picture: Path) -> None:
     text = picture.with_name("notes.txt")
     text.write_text("no picture")
     choose(page, picture, text)
@@ -139,7 +139,7 @@ def test_the_model_can_be_chosen(page, picture: Path) -> None:
     assert answers(page, 1)[0]["by"] == "plain, version 7"
 
 
-def test_what_is_not_served_is_said_with_the_reason(page) -> None:
+def test_a_model_that_is_not_served_is_shown_with_the_reason(page) -> None:
     notice = page.find_element(By.ID, "notice").text
     assert "bands, version 5: TensorFlow cannot load it" in notice
 
@@ -172,12 +172,12 @@ def test_the_keyboard_reaches_everything_in_order(page) -> None:
     assert reached == wanted
 
 
-def test_evidence_is_blue_where_a_pixel_spoke_for_the_label(page, picture: Path) -> None:
+def test_attribution_is_blue_where_a_pixel_supports_the_label(page, picture: Path) -> None:
     choose(page, picture)
     answers(page, 1)
     pixels = page.execute_script(
         """
-        const canvas = document.querySelector(".evidence canvas");
+        const canvas = document.querySelector(".attribution canvas");
         const {data} = canvas.getContext("2d").getImageData(0, 0, 28, 28);
         return {band: [...data.slice(4 * (17 * 28 + 14), 4 * (17 * 28 + 15))], corner: data[3]};
         """
@@ -186,16 +186,16 @@ def test_evidence_is_blue_where_a_pixel_spoke_for_the_label(page, picture: Path)
     assert blue > red
     assert alpha > 200
     assert pixels["corner"] == 0
-    caption = page.find_element(By.CSS_SELECTOR, ".evidence figcaption").text
-    assert caption == "spoke for it, against it"
+    caption = page.find_element(By.CSS_SELECTOR, ".attribution figcaption").text
+    assert caption == "supports or contradicts it"
 
 
-def test_a_model_without_evidence_says_so(page, picture: Path) -> None:
+def test_a_model_without_attribution_says_so(page, picture: Path) -> None:
     page.find_element(By.ID, "model").send_keys("plain")
     choose(page, picture)
     answers(page, 1)
-    assert "cannot say" in page.find_element(By.CSS_SELECTOR, ".evidence figcaption").text
-    assert not page.find_element(By.CSS_SELECTOR, ".evidence canvas").is_displayed()
+    assert "cannot say" in page.find_element(By.CSS_SELECTOR, ".attribution figcaption").text
+    assert not page.find_element(By.CSS_SELECTOR, ".attribution canvas").is_displayed()
 
 
 def test_a_garment_can_be_drawn(page) -> None:
@@ -238,7 +238,7 @@ def test_the_pen_shows_where_it_is_while_keys_move_it(page, scheme: str) -> None
     assert np.ptp(around(page, 140, 140)) < 5
 
 
-def test_who_draws_with_a_pointer_sees_no_other_pen(page) -> None:
+def test_with_a_pointer_no_other_pen_is_shown(page) -> None:
     page.find_element(By.ID, "draw").click()
     sheet = page.find_element(By.ID, "sheet")
     ActionChains(page).move_to_element(sheet).click().perform()
@@ -250,13 +250,13 @@ def test_who_draws_with_a_pointer_sees_no_other_pen(page) -> None:
     assert not cursor.is_displayed()
 
 
-def test_an_empty_sheet_is_told_to_be_blank(page) -> None:
+def test_an_empty_sheet_is_reported_as_blank(page) -> None:
     page.find_element(By.ID, "draw").click()
     page.find_element(By.ID, "hand-in").click()
     assert "blank" in answers(page, 1)[0]["label"]
 
 
-def test_several_pictures_stand_side_by_side(page, picture: Path) -> None:
+def test_several_pictures_are_side_by_side(page, picture: Path) -> None:
     others = [picture.with_name(f"{number}.png") for number in range(3)]
     for other in others:
         other.write_bytes(picture.read_bytes())
@@ -266,24 +266,24 @@ def test_several_pictures_stand_side_by_side(page, picture: Path) -> None:
     assert len({card.rect["x"] for card in cards}) > 1
 
 
-def test_what_the_network_says_is_read_aloud(page, picture: Path) -> None:
+def test_predictions_are_read_aloud(page, picture: Path) -> None:
     choose(page, picture)
     answers(page, 1)
-    told = page.find_element(By.ID, "told")
-    assert told.get_attribute("aria-live") == "polite"
-    assert told.get_attribute("textContent").startswith("boot.png: band 6, ")
+    announcement = page.find_element(By.ID, "announcement")
+    assert announcement.get_attribute("aria-live") == "polite"
+    assert announcement.get_attribute("textContent").startswith("boot.png: band 6, ")
 
 
-def test_a_server_that_is_gone_is_told_in_words(page, picture: Path) -> None:
+def test_a_server_that_is_gone_is_reported_in_words(page, picture: Path) -> None:
     offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     page.execute_cdp_cmd("Network.enable", {})
     page.execute_cdp_cmd("Network.emulateNetworkConditions", offline | {"offline": True})
     try:
         choose(page, picture)
-        told = answers(page, 1)[0]["label"]
+        error = answers(page, 1)[0]["label"]
     finally:
         page.execute_cdp_cmd("Network.emulateNetworkConditions", offline | {"offline": False})
-    assert told == "The server does not answer; send the picture again in a moment."
+    assert error == "The server does not answer; send the picture again in a moment."
 
 
 def in_scheme(page: webdriver.Chrome, scheme: str) -> None:
@@ -302,7 +302,7 @@ def test_every_text_has_contrast(page, picture: Path, scheme: str) -> None:
     assert {text: ratio for text, ratio in ratios.items() if ratio < 4.5} == {}
 
 
-def test_a_telephone_need_not_scroll_sideways(page, picture: Path) -> None:
+def test_a_phone_need_not_scroll_sideways(page, picture: Path) -> None:
     page.set_window_size(500, 800)
     try:
         choose(page, picture)
@@ -313,7 +313,7 @@ def test_a_telephone_need_not_scroll_sideways(page, picture: Path) -> None:
         page.set_window_size(1200, 900)
 
 
-def test_the_browser_has_nothing_to_complain_of(page, picture: Path) -> None:
+def test_the_browser_logs_no_errors(page, picture: Path) -> None:
     page.get_log("browser")
     choose(page, picture)
     answers(page, 1)

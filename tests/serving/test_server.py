@@ -32,7 +32,7 @@ def ask(url: str, data: bytes | None = None) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def test_it_serves_what_is_sound_and_says_what_is_not(server, encode, band) -> None:
+def test_sound_models_are_served_and_broken_ones_are_reported(server, encode, band) -> None:
     status, ready = ask(server.url + "/health/ready")
     assert (status, ready["ready"]) == (200, True)
     broken = {(each["name"], each["version"]) for each in ready["models"] if "reason" in each}
@@ -91,7 +91,7 @@ def test_a_thousand_pictures_arrive_whole(server, band) -> None:
         assert probabilities.argmax(axis=1).tolist() == [index % 10 for index in range(1000)]
 
 
-def test_an_upload_that_is_too_large_is_told_so(server) -> None:
+def test_an_upload_that_is_too_large_gets_413(server) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     connection.putrequest("POST", "/predict")
     connection.putheader("Content-Length", str(10**12))

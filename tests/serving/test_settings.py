@@ -20,7 +20,7 @@ def test_the_environment_sets_every_field() -> None:
     )
 
 
-def test_what_is_given_goes_before_the_environment_and_none_is_not_given() -> None:
+def test_given_values_override_the_environment_unless_they_are_none() -> None:
     environment = {"WARDROBE_PORT": "9000", "WARDROBE_HOST": "0.0.0.0"}
     settings = Settings.from_environment(environment, port=0, host=None)
     assert (settings.port, settings.host) == (0, "0.0.0.0")
@@ -32,9 +32,12 @@ def test_what_is_given_goes_before_the_environment_and_none_is_not_given() -> No
         ("WARDROBE_PORT", "http", "WARDROBE_PORT is 'http'; it must be a whole number"),
         ("WARDROBE_PORT", "70000", "port is 70000; it must be from 0 to 65535"),
         ("WARDROBE_WORKERS", "0", "workers is 0; it must be at least 1"),
+        ("WARDROBE_QUEUE", "-1", "queue is -1; it must be at least 0"),
+        ("WARDROBE_DRAIN_SECONDS", "-1", "drain_seconds is -1; it must be at least 0"),
+        ("WARDROBE_ACCESS_LOG", "2", "access_log is 2; it must be from 0 to 1"),
         ("WARDROBE_ARTIFACTS", os.pathsep, "no artifact folder is given"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused(variable: str, value: str, message: str) -> None:
+def test_an_invalid_value_is_one_clear_error(variable: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_environment({variable: value})

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wardrobe.serving.inference.latency import measure
+from wardrobe.serving.inference.model import size_and_latency
 from wardrobe.training.results import records, zoo
 
 
@@ -22,7 +22,7 @@ def test_a_run_of_the_zoo_becomes_a_record(trained, folder, monkeypatch):
         return trained.record["declaration"]
 
     monkeypatch.setattr(zoo, "digest", digest)
-    (file,) = records.collect(trained.run.parent.parent, measure)
+    (file,) = records.collect(trained.run.parent.parent, size_and_latency)
     assert file == folder / "records" / "small-seed5.json"
     (kept,) = records.records()["small"]
     assert kept["metrics"] == trained.record["metrics"]
@@ -34,7 +34,7 @@ def test_a_run_of_the_zoo_becomes_a_record(trained, folder, monkeypatch):
 
 
 def test_an_altered_run_does_not(trained, folder):
-    assert records.collect(trained.run.parent.parent, measure) == []
+    assert records.collect(trained.run.parent.parent, size_and_latency) == []
     assert records.records() == {}
 
 
@@ -47,7 +47,7 @@ def test_a_run_on_a_test_set_drawn_anew_is_kept_apart(trained, folder, tmp_path,
         declared.replace("name: silhouettes", "name: silhouettes\n  resplit: 7")
     )
     monkeypatch.setattr(zoo, "digest", lambda *_: trained.record["declaration"])
-    taken = records.collect(tmp_path / "runs", measure)
+    taken = records.collect(tmp_path / "runs", size_and_latency)
     assert [file.name for file in taken] == ["small-resplit7-seed5.json"]
     assert records.records() == {}
     assert set(records.records(resplit=True)) == {"small"}

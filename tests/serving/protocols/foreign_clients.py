@@ -32,7 +32,7 @@ def agreed(client: Any, wanted: bool) -> bool | None:
 def with_triton() -> dict[str, Any]:
     client = triton.InferenceServerClient(URL.removeprefix("http://"))
     tensor = triton.InferInput("images", [2, 28, 28], "FP32")
-    told: dict[str, Any] = {
+    results: dict[str, Any] = {
         "live": client.is_server_live(),
         "ready": client.is_server_ready() and client.is_model_ready("bands"),
         "server": client.get_server_metadata()["name"],
@@ -53,29 +53,29 @@ def with_triton() -> dict[str, Any]:
                     response_compression_algorithm=packed,
                 )
                 key = f"infer {binary_in} {binary_out} {packed}"
-                told[key] = result.as_numpy("probabilities").argmax(axis=1).tolist()
-    told["infer defaults"] = (
+                results[key] = result.as_numpy("probabilities").argmax(axis=1).tolist()
+    results["infer defaults"] = (
         client.infer("bands", [tensor]).as_numpy("probabilities").argmax(axis=1).tolist()
     )
     likeliest = triton.InferRequestedOutput("probabilities", class_count=1)
     classes = client.infer("bands", [tensor], outputs=[likeliest]).as_numpy("probabilities")
-    told["classification"] = [each.decode().split(":")[1:] for each in classes.reshape(-1)]
+    results["classification"] = [each.decode().split(":")[1:] for each in classes.reshape(-1)]
     client.unload_model("plain")
-    told["unloaded"] = agreed(client, wanted=False)
+    results["unloaded"] = agreed(client, wanted=False)
     client.load_model("plain")
-    told["loaded"] = agreed(client, wanted=True)
+    results["loaded"] = agreed(client, wanted=True)
     try:
         client.infer("nothing", [tensor])
     except triton.InferenceServerException as error:
-        told["error"] = error.message()
-    return told
+        results["error"] = error.message()
+    return results
 
 
 async def with_kserve() -> dict[str, Any]:
     v1 = InferenceRESTClient(RESTConfig(protocol="v1"))
     v2 = InferenceRESTClient(RESTConfig(protocol="v2"))
     row = {"instances": PICTURES.tolist()}
-    told: dict[str, Any] = {
+    results: dict[str, Any] = {
         "v1": np.argmax((await v1.infer(URL, row, model_name="bands"))["predictions"], 1).tolist(),
         "ready": await v2.is_server_ready(URL),
         "live": await v2.is_server_live(URL),
@@ -86,12 +86,12 @@ async def with_kserve() -> dict[str, Any]:
         tensor.set_data_from_numpy(PICTURES, binary_data=binary)
         request = InferRequest("bands", [tensor])
         answer = await v2.infer(URL, request, model_name="bands")
-        told[f"v2 {binary}"] = answer.outputs[0].as_numpy().argmax(axis=1).tolist()
+        results[f"v2 {binary}"] = answer.outputs[0].as_numpy().argmax(axis=1).tolist()
     try:
         await v1.infer(URL, row, model_name="nothing")
     except httpx.HTTPStatusError as error:
-        told["error"] = error.response.json()["error"]
-    return told
+        results["error"] = error.response.json()["error"]
+    return results
 
 
 print(json.dumps({"tritonclient": with_triton(), "kserve": asyncio.run(with_kserve())}))

@@ -25,16 +25,16 @@ def url(start, good: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def told(url: str) -> dict[str, Any]:
+def results(url: str) -> dict[str, Any]:
     script = Path(__file__).with_name("foreign_clients.py")
     ran = subprocess.run([PYTHON, script, url], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    results: dict[str, Any] = json.loads(ran.stdout)
+    return results
 
 
-def test_tritonclient(told: dict[str, Any]) -> None:
-    triton = told["tritonclient"]
+def test_tritonclient(results: dict[str, Any]) -> None:
+    triton = results["tritonclient"]
     assert (triton["live"], triton["ready"], triton["server"]) == (True, True, "wardrobe")
     assert triton["metadata"]["outputs"][0]["shape"] == [-1, 10]
     assert {(each["name"], each["version"]) for each in triton["index"]} == {
@@ -48,13 +48,13 @@ def test_tritonclient(told: dict[str, Any]) -> None:
     assert "there is no model 'nothing'" in triton["error"]
 
 
-def test_every_worker_serves_the_same_after_an_unload_and_a_load(told: dict[str, Any]) -> None:
-    assert told["tritonclient"]["unloaded"] is False
-    assert told["tritonclient"]["loaded"] is True
+def test_every_worker_serves_the_same_after_an_unload_and_a_load(results: dict[str, Any]) -> None:
+    assert results["tritonclient"]["unloaded"] is False
+    assert results["tritonclient"]["loaded"] is True
 
 
-def test_kserve(told: dict[str, Any]) -> None:
-    kserve = told["kserve"]
+def test_kserve(results: dict[str, Any]) -> None:
+    kserve = results["kserve"]
     assert kserve.pop("error") == "Servable not found for request: Latest(nothing)"
     assert kserve == {
         "v1": [3, 8],

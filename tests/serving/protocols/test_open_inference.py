@@ -46,7 +46,7 @@ def tensors(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
-def test_the_server_is_told_without_a_redirect(client, path: str) -> None:
+def test_server_metadata_without_a_redirect(client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     assert (answer.json["name"], answer.json["version"]) == ("wardrobe", version("wardrobe"))
@@ -117,9 +117,9 @@ def test_classification_is_probability_index_and_label(client, band) -> None:
     output = {"name": "probabilities", "parameters": {"classification": 2}}
     document = {"inputs": [images([1, 28, 28], data=band(3).reshape(-1).tolist())]}
     answer = post(client, INFER, document | {"outputs": [output]})
-    (told,) = answer.json["outputs"]
-    assert (told["datatype"], told["shape"]) == ("BYTES", [1, 2])
-    probability, index, label = told["data"][0].split(":")
+    (output,) = answer.json["outputs"]
+    assert (output["datatype"], output["shape"]) == ("BYTES", [1, 2])
+    probability, index, label = output["data"][0].split(":")
     assert (index, label) == ("3", "band 3")
     assert 0 < float(probability) < 1
 
@@ -144,7 +144,9 @@ def test_classification_is_probability_index_and_label(client, band) -> None:
         (images([1, 28, 28], parameters=3), "parameters is 3, not an object"),
     ],
 )
-def test_what_is_wrong_with_an_input_is_told(client, tensor: dict[str, Any], message: str) -> None:
+def test_an_invalid_input_is_an_error_that_says_why(
+    client, tensor: dict[str, Any], message: str
+) -> None:
     answer = post(client, INFER, {"inputs": [tensor]}, bytes(4))
     assert answer.status_code == 400
     assert message in answer.json["error"]
@@ -156,9 +158,9 @@ def test_what_is_wrong_with_an_input_is_told(client, tensor: dict[str, Any], mes
         ("/v2/models/none/infer", {}, 404, "there is no model 'none'"),
         ("/v2/models/bands/versions/9/infer", {}, 404, "has no version 9"),
         ("/v2/models/bands/versions/x/infer", {}, 400, 'model version is "x"'),
-        (INFER, {}, 400, "'inputs' is no list of objects"),
+        (INFER, {}, 400, "'inputs' must be a list of objects"),
         (INFER, {"inputs": []}, 400, "the inputs ['images'] are missing"),
-        (INFER, [], 400, "[] is no object with 'inputs'"),
+        (INFER, [], 400, "[] must be an object with 'inputs'"),
         ("/v2/nothing", {}, 404, "there is nothing at /v2/nothing"),
         ("/v2/health/live", {}, 405, "POST is not possible"),
         ("/v2/repository/models/none/load", {}, 404, "there is no model 'none'"),
@@ -189,9 +191,7 @@ def test_the_index_lists_every_version_and_why_one_is_not_ready(good: Path, flaw
     assert {each["state"] for each in ready} == {"READY"}
 
 
-def test_a_model_is_unloaded_and_loaded_and_the_next_start_remembers(
-    good: Path, tmp_path: Path
-) -> None:
+def test_a_model_is_unloaded_and_loaded_also_after_a_restart(good: Path, tmp_path: Path) -> None:
     shutil.copytree(good / "bands/1", tmp_path / "bands/1")
     settings = Settings(artifacts=(tmp_path,), port=0)
     client: Any = create_app(settings).test_client()
@@ -225,7 +225,7 @@ tensor = st.fixed_dictionaries(
     length=st.none() | st.integers(0, 300),
 )
 @hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])
-def test_any_request_gets_an_error_of_the_senders(ask, document, binary: bytes, length) -> None:
+def test_any_invalid_request_is_the_clients_error(ask, document, binary: bytes, length) -> None:
     head = json.dumps(document).encode()
     headers = {LENGTH: str(len(head) if length is None else length)}
     for model in ("bands", "text"):

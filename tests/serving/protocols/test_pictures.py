@@ -61,9 +61,7 @@ def test_the_query_names_model_version_and_how_many_classes(client, encode, band
         ("model=a-table", 422, "takes no pictures"),
     ],
 )
-def test_a_query_that_cannot_be_answered(
-    client, encode, band, query: str, status: int, message: str
-) -> None:
+def test_an_invalid_query(client, encode, band, query: str, status: int, message: str) -> None:
     response = client.post(f"/predict?{query}", data=encode(band(4)))
     assert response.status_code == status
     assert set(response.json) == {"error"}
@@ -80,7 +78,7 @@ def test_a_bad_picture_does_not_spoil_the_others(client, encode, band) -> None:
     assert (empty["file"], empty["status"]) == ("c.png", 400)
 
 
-def test_when_all_fail_the_first_ones_status_is_the_answers(client) -> None:
+def test_when_all_pictures_fail_the_status_is_that_of_the_first(client) -> None:
     response = client.post("/predict", data=parts(("a.png", b"\x89PNG\r\n\x1a\n"), ("b", b"text")))
     assert response.status_code == 400
     assert response.json["error"] == response.json["predictions"][0]["error"]
@@ -90,13 +88,13 @@ def test_when_all_fail_the_first_ones_status_is_the_answers(client) -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"data": b""}, "the request holds no picture"),
+        ({"data": b""}, "the request contains no picture"),
         ({"data": {"image": (io.BytesIO(b"x"), "a.png")}}, "has 'image', but no file named `file`"),
         ({"data": b"--x--", "content_type": "multipart/form-data; boundary=x"}, "has no part"),
         ({"data": b"--", "content_type": "multipart/form-data"}, "has no part"),
     ],
 )
-def test_a_request_without_a_picture_is_told_how_to_send_one(
+def test_without_a_picture_the_error_says_how_to_send_one(
     client, request_: dict[str, Any], message: str
 ) -> None:
     response = client.post("/predict", **request_)
@@ -125,7 +123,7 @@ def test_limits_of_bytes_pixels_and_parts(settings: Settings, encode, band) -> N
 
 
 @given(body=st.binary(max_size=200))
-def test_any_body_gets_an_answer_or_an_error_of_the_senders(client, body: bytes) -> None:
+def test_any_body_gets_an_answer_or_a_client_error(client, body: bytes) -> None:
     for content_type in ("image/png", "multipart/form-data; boundary=0"):
         response = client.post("/predict", data=body, content_type=content_type)
         assert 400 <= response.status_code < 500

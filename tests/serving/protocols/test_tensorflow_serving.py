@@ -80,7 +80,7 @@ def test_the_type_that_a_body_claims_is_ignored(client, band, content_type: str 
 @pytest.mark.parametrize(
     ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
 )
-def test_packed_requests_are_unpacked_and_answers_packed(client, band, encoding, pack) -> None:
+def test_requests_and_answers_may_be_compressed(client, band, encoding, pack) -> None:
     body = pack(json.dumps({"instances": [band(3).tolist()] * 20}).encode())
     headers = {"Content-Encoding": encoding, "Accept-Encoding": encoding}
     answer = client.post(PREDICT, data=body, headers=headers)
@@ -92,13 +92,13 @@ def test_packed_requests_are_unpacked_and_answers_packed(client, band, encoding,
 @pytest.mark.parametrize(
     ("body", "headers", "status", "message"),
     [
-        (b"no gzip", {"Content-Encoding": "gzip"}, 400, "the body is no gzip"),
+        (b"no gzip", {"Content-Encoding": "gzip"}, 400, "the body is not valid gzip"),
         (gzip.compress(b"{}", mtime=0)[:-4], {"Content-Encoding": "gzip"}, 400, "cut short"),
         (gzip.compress(bytes(2**27)), {"Content-Encoding": "gzip"}, 413, "unpacks to more than"),
         (b"{}", {"Content-Encoding": "br"}, 415, "send gzip, deflate or none"),
     ],
 )
-def test_what_does_not_unpack(client, body: bytes, headers, status: int, message: str) -> None:
+def test_invalid_compression(client, body: bytes, headers, status: int, message: str) -> None:
     answer = client.post(PREDICT, data=body, headers=headers)
     assert answer.status_code == status
     assert message in answer.json["error"]
@@ -120,11 +120,11 @@ def test_metadata_is_that_of_the_savedmodel(ask, odd) -> None:
     from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
     for name in ("bands", "two", "text", "rated"):
-        told = ask.get(f"/v1/models/{name}/metadata").json
-        assert told["model_spec"]["name"] == name
-        assert told["model_spec"]["signature_name"] == ""
-        version = told["model_spec"]["version"]
-        signatures = told["metadata"]["signature_def"]["signature_def"]
+        metadata = ask.get(f"/v1/models/{name}/metadata").json
+        assert metadata["model_spec"]["name"] == name
+        assert metadata["model_spec"]["signature_name"] == ""
+        version = metadata["model_spec"]["version"]
+        signatures = metadata["metadata"]["signature_def"]["signature_def"]
         model = saved_model_pb2.SavedModel()
         model.ParseFromString((odd / name / version / "saved_model.pb").read_bytes())
         written = model.meta_graphs[0].signature_def
@@ -147,7 +147,7 @@ def test_metadata_is_that_of_the_savedmodel(ask, odd) -> None:
         ("bands:predict", b"", 400, "JSON Parse error: The document is empty"),
         ("bands:predict", b"{", 400, "JSON Parse error: "),
         ("bands:predict", b"[" * 100_000, 400, "JSON Parse error: "),
-        ("bands:predict", b"[]", 400, "JSON Value: [] is no object"),
+        ("bands:predict", b"[]", 400, "JSON Value: [] must be an object"),
         ("bands:predict", {}, 400, "Missing 'inputs' or 'instances' key"),
         ("bands:predict", {"instances": [1], "inputs": [1]}, 400, "JSON Value: {"),
         ("bands:predict", {"instances": []}, 400, "JSON Value: []"),
@@ -188,7 +188,7 @@ def test_metadata_is_that_of_the_savedmodel(ask, odd) -> None:
         ),
     ],
 )
-def test_errors_begin_as_tensorflow_servings(
+def test_errors_begin_as_in_tensorflow_serving(
     ask, path: str, document: Any, status: int, message: str
 ) -> None:
     answer = post(ask, f"/v1/models/{path}", document)
@@ -242,7 +242,7 @@ KEYS = ("instances", "inputs", "signature_name", "examples", "context")
 
 @given(document=st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, anything)))
 @hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])
-def test_any_document_gets_an_answer_or_an_error_of_the_senders(ask, document: Any) -> None:
+def test_any_document_gets_an_answer_or_a_client_error(ask, document: Any) -> None:
     for path in ("bands:predict", "two:predict", "text:predict", "rated:classify"):
         answer = post(ask, f"/v1/models/{path}", document)
         assert answer.status_code in (200, 400), answer.json
@@ -250,7 +250,7 @@ def test_any_document_gets_an_answer_or_an_error_of_the_senders(ask, document: A
 
 
 @given(body=st.binary(max_size=60))
-def test_any_body_gets_an_error_of_the_senders(ask, body: bytes) -> None:
+def test_any_body_gets_a_client_error(ask, body: bytes) -> None:
     assert post(ask, PREDICT, body).status_code == 400
 
 

@@ -1,4 +1,4 @@
-"""JSON as the protocols need it: fast, with NaN and Infinity, and with arrays."""
+"""JSON as the protocols need it: fast, with NaN and Infinity, and with NumPy arrays."""
 
 import json
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ from wardrobe.serving.errors import RequestError
 
 
 def loads(data: bytes | memoryview) -> Any:
-    """The value of a document; `NaN`, `Infinity` and `-Infinity` are numbers.
+    """Parse a document in which `NaN`, `Infinity` and `-Infinity` are numbers, too.
 
-    Raises `RequestError`, also for what is nested too deeply.
+    Raises `RequestError` if it is not JSON or is nested too deeply.
     """
     try:
         return orjson.loads(data)
@@ -25,7 +25,7 @@ def loads(data: bytes | memoryview) -> Any:
 
 
 def _loads_leniently(data: bytes) -> Any:
-    """The standard library's parser is slow, but knows the tokens that are no JSON."""
+    """The standard library's parser is slow, but accepts NaN and Infinity."""
     if not data.strip():
         raise RequestError("JSON Parse error: The document is empty")
     try:
@@ -37,25 +37,25 @@ def _loads_leniently(data: bytes) -> Any:
 
 
 def dumps(value: Any, arrays: Iterable[np.ndarray[Any, Any]] = ()) -> bytes:
-    """The document of a value that may hold arrays; `arrays` names those of them that may hold
-    something other than finite numbers. Whole floats print as `3.0`."""
+    """Write a value that may contain arrays. Name in `arrays` those among them that may contain NaN
+    or Infinity, which orjson would write as null. Whole floats are written as `3.0`."""
     if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in arrays):
-        with suppress(orjson.JSONEncodeError):  # very large numbers, halves of surrogate pairs
+        with suppress(orjson.JSONEncodeError):  # very large integers, lone surrogates
             return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(value, default=_plain, separators=(",", ":")).encode()
 
 
 def _plain(value: Any) -> Any:
-    """What neither library prints by itself: arrays that are not contiguous, bytes."""
+    """What neither library writes by itself: arrays that are not contiguous, and bytes."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 class FastJSON(JSONProvider):
-    """What Flask's `jsonify` and `Response.json` use."""
+    """For Flask's `jsonify` and `Response.json`."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return dumps(obj).decode()

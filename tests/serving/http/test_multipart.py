@@ -34,7 +34,7 @@ def test_every_part_is_found_as_it_was_sent(sent: list[Part]) -> None:
     assert parts(encoded(sent), BOUNDARY, most=5) == sent
 
 
-def test_what_stands_before_the_first_part_and_behind_the_last_is_ignored() -> None:
+def test_text_before_the_first_part_and_after_the_last_is_ignored() -> None:
     sent = [Part("file", "a.png", b"\r\n--\r\n")]
     body = b"This is a form.\r\n" + encoded(sent).lstrip(b"\r\n") + b"\r\nThat was it."
     assert parts(body, BOUNDARY, most=1) == sent
@@ -48,7 +48,7 @@ def test_a_file_name_may_be_in_any_language() -> None:
     assert parts(body, "x", most=1) == [Part("file", "鞋.png", b"x")]
 
 
-def test_more_parts_than_allowed_are_not_looked_at() -> None:
+def test_too_many_parts_are_rejected() -> None:
     sent = [Part("file", "a.png", b"x")] * 1000
     assert len(parts(encoded(sent), BOUNDARY, most=1000)) == 1000
     with pytest.raises(RequestEntityTooLarge):
@@ -64,7 +64,7 @@ def test_a_form_that_is_cut_short_is_an_error(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_form_or_an_error_of_the_senders(body: bytes) -> None:
+def test_any_bytes_are_a_form_or_the_clients_error(body: bytes) -> None:
     for form in (body, b"--x\r\n" + body, b"--x\r\n" + body + b"\r\n--x--"):
         with suppress(RequestError, RequestEntityTooLarge):
             assert all(isinstance(each.data, bytes) for each in parts(form, "x", most=64))

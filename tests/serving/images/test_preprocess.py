@@ -12,8 +12,8 @@ from benchmarks.pictures import rendered
 from tests.conftest import needs_fashion_mnist
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import decode
-from wardrobe.serving.images.preprocess import prepare
-from wardrobe.serving.images.segment import in_photograph, plain_ground
+from wardrobe.serving.images.preprocess import preprocess
+from wardrobe.serving.images.segment import photographed_garment, plain_background
 from wardrobe.serving.inference.artifacts import PictureInput, at
 from wardrobe.serving.inference.model import load
 from wardrobe.serving.settings import Limits
@@ -22,7 +22,7 @@ from wardrobe.training import data
 DARK = PictureInput((28, 28), "dark")
 LIGHT = PictureInput((28, 28), "light")
 MIXED = PictureInput((28, 28), "mixed")
-PRETRAINED = Path(__file__).parents[2] / "pretrained" / "mlp-256-128-100" / "1"
+PRETRAINED = Path(__file__).parents[3] / "pretrained" / "mlp-256-128-100" / "1"
 LOSSLESS = {"PNG": {}, "BMP": {}, "GIF": {}, "WEBP": {"lossless": True}}
 
 
@@ -45,99 +45,101 @@ def shirt(height: int, width: int) -> np.ndarray:
     return picture
 
 
-def on(ground: int, garment: np.ndarray, margin: int) -> np.ndarray:
-    """The bright garment on a ground of 0, or turned round on one of 255."""
+def on(background: int, garment: np.ndarray, margin: int) -> np.ndarray:
+    """The bright garment on a background of 0, or inverted on one of 255."""
     framed = np.pad(garment, margin)
-    return framed if ground == 0 else 255 - framed
+    return framed if background == 0 else 255 - framed
 
 
 @given(picture=garments(), kind=st.sampled_from(sorted(LOSSLESS)))
-def test_a_28x28_picture_on_dark_ground_arrives_pixel_identical(
+def test_a_28x28_picture_on_a_dark_background_is_not_changed(
     encode, picture: np.ndarray, kind: str
 ) -> None:
     decoded = decode(encode(picture, kind, **LOSSLESS[kind]), Limits(10**6, 10**6))
-    np.testing.assert_array_equal(prepare(decoded, DARK), picture)
+    np.testing.assert_array_equal(preprocess(decoded, DARK), picture)
 
 
 @given(picture=garments())
-def test_a_picture_on_light_ground_is_turned_round(picture: np.ndarray) -> None:
-    np.testing.assert_array_equal(prepare(Image.fromarray(255 - picture), DARK), picture)
+def test_a_picture_on_a_light_background_is_inverted(picture: np.ndarray) -> None:
+    np.testing.assert_array_equal(preprocess(Image.fromarray(255 - picture), DARK), picture)
 
 
 @given(picture=garments())
 def test_colour_and_opacity_change_nothing(picture: np.ndarray) -> None:
     for mode in ("RGB", "RGBA", "LA"):
         np.testing.assert_array_equal(
-            prepare(Image.fromarray(picture).convert(mode), DARK), picture
+            preprocess(Image.fromarray(picture).convert(mode), DARK), picture
         )
 
 
 @given(picture=garments())
-def test_the_ground_is_the_one_the_network_learnt(picture: np.ndarray) -> None:
+def test_the_polarity_is_the_networks(picture: np.ndarray) -> None:
     dark, light = Image.fromarray(picture), Image.fromarray(255 - picture)
     for image in (dark, light):
-        np.testing.assert_array_equal(prepare(image, DARK), picture)
-        np.testing.assert_array_equal(prepare(image, LIGHT), 255 - picture)
-    np.testing.assert_array_equal(prepare(dark, MIXED), picture)
-    np.testing.assert_array_equal(prepare(light, MIXED), 255 - picture)
+        np.testing.assert_array_equal(preprocess(image, DARK), picture)
+        np.testing.assert_array_equal(preprocess(image, LIGHT), 255 - picture)
+    np.testing.assert_array_equal(preprocess(dark, MIXED), picture)
+    np.testing.assert_array_equal(preprocess(light, MIXED), 255 - picture)
 
 
-@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize("background", [0, 255])
 @pytest.mark.parametrize("scale", [1, 3, 10])
 @pytest.mark.parametrize("margin", [1, 17])
-def test_a_garment_is_found_and_fitted_whatever_its_size_and_place(
-    ground: int, scale: int, margin: int
+def test_a_garment_of_any_size_and_position_is_found_and_fitted(
+    background: int, scale: int, margin: int
 ) -> None:
     garment = shirt(28, 28)
     large = np.kron(garment, np.ones((scale, scale), np.uint8))
-    off_centre = np.pad(on(ground, large, margin), ((0, 9), (0, 0)), constant_values=ground)
-    prepared = prepare(Image.fromarray(off_centre), DARK)
-    assert np.abs(prepared.astype(int) - garment).mean() < 2
+    off_centre = np.pad(on(background, large, margin), ((0, 9), (0, 0)), constant_values=background)
+    pixels = preprocess(Image.fromarray(off_centre), DARK)
+    assert np.abs(pixels.astype(int) - garment).mean() < 2
 
 
-@given(height=st.integers(1, 120), width=st.integers(1, 120), ground=st.sampled_from([0, 255]))
+@given(height=st.integers(1, 120), width=st.integers(1, 120), background=st.sampled_from([0, 255]))
 def test_the_longer_side_spans_the_frame_and_the_shorter_is_centred(
-    height: int, width: int, ground: int
+    height: int, width: int, background: int
 ) -> None:
     garment = np.full((height, width), 200, np.uint8)
-    prepared = prepare(Image.fromarray(on(ground, garment, 15)), DARK)
+    pixels = preprocess(Image.fromarray(on(background, garment, 15)), DARK)
     scale = 28 / max(height, width)
-    rows, columns = np.flatnonzero(prepared.any(axis=1)), np.flatnonzero(prepared.any(axis=0))
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     for span, side in ((rows, height), (columns, width)):
         assert span.size == max(1, round(side * scale))
         assert abs(span[0] - (27 - span[-1])) <= 1
 
 
 @pytest.mark.parametrize("width", range(10, 27))
-def test_a_pixel_left_over_is_at_the_left_as_in_the_data_set(width: int) -> None:
-    prepared = prepare(Image.fromarray(on(255, np.full((280, 10 * width), 200, np.uint8), 9)), DARK)
-    columns = np.flatnonzero(prepared.any(axis=0))
+def test_a_pixel_to_spare_is_on_the_left_as_in_the_data_set(width: int) -> None:
+    pixels = preprocess(
+        Image.fromarray(on(255, np.full((280, 10 * width), 200, np.uint8), 9)), DARK
+    )
+    columns = np.flatnonzero(pixels.any(axis=0))
     assert columns[0] - (27 - columns[-1]) == (28 - width) % 2
 
 
 @pytest.mark.parametrize("brightest", [30, 120, 255])
 def test_the_brightest_pixel_is_255_as_in_the_data_set(brightest: int) -> None:
     faint = (shirt(100, 80) * (brightest / 255)).astype(np.uint8)
-    assert prepare(Image.fromarray(on(255, faint, 20)), DARK).max() == 255
+    assert preprocess(Image.fromarray(on(255, faint, 20)), DARK).max() == 255
 
 
 @pytest.mark.parametrize("colour", [(70, 80, 120), (196, 222, 240), (110, 110, 110), (200, 40, 40)])
-def test_a_coloured_ground_becomes_black_and_the_garment_keeps_its_shade(colour) -> None:
+def test_a_coloured_background_becomes_black_and_the_garment_keeps_its_shade(colour) -> None:
     garment = Image.fromarray(255 - shirt(280, 280))
     where = Image.fromarray((shirt(280, 280) > 0).astype(np.uint8) * 255)
     picture = Image.new("RGB", (400, 310), colour)
     picture.paste(garment, (90, 20), where)
-    prepared = prepare(picture, DARK)
-    assert np.abs(prepared.astype(int) - shirt(28, 28)).mean() < 3
+    pixels = preprocess(picture, DARK)
+    assert np.abs(pixels.astype(int) - shirt(28, 28)).mean() < 3
 
 
-def test_a_blurred_outline_on_a_dark_ground_leaves_no_fringe() -> None:
+def test_a_blurred_outline_on_a_dark_background_leaves_no_fringe() -> None:
     garment = Image.fromarray(255 - shirt(280, 280))
     where = Image.fromarray((shirt(280, 280) > 0).astype(np.uint8) * 255)
     picture = Image.new("RGB", (360, 360), (70, 80, 120))
     picture.paste(garment, (40, 40), where)
-    prepared = prepare(picture.filter(ImageFilter.GaussianBlur(2)), DARK)
-    assert prepared[shirt(28, 28) == 0].max() == 0
+    pixels = preprocess(picture.filter(ImageFilter.GaussianBlur(2)), DARK)
+    assert pixels[shirt(28, 28) == 0].max() == 0
 
 
 @pytest.mark.parametrize("shade", [40, 80])
@@ -145,29 +147,29 @@ def test_a_dim_outermost_row_is_a_row_of_the_garment(shade: int) -> None:
     garment = shirt(28, 20)
     garment[0] = shade
     large = Image.fromarray(garment).resize((200, 280), Image.Resampling.BICUBIC)
-    prepared = prepare(Image.fromarray(on(255, np.asarray(large), 30)), DARK)
-    assert np.abs(prepared[:, 4:24].astype(int) - garment).mean() < 3
+    pixels = preprocess(Image.fromarray(on(255, np.asarray(large), 30)), DARK)
+    assert np.abs(pixels[:, 4:24].astype(int) - garment).mean() < 3
 
 
 def test_stripes_are_as_sharp_as_in_the_data_set() -> None:
     striped = shirt(28, 28)
     striped[8::2, 7:21] = 60
     large = Image.fromarray(striped).resize((280, 280), Image.Resampling.BICUBIC)
-    prepared = prepare(Image.fromarray(on(255, np.asarray(large), 30)), DARK)
-    assert np.ptp(prepared[8:27, 14]) > 0.95 * np.ptp(striped[8:27, 14])
+    pixels = preprocess(Image.fromarray(on(255, np.asarray(large), 30)), DARK)
+    assert np.ptp(pixels[8:27, 14]) > 0.95 * np.ptp(striped[8:27, 14])
 
 
 def test_a_weave_finer_than_the_networks_pixels_is_an_even_shade() -> None:
     woven = np.where(np.indices((1400, 1400)).sum(axis=0) % 2, 255, 55).astype(np.uint8)
-    inside = prepare(Image.fromarray(on(0, woven, 100)), DARK)[2:-2, 2:-2]
+    inside = preprocess(Image.fromarray(on(0, woven, 100)), DARK)[2:-2, 2:-2]
     assert np.ptp(inside) <= 2
 
 
 def test_slanting_light_makes_no_shadow() -> None:
     lit = on(255, shirt(200, 160), 30) * np.linspace(1, 0.8, 260)[:, np.newaxis]
-    prepared = prepare(Image.fromarray(lit.round().astype(np.uint8)), DARK)
+    pixels = preprocess(Image.fromarray(lit.round().astype(np.uint8)), DARK)
     assert (
-        (prepared > 20) == (prepare(Image.fromarray(on(255, shirt(200, 160), 30)), DARK) > 20)
+        (pixels > 20) == (preprocess(Image.fromarray(on(255, shirt(200, 160), 30)), DARK) > 20)
     ).all()
 
 
@@ -184,45 +186,45 @@ def photograph(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_garment_is_found_in_a_photograph() -> None:
     picture, where = photograph(1)
-    assert plain_ground(picture) is None
-    found = in_photograph(picture)
+    assert plain_background(picture) is None
+    found = photographed_garment(picture)
     assert (found == where).mean() > 0.97
-    prepared = prepare(Image.fromarray(picture), DARK)
-    assert prepared[2:5, 5:-5].min() > 100  # the sleeves, from edge to edge
-    assert prepared[14:, [0, 1, -2, -1]].max() == 0
+    pixels = preprocess(Image.fromarray(picture), DARK)
+    assert pixels[2:5, 5:-5].min() > 100  # the sleeves, from edge to edge
+    assert pixels[14:, [0, 1, -2, -1]].max() == 0
 
 
 def test_the_same_photograph_gives_the_same_pixels() -> None:
     image = Image.fromarray(photograph(2)[0])
-    np.testing.assert_array_equal(prepare(image, DARK), prepare(image, DARK))
+    np.testing.assert_array_equal(preprocess(image, DARK), preprocess(image, DARK))
 
 
 def test_a_photographed_garment_is_no_broader_than_in_the_data_set() -> None:
     picture, _ = photograph(3)
     broad = np.asarray(Image.fromarray(picture).resize((310, 240)))
-    columns = np.flatnonzero(prepare(Image.fromarray(broad), DARK).any(axis=0))
+    columns = np.flatnonzero(preprocess(Image.fromarray(broad), DARK).any(axis=0))
     assert 24 <= columns.size <= 26
 
 
 @needs_fashion_mnist
-def test_test_images_rendered_anew_keep_their_label() -> None:
+def test_rendered_test_images_keep_their_label() -> None:
     """1,000 of them, a hundred in each way. This network was trained on upright, centred pictures
     only; one that has seen others keeps more (README)."""
     model = load(at(PRETRAINED))
     images = fashion_mnist_test_images(1000)
     originals = model.predict(images.astype(np.float32)).argmax(axis=1)
     decoded = [decode(file, Limits(10**6, 10**6)) for file in rendered(images)]
-    prepared = np.stack([prepare(image, DARK) for image in decoded])
-    found = model.predict(prepared.astype(np.float32)).argmax(axis=1)
+    pixels = np.stack([preprocess(image, DARK) for image in decoded])
+    found = model.predict(pixels.astype(np.float32)).argmax(axis=1)
     assert (found == originals).mean() >= 0.98
 
 
 @needs_fashion_mnist
-def test_a_picture_of_the_data_set_arrives_pixel_identical(encode) -> None:
+def test_a_picture_of_the_data_set_is_not_changed(encode) -> None:
     for picture in fashion_mnist_test_images(200):
         for kind in ("PNG", "BMP"):
             decoded = decode(encode(picture, kind), Limits(10**6, 10**6))
-            np.testing.assert_array_equal(prepare(decoded, DARK), picture)
+            np.testing.assert_array_equal(preprocess(decoded, DARK), picture)
 
 
 def fashion_mnist_test_images(count: int) -> np.ndarray:
@@ -231,46 +233,46 @@ def fashion_mnist_test_images(count: int) -> np.ndarray:
 
 def test_the_shape_is_the_networks() -> None:
     tall = PictureInput((64, 32), "dark")
-    prepared = prepare(Image.fromarray(on(255, shirt(50, 25), 20)), tall)
-    assert prepared.shape == (64, 32)
-    assert prepared.dtype == np.uint8
+    pixels = preprocess(Image.fromarray(on(255, shirt(50, 25), 20)), tall)
+    assert pixels.shape == (64, 32)
+    assert pixels.dtype == np.uint8
 
 
-def test_a_ground_that_is_not_quite_white_becomes_black() -> None:
+def test_a_background_that_is_not_quite_white_becomes_black() -> None:
     noisy = on(255, shirt(200, 200), 40).astype(int) - np.random.default_rng(1).integers(
         10, 20, (280, 280)
     )
-    prepared = prepare(Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), DARK)
-    assert prepared[20:, 0].max() < 5
+    pixels = preprocess(Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), DARK)
+    assert pixels[20:, 0].max() < 5
 
 
 @pytest.mark.parametrize("shade", [20, 235])
-def test_a_transparent_picture_stands_on_a_ground_that_shows_it(shade: int) -> None:
+def test_a_cut_out_garment_gets_a_background_that_shows_it(shade: int) -> None:
     alpha = on(0, np.where(shirt(100, 100) > 0, 255, 0).astype(np.uint8), 20)
     image = Image.merge("LA", [Image.new("L", alpha.shape[::-1], shade), Image.fromarray(alpha)])
-    prepared = prepare(image, DARK)
-    np.testing.assert_array_equal(prepared > 127, shirt(28, 28) > 0)
+    pixels = preprocess(image, DARK)
+    np.testing.assert_array_equal(pixels > 127, shirt(28, 28) > 0)
 
 
-def test_transparent_corners_take_the_ground_of_the_border() -> None:
+def test_transparent_corners_take_the_colour_of_the_border() -> None:
     picture = on(255, shirt(100, 100), 30)
     alpha = np.full(picture.shape, 255, np.uint8)
     alpha[:8, :8] = alpha[-8:, -8:] = 0
     image = Image.merge("LA", [Image.fromarray(picture), Image.fromarray(alpha)])
     plain = Image.fromarray(picture)
-    np.testing.assert_array_equal(prepare(image, DARK), prepare(plain, DARK))
+    np.testing.assert_array_equal(preprocess(image, DARK), preprocess(plain, DARK))
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
 def test_a_blank_picture_is_not_usable(level: int) -> None:
     with pytest.raises(PictureError, match="blank") as caught:
-        prepare(Image.new("L", (100, 80), level), DARK)
+        preprocess(Image.new("L", (100, 80), level), DARK)
     assert caught.value.status == 422
 
 
-def test_a_wholly_transparent_picture_is_not_usable() -> None:
+def test_a_fully_transparent_picture_is_not_usable() -> None:
     with pytest.raises(PictureError, match="transparent") as caught:
-        prepare(Image.new("RGBA", (28, 28), (9, 9, 9, 0)), DARK)
+        preprocess(Image.new("RGBA", (28, 28), (9, 9, 9, 0)), DARK)
     assert caught.value.status == 422
 
 
@@ -282,6 +284,6 @@ def test_any_picture_has_the_networks_shape_or_is_not_usable(
     picture: np.ndarray, mode: str
 ) -> None:
     with suppress(PictureError):
-        prepared = prepare(Image.fromarray(picture).convert(mode), DARK)
-        assert prepared.shape == (28, 28)
-        assert prepared.dtype == np.uint8
+        pixels = preprocess(Image.fromarray(picture).convert(mode), DARK)
+        assert pixels.shape == (28, 28)
+        assert pixels.dtype == np.uint8

@@ -16,7 +16,7 @@ def repository(good: Path) -> Repository:
     return Repository([good])
 
 
-def test_an_answer_is_as_the_contract_writes_it(repository: Repository, encode, band) -> None:
+def test_the_fields_of_a_prediction(repository: Repository, encode, band) -> None:
     (answer,) = classify(repository.get("bands"), [Upload("b.png", encode(band(3)))], LIMITS, top=2)
     assert list(answer) == [
         "file",
@@ -34,20 +34,20 @@ def test_an_answer_is_as_the_contract_writes_it(repository: Repository, encode, 
     assert answer["top"][0] == {key: answer[key] for key in ("label", "class_index", "probability")}
 
 
-def test_probabilities_are_the_networks_own_in_falling_order(
+def test_probabilities_are_the_networks_in_descending_order(
     repository: Repository, encode, band
 ) -> None:
     model = repository.get("bands")
     (answer,) = classify(model, [Upload(None, encode(band(9)))], LIMITS, top=99)
-    told = [each["probability"] for each in answer["top"]]
-    assert told == sorted(told, reverse=True)
-    assert len(told) == 10
+    probabilities = [each["probability"] for each in answer["top"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert len(probabilities) == 10
     own = model.predict(band(9)[np.newaxis].astype(np.float32))[0]
     for each in answer["top"]:
         assert each["probability"] == pytest.approx(own[each["class_index"]], abs=1e-6)
 
 
-def test_pictures_keep_their_order_and_a_bad_one_its_place(
+def test_predictions_are_in_the_order_of_the_pictures_bad_ones_included(
     repository: Repository, encode, band
 ) -> None:
     files = [encode(band(7)), b"nothing", encode(band(0))]
@@ -59,7 +59,7 @@ def test_pictures_keep_their_order_and_a_bad_one_its_place(
     assert (last["file"], last["label"]) == ("2", "band 0")
 
 
-def test_the_artifact_says_from_when_an_answer_is_uncertain(
+def test_the_artifact_sets_the_threshold_of_uncertainty(
     repository: Repository, encode, band
 ) -> None:
     upload = Upload(None, encode(band(5)))
@@ -70,7 +70,7 @@ def test_the_artifact_says_from_when_an_answer_is_uncertain(
     assert (sure["uncertain"], unsure["uncertain"]) == (False, True)
 
 
-def test_explaining_shows_what_the_network_saw_and_what_spoke_for_its_answer(
+def test_explaining_adds_the_input_and_its_attribution(
     repository: Repository, encode, band
 ) -> None:
     upload = Upload(None, encode(255 - band(5)))
@@ -82,13 +82,15 @@ def test_explaining_shows_what_the_network_saw_and_what_spoke_for_its_answer(
     assert answer["evidence"] is None  # it has no signature `explain`
 
 
-def test_a_network_of_light_ground_gets_light_ground(repository: Repository, encode, band) -> None:
+def test_a_network_trained_on_light_backgrounds_gets_one(
+    repository: Repository, encode, band
+) -> None:
     (answer,) = classify(
         repository.get("light"), [Upload(None, encode(band(5)))], LIMITS, explain=True
     )
     np.testing.assert_array_equal(answer["input"], 255 - band(5))
 
 
-def test_a_model_of_something_else_is_refused(repository: Repository) -> None:
+def test_a_model_that_takes_no_pictures_is_rejected(repository: Repository) -> None:
     with pytest.raises(NotAPictureModelError, match="a-table/1 takes no pictures"):
         classify(repository.get("a-table"), [], LIMITS)

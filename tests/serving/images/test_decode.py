@@ -100,8 +100,8 @@ def bomb(width: int, height: int) -> bytes:
     ("data", "status", "message"),
     [
         (b"", 400, "empty"),
-        (b"no picture at all", 415, "no PNG, JPEG, WebP, GIF or BMP"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "no PNG"),
+        (b"no picture at all", 415, "not a PNG, JPEG, WebP, GIF or BMP"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "not a PNG"),
         (b"\x89PNG\r\n\x1a\n", 400, "the PNG picture is damaged"),
         (b"\xff\xd8\xff\xe0 and then nothing", 400, "the JPEG picture is damaged"),
         (bytes(LIMITS.bytes + 1), 413, "more than 1000000 bytes"),
@@ -110,9 +110,7 @@ def bomb(width: int, height: int) -> bytes:
         (bomb(100, 100), 400, "the PNG picture is damaged"),
     ],
 )
-def test_what_is_no_usable_picture_is_the_senders_error(
-    data: bytes, status: int, message: str
-) -> None:
+def test_an_unusable_picture_is_the_clients_error(data: bytes, status: int, message: str) -> None:
     with pytest.raises(PictureError, match=message) as caught:
         decode(data, LIMITS)
     assert caught.value.status == status

@@ -33,17 +33,17 @@ def test_the_default_is_the_first_that_takes_pictures(good: Path) -> None:
     assert Repository([good], default="plain").get().artifact.name == "plain"
 
 
-def test_a_savedmodel_that_says_nothing_of_itself_is_served_by_its_signature(good: Path) -> None:
+def test_without_metadata_a_savedmodel_is_served_by_its_signature(good: Path) -> None:
     model = Repository([good]).get("plain")
     assert model.picture == PictureInput((28, 28), "dark")
     assert model.labels == tuple("0123456789")
 
 
-def test_a_model_of_something_else_is_loaded_but_takes_no_pictures(good: Path) -> None:
+def test_a_model_that_takes_no_pictures_is_loaded(good: Path) -> None:
     assert Repository([good]).get("a-table").picture is None
 
 
-def test_unknown_names_and_versions_say_what_there_is(good: Path) -> None:
+def test_unknown_names_and_versions_are_errors_that_list_the_known_ones(good: Path) -> None:
     repository = Repository([good])
     with pytest.raises(ModelNotFoundError, match="no model 'bends'; there are: a-table, bands"):
         repository.get("bends")
@@ -51,26 +51,26 @@ def test_unknown_names_and_versions_say_what_there_is(good: Path) -> None:
         repository.get("bands", 9)
 
 
-def test_the_newest_good_version_answers_for_broken_ones(flawed: Path) -> None:
+def test_the_newest_working_version_answers_in_place_of_broken_ones(flawed: Path) -> None:
     assert Repository([flawed]).get("bands").artifact.version == 1
 
 
-def test_broken_versions_are_told_with_their_reasons(
+def test_broken_versions_are_described_with_their_reasons(
     flawed: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     repository = Repository([flawed])
     repository.load()
-    told = {(each["name"], each["version"]): each for each in repository.describe()}
-    assert told["bands", 1] == {
+    described = {(each["name"], each["version"]): each for each in repository.describe()}
+    assert described["bands", 1] == {
         "name": "bands",
         "version": 1,
         "state": "available",
         "pictures": True,
     }
-    assert "empty or half-copied" in told["bands", 2]["reason"]
+    assert "empty or half-copied" in described["bands", 2]["reason"]
     for version in (3, 4, 5):
-        assert told["bands", version]["state"] == "broken"
-        assert "TensorFlow cannot load it" in told["bands", version]["reason"]
+        assert described["bands", version]["state"] == "broken"
+        assert "TensorFlow cannot load it" in described["bands", version]["reason"]
         assert f"{flawed / 'bands' / str(version)} is not served" in caplog.text
     with pytest.raises(ModelUnavailableError, match=r"lost/1: saved_model\.pb is missing"):
         repository.get("lost")
@@ -91,9 +91,9 @@ def test_ready_means_that_a_loaded_model_can_answer(good: Path, flawed: Path) ->
 @pytest.mark.parametrize(
     ("extras", "message"),
     [
-        ({"labels": ["one"]}, "labels.json names 1 classes, the network answers 10"),
-        ({"input": {"kind": "image", "shape": [32, 32]}}, r"promises pictures of shape \[32, 32\]"),
-        ({"labels": "Boot"}, "labels.json is no list"),
+        ({"labels": ["one"]}, "labels.json names 1 classes, but the network has 10"),
+        ({"input": {"kind": "image", "shape": [32, 32]}}, r"declares pictures of shape \[32, 32\]"),
+        ({"labels": "Boot"}, "labels.json must be a list of class names"),
     ],
 )
 def test_an_artifact_that_contradicts_itself_is_broken(
@@ -107,18 +107,18 @@ def test_an_artifact_that_contradicts_itself_is_broken(
 
 def test_a_network_of_nan_is_broken(tmp_path: Path, export, bands) -> None:
     export(tmp_path / "nan/1", bands(sharpness=np.nan), "probabilities")
-    with pytest.raises(ModelUnavailableError, match="no finite probabilities"):
+    with pytest.raises(ModelUnavailableError, match="probabilities are not finite"):
         Repository([tmp_path]).get("nan")
 
 
-def test_nothing_to_serve_says_how_to_get_something(tmp_path: Path) -> None:
+def test_with_nothing_to_serve_the_error_says_how_to_train_something(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="train one with `wardrobe train"):
         Repository([tmp_path]).check()
     with pytest.raises(ModelUnavailableError):
         Repository([tmp_path]).get()
 
 
-def test_names_are_checked_and_refused_without_tensorflow(flawed: Path) -> None:
+def test_checking_names_does_not_load_tensorflow(flawed: Path) -> None:
     program = (
         "import sys; from pathlib import Path;"
         "from wardrobe.serving.inference.repository import Repository;"
@@ -140,5 +140,5 @@ def test_jax_is_not_loaded_to_serve_and_can_be_loaded_beside_it(good: Path) -> N
 
 def printed_by(program: str) -> str:
     """In a process of its own, which has imported nothing yet."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)

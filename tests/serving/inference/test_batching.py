@@ -10,7 +10,7 @@ from greenlet import greenlet
 
 from wardrobe.serving import deadline
 from wardrobe.serving.errors import RequestError, TooLateError
-from wardrobe.serving.inference.batching import LARGEST, Batching
+from wardrobe.serving.inference.batching import MAX_BATCH, Batcher
 from wardrobe.serving.inference.graph import Signature, Spec
 
 
@@ -50,48 +50,48 @@ def together(requests: list[Callable[[], Any]]) -> list[Any]:
     return answers
 
 
-def test_requests_share_a_call_and_each_gets_its_own_answer() -> None:
+def test_requests_share_a_call_and_each_gets_its_own_outputs() -> None:
     doubling = Doubling()
-    network = Batching(doubling, "doubling")  # type: ignore[arg-type]
+    network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     answers = together([partial(ask, network, x, x + 0.5) for x in range(16)])
     assert answers == [[2 * x, 2 * x + 1] for x in range(16)]
     assert doubling.batches == [32]
 
 
-def test_a_batch_is_not_larger_than_the_largest() -> None:
+def test_a_batch_has_a_greatest_size() -> None:
     doubling = Doubling()
-    network = Batching(doubling, "doubling")  # type: ignore[arg-type]
+    network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     answers = together([lambda: ask(network, *range(20)) for _ in range(7)])
     assert answers == [[2 * x for x in range(20)]] * 7
     assert sum(doubling.batches) == 140
-    assert max(doubling.batches) <= LARGEST
+    assert max(doubling.batches) <= MAX_BATCH
     assert len(doubling.batches) == 3
 
 
-def test_a_request_alone_does_not_wait() -> None:
+def test_a_single_request_does_not_wait() -> None:
     doubling = Doubling()
-    network = Batching(doubling, "doubling")  # type: ignore[arg-type]
+    network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     assert ask(network, 1) == [2]
     assert ask(network, *range(1000)) == [2 * x for x in range(1000)]
     assert doubling.batches == [1, 1000]
 
 
 def test_a_bad_example_fails_alone() -> None:
-    network = Batching(Doubling(), "doubling")  # type: ignore[arg-type]
+    network = Batcher(Doubling(), "doubling")  # type: ignore[arg-type]
     answers = together([partial(ask, network, x) for x in range(-8, 8)])
     assert answers == ["x is negative"] * 8 + [[2.0 * x] for x in range(8)]
 
 
-def test_what_does_not_answer_by_example_is_not_batched() -> None:
+def test_a_signature_without_a_batch_axis_is_not_batched() -> None:
     doubling = Doubling(output=())
-    network = Batching(doubling, "doubling")  # type: ignore[arg-type]
+    network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
     together([partial(ask, network, x) for x in range(8)])
     assert doubling.batches == [1] * 8
 
 
-def test_what_comes_too_late_is_not_asked_of_the_network() -> None:
+def test_after_its_deadline_a_request_does_not_call_the_network() -> None:
     doubling = Doubling()
-    network = Batching(doubling, "doubling")  # type: ignore[arg-type]
+    network = Batcher(doubling, "doubling")  # type: ignore[arg-type]
 
     def late() -> Any:
         deadline.start(time.monotonic() - 2, 1)

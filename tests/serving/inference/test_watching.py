@@ -33,8 +33,8 @@ def copy(good: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 def served(repository: Repository) -> list[int]:
-    conditions = repository.conditions("bands")
-    return [each.artifact.version for each in conditions if each.state == "available"]
+    statuses = repository.statuses("bands")
+    return [each.artifact.version for each in statuses if each.state == "available"]
 
 
 def settle(repository: Repository) -> None:
@@ -43,7 +43,7 @@ def settle(repository: Repository) -> None:
     repository.refresh()
 
 
-def test_a_new_version_takes_over_when_it_is_whole(copy) -> None:
+def test_a_new_version_is_served_once_it_is_complete(copy) -> None:
     repository = Repository([copy(1)])
     assert repository.get("bands").artifact.version == 1
     copy(2)
@@ -53,7 +53,7 @@ def test_a_new_version_takes_over_when_it_is_whole(copy) -> None:
     assert repository.get("bands").artifact.version == 2
 
 
-def test_a_request_finishes_on_the_version_that_it_began_with(copy) -> None:
+def test_a_request_finishes_with_the_version_it_started_with(copy) -> None:
     folder = copy(1)
     repository = Repository([folder])
     model = repository.get("bands")
@@ -64,7 +64,7 @@ def test_a_request_finishes_on_the_version_that_it_began_with(copy) -> None:
     assert model.predict(np.zeros((1, 28, 28), np.float32)).shape == (1, 10)
 
 
-def test_a_broken_version_never_takes_over_until_it_is_mended(copy, good: Path) -> None:
+def test_a_broken_version_is_not_served_until_it_is_repaired(copy, good: Path) -> None:
     folder = copy(1)
     repository = Repository([folder])
     repository.load()
@@ -72,7 +72,7 @@ def test_a_broken_version_never_takes_over_until_it_is_mended(copy, good: Path) 
     shutil.copy(good / "bands/1/saved_model.pb", folder / "bands/2")
     settle(repository)
     assert repository.get("bands").artifact.version == 1
-    newest = repository.conditions("bands")[0]
+    newest = repository.statuses("bands")[0]
     assert (newest.artifact.version, newest.state) == (2, "broken")
     assert "TensorFlow cannot load it" in newest.reason
     shutil.copytree(good / "bands/1", folder / "bands/2", dirs_exist_ok=True)
@@ -80,17 +80,17 @@ def test_a_broken_version_never_takes_over_until_it_is_mended(copy, good: Path) 
     assert repository.get("bands").artifact.version == 2
 
 
-def test_a_loaded_version_whose_files_break_serves_on(copy) -> None:
+def test_a_loaded_version_is_still_served_when_its_files_break(copy) -> None:
     folder = copy(1)
     repository = Repository([folder])
     repository.load()
     (folder / "bands/1/saved_model.pb").write_bytes(b"x")
     settle(repository)
     assert repository.get("bands").artifact.version == 1
-    assert "TensorFlow cannot load it" in repository.conditions("bands")[0].reason
+    assert "TensorFlow cannot load it" in repository.statuses("bands")[0].reason
 
 
-def test_while_the_folder_is_out_of_reach_the_models_serve_on(copy) -> None:
+def test_models_are_still_served_while_the_folder_is_out_of_reach(copy) -> None:
     folder = copy(1)
     repository = Repository([folder])
     repository.load()
@@ -120,7 +120,9 @@ def test_while_the_folder_is_out_of_reach_the_models_serve_on(copy) -> None:
         ([], [4, 3]),
     ],
 )
-def test_the_policy_says_which_versions_are_served(copy, policy: Any, versions: list[int]) -> None:
+def test_the_policy_decides_which_versions_are_served(
+    copy, policy: Any, versions: list[int]
+) -> None:
     for version in (1, 2, 3, 4):
         folder = copy(version)
     (folder / "bands/serving.json").write_text(json.dumps(policy))
@@ -166,7 +168,7 @@ def read_only(good: Path) -> Iterator[Path]:
             path.chmod(0o755)
 
 
-def test_what_cannot_be_written_is_told_with_what_to_do_instead(read_only: Path) -> None:
+def test_a_policy_that_cannot_be_written_is_an_error_that_says_what_to_do(read_only: Path) -> None:
     client = create_app(Settings(artifacts=(read_only,))).test_client()
     answer = client.post("/v2/repository/models/bands/unload")
     assert answer.status_code == 500
@@ -176,7 +178,7 @@ def test_what_cannot_be_written_is_told_with_what_to_do_instead(read_only: Path)
     assert client.get("/v2/models/bands/ready").status_code == 200
 
 
-def test_every_worker_takes_over_while_clients_are_answered(start, copy, encode, band) -> None:
+def test_every_worker_reloads_while_clients_are_answered(start, copy, encode, band) -> None:
     server = start([copy(1)])
     picture = encode(band(6))
 
