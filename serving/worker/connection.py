@@ -2,6 +2,7 @@
 
 import math
 import socket
+import struct
 import time
 from contextlib import suppress
 from enum import Enum
@@ -106,6 +107,11 @@ class Connection:
         """
         self.incoming.received.clear()
         self.socket.shutdown(socket.SHUT_WR)
+
+    def abort(self) -> None:
+        """Makes closing throw away what the client does not read, rather than leave it to the
+        system to keep."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def has_left(self) -> bool:
         """Whether the client has closed its side; what it still sends is thrown away."""

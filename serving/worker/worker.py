@@ -234,6 +234,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         if connection.phase in (Phase.HEAD, Phase.BODY):
             self._refuse(connection, 408, "the request did not arrive whole in time; send it again")
         else:
+            if connection.phase is Phase.SENDING:
+                connection.abort()
             self._drop(connection)
 
     def _enter(self, connection: Connection, phase: Phase) -> None:
