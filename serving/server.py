@@ -5,9 +5,11 @@ import logging
 import os
 import shutil
 import socket
+import stat
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from tempfile import mkdtemp
 from typing import Any
 
@@ -30,8 +32,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
     Broken artifacts do not prevent the start: the others are served, and readiness says why.
     """
     master = os.getpid()
-    # Read when serving.metrics is imported, which is why `_serve` imports the repository late.
-    shared = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
+    shared = _share_metrics()
     try:
         _serve(settings, listening)
     except SystemExit as stop:
@@ -39,9 +40,25 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
             raise StartError("the workers do not start; the lines above say why") from None
         raise
     finally:
-        if os.getpid() == master:
+        if os.getpid() == master and shared:
             del os.environ["PROMETHEUS_MULTIPROC_DIR"]
             shutil.rmtree(shared, ignore_errors=True)
+
+
+def _share_metrics() -> str | None:
+    """Makes the folder through which the workers share their metrics.
+
+    Must be called before serving.metrics is imported, which is why `_serve` imports the repository.
+    """
+    try:
+        folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="wardrobe-metrics-")
+    except OSError as error:
+        logger.warning("/metrics shows one worker only: no temporary folder (%s)", error.strerror)
+        return None
+    from wardrobe.serving.worker import metric_files
+
+    metric_files.reserve()
+    return folder
 
 
 def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
@@ -50,6 +67,7 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
     Repository(settings.artifacts, settings.model).check()
     listener = _listen(settings.host, settings.port)
     _log_to_stderr()
+    _drop_what_nobody_reads()
     _share_cores(settings.workers)
     server = _Server(settings, listener)
     if listening:
@@ -60,6 +78,15 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
 def _log_to_stderr() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("wardrobe.serving").setLevel(logging.INFO)
+
+
+def _drop_what_nobody_reads() -> None:
+    """If nobody empties the pipe of stdout or stderr, lines are lost rather than requests held."""
+    for descriptor in (1, 2):
+        with suppress(OSError):  # it is closed
+            kind = os.fstat(descriptor).st_mode
+            if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
+                os.set_blocking(descriptor, False)
 
 
 def _share_cores(workers: int) -> None:

@@ -1,40 +1,68 @@
-"""gunicorn's threaded worker, with what it lacks: a bound on its queue, a deadline, a way out, and
-requests that cost no change of threads.
+"""gunicorn's worker for this service: one loop that reads and writes, and threads that answer.
 
-One thread leads: it waits for requests and answers them itself. Small ones that have arrived
-together it begins together, each on a stack of its own, so that they share a call of the network.
-A thread that is at a request for longer than `PATIENCE`, since the picture is large or the sender
-slow, loses the lead to another; where all are at work, the main thread keeps looking, to refuse
-what is too much. A request that finds the queue full is answered 503 at once, before anything of it
-is read.
+The loop, in the main thread, never waits for one client. It reads requests until they are whole,
+gives them to threads, sends what of an answer was not taken at once, and closes what takes too
+long. A client that sends or reads slowly so costs memory and no thread.
+
+Small requests that have arrived together go to one thread together; it begins each on a stack of
+its own (a greenlet), so that they share a call of the network. They are a matter of milliseconds,
+for which the loop pauses: whatever arrives meanwhile makes the next handful. If it takes longer,
+the loop goes on and gives further requests to other threads.
 """
 
-import math
+import os
 import socket
 import threading
 import time
 from collections import deque
-from contextlib import suppress
-from selectors import EVENT_READ
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 from greenlet import greenlet
-from gunicorn.http import wsgi
-from gunicorn.http.body import LengthReader
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
+from gunicorn.workers.base import Worker as GunicornWorker
 
 from wardrobe.serving import deadline
-from wardrobe.serving.metrics import IN_HAND, REFUSED
+from wardrobe.serving.metrics import IN_HAND, REFUSED, REQUESTS
 from wardrobe.serving.settings import Settings
-from wardrobe.serving.worker.connection import LINGER, Answer, Body, Connection
+from wardrobe.serving.worker import answer
+from wardrobe.serving.worker.connection import EVENTS, Connection, Phase
+from wardrobe.serving.worker.request import Incoming, RefusedError
 
 PATIENCE = 0.01
-"""Seconds in which a request is expected to be answered, and between two looks at whether it is."""
+"""Seconds in which a handful of small requests is expected to be answered."""
 HANDFUL = 16
 """Requests that a thread begins before it ends the first."""
+SMALL = 16384
+"""Bytes of a body that is expected to be answered in milliseconds."""
+LINGER = 2.0
+"""Seconds in which a client may take its last answer, and send a last request when we stop."""
+LOOK = 0.25
+"""Seconds between two looks at which connections are late."""
+ACCEPTED = 16
+"""New connections that are accepted at a time, so that another worker gets its share."""
+PAUSE = 0.5
+"""Seconds without new connections after the system had no room for one."""
+
+PROBES = ("/health/live", "/v2/health/live")
+"""Answered by the loop itself, however busy the threads are."""
+UNBOUNDED = ("GET", "HEAD", "OPTIONS")
+"""Methods that cost little: not refused when the queue is full."""
+FULL = "the server is full; try again in a second"
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+@dataclass(eq=False)
+class _Handful:
+    """Requests that a thread answers together."""
+
+    connections: list[Connection]
+    is_small: bool
+    is_done: threading.Event = field(default_factory=threading.Event)
+
+
+class Worker(GunicornWorker):  # type: ignore[misc]
     """See above. `settings` is set by the server before the workers start."""
 
     settings: Settings
@@ -43,43 +71,44 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._is_draining = False
-        self._is_over = False
-        self._told_arbiter = 0.0
-        self._lock = threading.Lock()  # of everything below
-        self._vacancy = threading.Condition(self._lock)
-        self._busy = threading.Event()
-        self._leader: int | None = None
-        self._answered: list[Connection] = []  # by the leader
-        self._since = math.inf  # the leader went on with one of them
+        self._connections: set[Connection] = set()
+        self._large: set[Connection] = set()  # those whose request is more than SMALL
+        self._ready: deque[Connection] = deque()  # with a whole request that waits for a thread
+        self._at_work = 0  # requests that have a thread
+        self._handfuls: list[_Handful] = []  # at work
         self._looked = 0.0
-        self._at_work = 0
-        self._ready: deque[Connection] = deque()  # a request has arrived
-        self._waiting: set[Connection] = set()  # for a request, or for the client to leave
+        self._is_accepting = False
+        self._accept_from = 0.0
+        self._is_asleep = False
+        self._given: SimpleQueue[_Handful] = SimpleQueue()  # to the threads
+        self._answered: deque[Connection] = deque()  # by the threads
+        self._seconds = dict.fromkeys(Phase, float(self.settings.deadline_seconds)) | {
+            Phase.WAITING: float(self.cfg.keepalive),
+            Phase.ANSWERING: float("inf"),  # the application looks at its deadline itself
+            Phase.LEAVING: LINGER,
+        }
+
+    # In the main thread: the loop.
 
     def run(self) -> None:
-        """In the main thread: sees to it that somebody leads, and ends."""
-        self.set_accept_enabled(True)
-        self.poller.register(self.method_queue, EVENT_READ, self.method_queue.run_callbacks)
+        self._selector = DefaultSelector()
+        self._selector.register(self.PIPE[0], EVENT_READ, self._empty_pipe)
         for _ in range(self.cfg.threads):
-            self.tpool.submit(self._work)
-        while self.alive and self.is_parent_alive():
-            self._oversee()
+            threading.Thread(target=self._work, daemon=True).start()
+        while self.alive and self.ppid == os.getppid():
+            self._turn()
         self.alive = False
+        until = time.monotonic() + LINGER
+        for connection in self._connections:
+            if connection.phase in (Phase.WAITING, Phase.LEAVING):
+                connection.until = min(connection.until, until)
         until = time.monotonic() + self.cfg.graceful_timeout
-        self._hasten(time.monotonic() + STOP_KEEPALIVE_LINGER)
-        while self.nr_conns and time.monotonic() < until:
-            self._oversee()
-        with self._lock:
-            self._is_over = True
-            self._vacancy.notify_all()
-        self._wake_leader()
-        self.tpool.shutdown()
-        for listener in self.sockets:
-            listener.close()
+        while self._connections and time.monotonic() < until:
+            self._turn()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: readiness turns false first, so that who balances load sends nobody any more;
-        then what is in flight is finished."""
+        """SIGTERM: readiness turns false first, so that a load balancer stops sending; then what
+        is in flight is finished."""
         if self._is_draining or self.wsgi is None:
             super().handle_exit(sig, frame)
             return
@@ -89,187 +118,252 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         leave.daemon = True
         leave.start()
 
-    def _oversee(self) -> None:
-        """Takes the lead from who takes too long; closes what is idle for too long."""
-        self._busy.wait(timeout=0.5)
-        time.sleep(PATIENCE)
+    def _turn(self) -> None:
+        """One turn of the loop."""
+        self._listen()
+        self._look()
+        self._take_back()
+        self._give_out()
         now = time.monotonic()
-        if now - self._told_arbiter > 0.5:
-            self._told_arbiter = now
+        if now - self._looked > LOOK:
+            self._looked = now
             self.notify()
-        with self._lock:
-            IN_HAND.set(self._at_work + len(self._ready))
-            if self._since == math.inf:
-                self._busy.clear()
-            elif self._leader and now - self._since > PATIENCE:
-                for connection in self._answered:
-                    if connection not in self._waiting:  # those are answered already
-                        self._unwatch(connection)
-                self._leader = None
-                self._vacancy.notify()
-            for connection in [each for each in self._waiting if each.until < now]:
-                self._forget(connection)
-            nobody_leads = self._leader is None
-        if nobody_leads:
-            self._look(0)
+            IN_HAND.set(self._in_hand)
+            for connection in [each for each in self._connections if each.until < now]:
+                self._end(connection)
+
+    @property
+    def _in_hand(self) -> int:
+        return self._at_work + len(self._ready)
+
+    def _look(self) -> None:
+        """Waits until something can be read, written or accepted, and does it."""
+        self._is_asleep = True  # from here on a thread that is done wakes us
+        can_go_on = self._answered or (self._ready and len(self._handfuls) < self.cfg.threads)
+        events = self._selector.select(0 if can_go_on else LOOK)
+        self._is_asleep = False
+        for key, _ in events:
+            if isinstance(key.data, Connection):
+                self._attend(key.data)
+            else:
+                key.data()
+
+    def _attend(self, connection: Connection) -> None:
+        """Something can be read from a connection or sent to it."""
+        try:
+            if connection.phase is Phase.ANSWERING:  # a further request, or the end: not yet
+                self._watch(connection, 0)
+            elif connection.phase is Phase.LEAVING:
+                if connection.has_left():
+                    self._drop(connection)
+            elif connection.phase is Phase.SENDING:
+                connection.send()
+                self._after_answer(connection)
+            elif connection.receive():
+                self._proceed(connection)
+            elif connection.phase is Phase.WAITING:
+                self._drop(connection)
+            else:
+                self._refuse(connection, 400, "the request is cut short; send it again")
+        except OSError:  # the client has left
+            self._drop(connection)
+        except Exception:
+            self.log.exception("a connection is closed")
+            self._drop(connection)
+
+    def _proceed(self, connection: Connection) -> None:
+        """Goes on with what has been received. Raises `OSError`."""
+        incoming = connection.incoming
+        try:
+            request = incoming.next()
+        except RefusedError as error:
+            self._refuse(connection, error.status, str(error))
+            return
+        if connection.size > SMALL:
+            self._large.add(connection)
+        if request:
+            connection.take(request)
+            if request.path in PROBES:
+                self._enter(connection, Phase.ANSWERING)
+                self._at_work += 1
+                self._answer(connection)
+                self._answered.append(connection)
+            elif not self._is_refused(connection, request.method):
+                self._enter(connection, Phase.ANSWERING)
+                self._ready.append(connection)
+        elif not incoming.head:
+            self._enter(connection, Phase.HEAD if incoming.received else Phase.WAITING)
+        elif not self._is_refused(connection, incoming.head.method):
+            self._enter(connection, Phase.BODY)
+            connection.ask_for_body()
+
+    def _is_refused(self, connection: Connection, method: str) -> bool:
+        """Refuses a request where there is no room for it."""
+        bound = self.settings.threads + self.settings.queue
+        most = self.settings.threads * self.settings.max_request_bytes
+        is_refused = (method not in UNBOUNDED and self._in_hand >= bound) or (
+            connection in self._large and sum(each.size for each in self._large) > most
+        )
+        if is_refused:
+            REFUSED.inc()
+            self._refuse(connection, 503, FULL)
+        return is_refused
+
+    def _refuse(self, connection: Connection, status: int, message: str) -> None:
+        """Answers what cannot be a request for the application, and leaves."""
+        REQUESTS.labels("any", "none", str(status)).inc()
+        connection.answer(answer.error(status, message), keep=False)
+        self._after_answer(connection)
+
+    def _after_answer(self, connection: Connection) -> None:
+        """The answer is sent, or part of it."""
+        self._large.discard(connection)
+        try:
+            if connection.unsent:
+                self._enter(connection, Phase.SENDING)
+            elif connection.is_kept:
+                self._proceed(connection)
+            else:
+                connection.leave()
+                self._enter(connection, Phase.LEAVING)
+        except OSError:
+            self._drop(connection)
+
+    def _end(self, connection: Connection) -> None:
+        """A phase has taken too long."""
+        if connection.phase in (Phase.HEAD, Phase.BODY):
+            self._refuse(connection, 408, "the request did not arrive whole in time; send it again")
+        else:
+            if connection.phase is Phase.SENDING:
+                connection.abort()
+            self._drop(connection)
+
+    def _enter(self, connection: Connection, phase: Phase) -> None:
+        if connection.phase is not phase:
+            connection.phase = phase
+            connection.until = time.monotonic() + self._seconds[phase]
+            self._watch(connection, EVENTS.get(phase, connection.watched))
+
+    def _watch(self, connection: Connection, events: int) -> None:
+        if connection.watched == events:
+            return
+        if not connection.watched:
+            self._selector.register(connection.socket, events, connection)
+        elif events:
+            self._selector.modify(connection.socket, events, connection)
+        else:
+            self._selector.unregister(connection.socket)
+        connection.watched = events
+
+    def _drop(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        self._connections.discard(connection)
+        self._large.discard(connection)
+        connection.socket.close()
+
+    # New connections.
+
+    def _listen(self) -> None:
+        """Listens, unless there is no room or we stop."""
+        has_room = len(self._connections) < self.cfg.worker_connections
+        wanted = self.alive and has_room and time.monotonic() >= self._accept_from
+        if wanted == self._is_accepting:
+            return
+        self._is_accepting = wanted
+        for listener in self.sockets:
+            if wanted:
+                listener.setblocking(False)
+                accept = partial(self._accept, listener, listener.getsockname())
+                self._selector.register(listener, EVENT_READ, accept)
+            else:
+                self._selector.unregister(listener)
+
+    def _accept(self, listener: socket.socket, server: Any) -> None:
+        for _ in range(ACCEPTED):
+            try:
+                sock, client = listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:  # no file descriptor is free, most likely
+                self._accept_from = time.monotonic() + PAUSE
+                self.log.warning("no new connections for %s s: %s", PAUSE, error)
+                return
+            incoming = Incoming(self.cfg, client, self.settings.max_request_bytes)
+            connection = Connection(sock, client, server, incoming)
+            self._connections.add(connection)
+            self._enter(connection, Phase.WAITING)
+
+    # Between the loop and the threads.
+
+    def _give_out(self) -> None:
+        """Gives requests to threads that are free."""
+        self._handfuls = [each for each in self._handfuls if not each.is_done.is_set()]
+        while self._ready and len(self._handfuls) < self.cfg.threads:
+            handful = self._next_handful()
+            self._handfuls.append(handful)
+            self._at_work += len(handful.connections)
+            self._given.put(handful)
+            if handful.is_small:
+                handful.is_done.wait(PATIENCE)
+                return
+
+    def _next_handful(self) -> _Handful:
+        """A large request, or small ones."""
+        taken = [self._ready.popleft()]
+        is_small = taken[0].size <= SMALL
+        while is_small and self._ready and self._ready[0].size <= SMALL and len(taken) < HANDFUL:
+            taken.append(self._ready.popleft())
+        return _Handful(taken, is_small)
+
+    def _take_back(self) -> None:
+        """Takes connections back from the threads that have answered."""
+        for _ in range(len(self._answered)):
+            self._at_work -= 1
+            self._after_answer(self._answered.popleft())
+
+    def _empty_pipe(self) -> None:
+        """Somebody has woken the loop: a signal, or a thread."""
+        os.read(self.PIPE[0], 4096)
+
+    # In each thread.
 
     def _work(self) -> None:
-        """In each thread: waits for the lead, answers as long as it has it."""
+        """Answers what the loop gives out."""
         try:
-            while connections := self._next():
-                self._answer(connections)
+            while True:
+                self._answer_all(self._given.get())
         except BaseException:
             self.log.exception("the worker ends")
             self.alive = False
 
-    def _next(self) -> list[Connection]:
-        """The next requests for the thread that asks; none when the worker is over."""
-        me = threading.get_ident()
-        while True:
-            with self._lock:
-                while self._leader not in (None, me) and not self._is_over:
-                    self._vacancy.wait()
-                if self._is_over:
-                    return []
-                self._leader, self._since = me, math.inf
-                now = time.monotonic()
-                if self._ready and now - self._looked < PATIENCE:
-                    self._answered, self._since = self._take_ready(), now
-                    self._at_work += len(self._answered)
-                    if not self._busy.is_set():
-                        self._busy.set()
-                    return self._answered
-            self._look(0 if self._ready else 1)
-
-    def _take_ready(self) -> list[Connection]:
-        """A request that may take long, or some that are small and here to the last byte."""
-        taken = [self._ready.popleft()]
-        while taken[-1].is_whole and self._ready and self._ready[0].is_whole:
-            taken.append(self._ready.popleft())
-            if len(taken) == HANDFUL:
-                break
-        return taken
-
-    def _answer(self, connections: list[Connection]) -> None:
-        """Begin with all of them; go on with each that paused when the others have begun."""
-        begun = deque((greenlet(self.handle), each) for each in connections)
+    def _answer_all(self, handful: _Handful) -> None:
+        """Begins with each request; then goes on with those that have paused."""
+        begun = deque((greenlet(self._answer), each) for each in handful.connections)
         while begun:
             request, connection = begun.popleft()
-            if self._leader == threading.get_ident():
-                self._since = time.monotonic()
-            keep = request.switch() if request else request.switch(connection)
+            if request:
+                request.switch()
+            else:
+                request.switch(connection)
             if not request.dead:
                 begun.append((request, connection))
                 continue
-            with self._lock:
-                self._at_work -= 1
-                self._put_back(connection, keep)
+            self._answered.append(connection)
+            if not begun:
+                handful.is_done.set()
+            if self._is_asleep:
+                os.write(self.PIPE[1], b".")
 
-    def handle(self, conn: Connection) -> Any:
-        deadline.start(conn.arrived, self.settings.deadline_seconds)
-        return super().handle(conn)
-
-    def handle_request(self, req: Any, conn: Connection) -> bool:
-        """As gunicorn's, without its hooks and its log; says whether the connection is kept."""
-        if isinstance(req.body.reader, LengthReader):
-            req.body = Body(conn.parser.unreader, req.body.reader.length)
-        answer, environ = wsgi.create(
-            req, conn.sock, conn.client, conn.server, self.cfg, response_class=Answer
-        )
-        environ["wsgi.multithread"] = True
-        if not self.alive:
-            answer.force_close()
-        pieces = self.wsgi(environ, answer.start_response)
+    def _answer(self, connection: Connection) -> None:
+        deadline.start(connection.arrived, self.settings.deadline_seconds)
+        request = connection.request
         try:
-            for piece in pieces:
-                answer.write(piece)
-            answer.close()
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
-        return not answer.should_close()
-
-    def _look(self, seconds: float) -> None:
-        """Wait so long for requests and new connections, and take them in."""
-        events = self.poller.select(seconds)
-        with self._lock:
-            self._looked = time.monotonic()
-            for key, _ in events:
-                if isinstance(key.data, Connection):
-                    self._take_in(key.data)
-                else:
-                    key.data(key.fileobj)
-            self.set_accept_enabled(self.alive and self.nr_conns < self.worker_connections)
-
-    def accept(self, listener: socket.socket) -> None:
-        """A connection costs no thread until a request arrives on it."""
-        with suppress(BlockingIOError, ConnectionAbortedError):
-            client, address = listener.accept()
-            connection = Connection(self.cfg, client, address, listener.getsockname())
-            connection.data_ready = True  # when a thread takes it up, that is
-            connection.seconds = self.settings.deadline_seconds
-            self.nr_conns += 1
-            self._wait_for(connection, self.cfg.keepalive)
-
-    def _take_in(self, connection: Connection) -> None:
-        """Something has arrived on a connection: a request, which may be refused, or its end."""
-        if connection not in self._waiting:
-            return
-        if connection.is_leaving:
-            if connection.has_left():
-                self._forget(connection)
-            return
-        in_hand = self._at_work + len(self._ready)
-        if in_hand >= self.settings.threads + self.settings.queue and connection.is_post():
-            REFUSED.inc()
-            connection.refuse()
-            self._put_back(connection, keep=False)
-            return
-        self._waiting.remove(connection)
-        self._make_ready(connection, connection.has_whole_request())
-
-    def _put_back(self, connection: Connection, keep: bool) -> None:
-        """After an answer."""
-        if not keep:
-            try:
-                connection.leave()
-                self._wait_for(connection, LINGER)
-            except OSError:
-                self._forget(connection)
-        elif connection.holds_another_request():
-            self._make_ready(connection, is_whole=False)
-            self._wake_leader()
-        else:
-            self._wait_for(connection, self.cfg.keepalive)
-
-    def _make_ready(self, connection: Connection, is_whole: bool) -> None:
-        connection.arrived, connection.is_whole = time.monotonic(), is_whole
-        self._ready.append(connection)
-
-    def _wait_for(self, connection: Connection, seconds: float) -> None:
-        connection.until = time.monotonic() + seconds
-        self._waiting.add(connection)
-        if not connection.is_watched:
-            connection.is_watched = True
-            self.poller.register(connection.sock, EVENT_READ, connection)
-
-    def _unwatch(self, connection: Connection) -> None:
-        if connection.is_watched:
-            connection.is_watched = False
-            self.poller.unregister(connection.sock)
-
-    def _forget(self, connection: Connection) -> None:
-        self._waiting.discard(connection)
-        self._unwatch(connection)
-        self.nr_conns -= 1
-        connection.close()
-
-    def _hasten(self, until: float) -> None:
-        """Those who wait for a request wait no longer than this."""
-        with self._lock:
-            for connection in self._waiting:
-                connection.until = min(connection.until, until)
-
-    def _wake_leader(self) -> None:
-        """So that it looks around, should it be waiting for something to arrive."""
-        self.method_queue.defer(lambda: None)
+            told, keep = answer.answer(
+                self.wsgi, request, connection.client, connection.server, self.cfg, self.alive
+            )
+        except Exception:
+            self.log.exception("%s %s failed", request.method, request.uri)
+            told, keep = answer.error(500, "the server failed on this request"), False
+        connection.answer(told, keep)

@@ -166,7 +166,12 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
         "serve(Settings.from_environment())"
     )
 
-    def run(folders: Sequence[Path], workers: int = 2, **options: str) -> Running:
+    def run(
+        folders: Sequence[Path],
+        workers: int = 2,
+        stdout: int = subprocess.DEVNULL,
+        **options: str,
+    ) -> Running:
         log = tmp_path_factory.mktemp("server") / "log"
         environment = (
             os.environ
@@ -180,7 +185,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-c", program],
-                stdout=subprocess.DEVNULL,
+                stdout=stdout,
                 stderr=stderr,
                 env=environment,
                 cwd=ROOT,

@@ -1,0 +1,59 @@
+"""Answers as bytes: what the application says to a request, and what the worker says itself.
+
+An answer is complete before the first byte of it is sent, so it can be sent without waiting, and
+an application that fails halfway is answered 500 and nothing else.
+"""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from gunicorn.http import wsgi
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class _Collected:
+    """What gunicorn's `Response` takes for a socket."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.sendall = self.pieces.append
+
+
+def answer(
+    application: Application, request: Any, client: Any, server: Any, cfg: Any, keep: bool
+) -> tuple[bytes, bool]:
+    """What `application` answers, and whether the connection is kept after it, which needs `keep`.
+
+    `request` has arrived whole.
+    """
+    request._expected_100_continue = False  # the body is here
+    collected = _Collected()
+    response, environ = wsgi.create(request, collected, client, server, cfg)
+    environ["wsgi.multithread"] = True
+    if not keep:
+        response.force_close()
+    pieces = application(environ, response.start_response)
+    try:
+        for piece in pieces:
+            response.write(piece)
+        response.close()
+    finally:
+        if hasattr(pieces, "close"):
+            pieces.close()
+    return b"".join(collected.pieces), not response.should_close()
+
+
+def error(status: int, message: str) -> bytes:
+    """The worker's own answer, after which the connection is closed."""
+    body = orjson.dumps({"error": message})
+    retry = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{retry}Connection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,83 @@
+"""The files through which the workers share their metrics, with the space for them reserved.
+
+`prometheus_client` maps sparse files into memory. On a full file system writing to such a page
+ends the process with SIGBUS, and the next worker as well.
+"""
+
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import values
+from prometheus_client.mmap_dict import MmapedDict
+
+RESERVED = 2**18
+"""Bytes of each file at first: about 1,500 series. A process has four files."""
+
+logger = logging.getLogger("wardrobe.serving.metrics")
+
+
+def reserve() -> None:
+    """From here on no metric is written where there is no space for it.
+
+    Must be called before the first metric is made, in each process or before the fork.
+    """
+    values.MmapedDict = _open
+
+
+def _open(filename: str) -> Any:
+    """A file of metrics, or a substitute in memory, which only this process sees."""
+    try:
+        with Path(filename).open("ab") as file:
+            _allocate(file.fileno(), RESERVED)
+        return _Reserved(filename)
+    except OSError as error:
+        with suppress(OSError):
+            Path(filename).unlink()  # an empty file cannot be read by whoever answers /metrics
+        logger.warning("%s: %s; /metrics lacks this process", filename, error.strerror)
+        return _Unshared()
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Raises `OSError` where there is no space; does nothing where the system cannot tell."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+
+
+class _Reserved(MmapedDict):
+    """prometheus_client's, which grows only into space that there is; a series that does not fit
+    is not kept."""
+
+    def read_value(self, key: str) -> tuple[float, float]:
+        return super().read_value(key) if self._has_room(key) else (0.0, 0.0)
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        if self._has_room(key):
+            super().write_value(key, value, timestamp)
+
+    def _has_room(self, key: str) -> bool:
+        if key in self._positions or self._used + len(key.encode()) + 32 <= self._capacity:
+            return True
+        try:
+            _allocate(self._f.fileno(), 2 * self._capacity)
+        except OSError:
+            return False
+        return True
+
+
+class _Unshared:
+    """In place of a file."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[float, float]] = {}
+
+    def read_value(self, key: str) -> tuple[float, float]:
+        return self._values.setdefault(key, (0.0, 0.0))
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        self._values[key] = value, timestamp
+
+    def close(self) -> None:
+        self._values.clear()

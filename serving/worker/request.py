@@ -1,0 +1,177 @@
+"""Requests out of the bytes that a client has sent so far.
+
+Nothing here waits or touches a socket: what has arrived is appended to `Incoming.received`, and
+`next` returns a request once its head and its whole body are there. The bytes of a body are taken
+out of `received` before the next head is looked for, so they cannot be read as a request.
+
+gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used:
+they wait for the client.
+"""
+
+import io
+import re
+from collections.abc import Generator
+from typing import Any
+
+from gunicorn.http.body import CHUNK_EXT_RE, ChunkedReader
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+)
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import Unreader
+
+LARGEST_HEAD = 65536
+"""Bytes; a head without an end by then is refused."""
+LONGEST_LINE = 8190
+"""Bytes of a line that announces a chunk, and of all trailers together."""
+
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;.*)?", re.DOTALL)
+_STATUSES = {LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
+
+
+class RefusedError(Exception):
+    """The client sent something that is not a request, or one that is too large.
+
+    Where the next request begins is unknown: the connection must be closed after the answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Head(Unreader):  # type: ignore[misc]
+    """What gunicorn's parser reads from: a head, and nothing after it."""
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__()
+        self.unread(head)
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        return b""
+
+
+class Incoming:
+    """What one client has sent and nobody has answered yet."""
+
+    def __init__(self, cfg: Any, client: Any, largest: int) -> None:
+        """`largest` is the number of bytes of the largest body that is accepted."""
+        self.received = bytearray()
+        self.head: Any = None
+        """The request whose body has not arrived whole."""
+        self._cfg, self._client, self._largest = cfg, client, largest
+        self._body = bytearray()  # what is known of one that comes in chunks
+        self._reading = self._read()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held in memory."""
+        return len(self.received) + len(self._body)
+
+    def next(self) -> Any:
+        """The next request, whole, as gunicorn's `Request` with a `BytesIO` as body; None while
+        bytes are missing.
+
+        Raises `RefusedError`; nothing can be read after that.
+        """
+        try:
+            next(self._reading)
+        except StopIteration as end:
+            self._reading, self.head, self._body = self._read(), None, bytearray()
+            return end.value
+        return None
+
+    def _read(self) -> Generator[None, None, Any]:
+        """Reads one request; yields whenever bytes are missing."""
+        self.head = request = self._parse((yield from self._take_head()))
+        if isinstance(request.body.reader, ChunkedReader):
+            body = yield from self._take_chunks()
+            others = [each for each in request.headers if each[0] != "TRANSFER-ENCODING"]
+            request.headers = [*others, ("CONTENT-LENGTH", str(len(body)))]
+        else:
+            body = yield from self._take(self._fitting(request.body.reader.length))
+        request.body = io.BytesIO(body)
+        return request
+
+    def _take_head(self) -> Generator[None, None, bytes]:
+        """A head with the empty line that ends it, or the part of it that is wrong already."""
+        data = self.received
+        while True:
+            start = 2 if data.startswith(b"\r\n") else 0  # one empty line may come first
+            end = data.find(b"\r\n\r\n", start)
+            has_bare_newline = data.count(b"\n") != data.count(b"\r\n")
+            if end < 0 and not has_bare_newline and len(data) <= LARGEST_HEAD:
+                yield
+                continue
+            return (yield from self._take(end + 4 if end >= 0 else len(data)))
+
+    def _parse(self, head: bytes) -> Any:
+        rest = _Head(head)
+        try:
+            request = Request(self._cfg, rest, self._client)
+        except (ParseException, NoMoreData) as error:
+            raise _refused(error) from None
+        if rest.take_buffered():
+            raise RefusedError(400, "the request has no end of its own")
+        return request
+
+    def _take_chunks(self) -> Generator[None, None, bytes]:
+        """A body in chunks, and the trailers behind it (RFC 9112, section 7.1)."""
+        while size := _chunk_size((yield from self._take_line())):
+            self._fitting(len(self._body) + size)
+            self._body += yield from self._take(size)
+            if (yield from self._take(2)) != b"\r\n":
+                raise RefusedError(400, "the body is broken: a chunk does not end where it says")
+        trailers = b""
+        while line := (yield from self._take_line()):
+            trailers += line + b"\r\n"
+            if len(trailers) > LONGEST_LINE:
+                raise RefusedError(431, "the trailers behind the body are too long")
+        try:
+            if trailers:
+                self.head.parse_headers(trailers.removesuffix(b"\r\n"), from_trailer=True)
+        except ParseException as error:
+            raise _refused(error) from None
+        return bytes(self._body)
+
+    def _take_line(self) -> Generator[None, None, bytes]:
+        data = self.received
+        while (end := data.find(b"\r\n", 0, LONGEST_LINE + 2)) < 0:
+            if len(data) > LONGEST_LINE or b"\n" in data:
+                raise RefusedError(400, "the body is broken: a chunk has no size")
+            yield
+        return (yield from self._take(end + 2))[:-2]
+
+    def _take(self, count: int) -> Generator[None, None, bytes]:
+        """The next `count` bytes."""
+        while len(self.received) < count:
+            yield
+        taken = bytes(memoryview(self.received)[:count])
+        del self.received[:count]
+        return taken
+
+    def _fitting(self, size: int) -> int:
+        if size > self._largest:
+            raise RefusedError(
+                413,
+                f"the request has more than {self._largest} bytes; send fewer or smaller pictures"
+                " at a time",
+            )
+        return size
+
+
+def _chunk_size(line: bytes) -> int:
+    size = _CHUNK_SIZE.fullmatch(line)
+    if not size or not CHUNK_EXT_RE.fullmatch(size[2] or b""):
+        raise RefusedError(400, "the body is broken: the size of a chunk cannot be read")
+    return int(size[1], 16)
+
+
+def _refused(error: Exception) -> RefusedError:
+    """gunicorn's errors; nearly all of them mean 400."""
+    status = next((code for kind, code in _STATUSES.items() if isinstance(error, kind)), 400)
+    return RefusedError(status, f"the request cannot be read: {error}")

@@ -1,0 +1,92 @@
+"""Raw connections to a real server, and what comes back on them."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> str:
+        """The message, if the answer has the one shape of all errors."""
+        document = json.loads(self.body)
+        assert isinstance(document["error"], str)
+        return str(document["error"])
+
+
+@dataclass
+class Raw:
+    """A connection on which anything can be sent."""
+
+    socket: socket.socket
+    received: bytes = b""
+    sent: list[bytes] = field(default_factory=list)
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def _more(self) -> bool:
+        try:
+            piece = self.socket.recv(65536)
+        except ConnectionResetError:
+            piece = b""
+        self.received += piece
+        return bool(piece)
+
+    def answer(self) -> Answer | None:
+        """The next answer; None if the connection is closed instead."""
+        while b"\r\n\r\n" not in self.received:
+            if not self._more():
+                assert not self.received, self.received
+                return None
+        head, _, self.received = self.received.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        length = int(headers.get("content-length", 0))
+        while len(self.received) < length:
+            assert self._more()
+        body, self.received = self.received[:length], self.received[length:]
+        return Answer(int(status.split()[1]), headers, body)
+
+    def answers(self) -> list[Answer]:
+        """All answers until the connection is closed."""
+        return list(iter(self.answer, None))
+
+
+def seconds_of(act: Callable[[], Any]) -> float:
+    begun = time.monotonic()
+    act()
+    return time.monotonic() - begun
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., Raw]]:
+    """`connect(server, data=b"")`: a new connection on which `data` has been sent."""
+    opened: list[Raw] = []
+
+    def run(server: Any, data: bytes = b"", timeout: float = 30) -> Raw:
+        address = urlsplit(server.url)
+        opened.append(Raw(socket.create_connection((address.hostname, address.port), timeout)))
+        opened[-1].send(data)
+        return opened[-1]
+
+    yield run
+    for raw in opened:
+        raw.socket.close()
+
+
+@pytest.fixture(scope="session")
+def impatient(start: Callable[..., Any], good: Any) -> Any:
+    """One worker of two threads that waits a second for what is slow."""
+    return start([good], 1, THREADS="2", QUEUE="4", DEADLINE_SECONDS="1")
