@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from wardrobe.models import DataFacts, Declaration, chain, read, resolve
 from wardrobe.training.data import DataSet, silhouettes
-from wardrobe.training.train import Trained, train
+from wardrobe.training.record import Record
+from wardrobe.training.train import TrainedRun, train
 
 # One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
 collect_ignore = [] if keras.backend.backend() == "jax" else ["jax"]
@@ -43,7 +45,7 @@ def declared(
 
 def trained_on(
     data: DataSet, folder: Path, text: str = SMALL, *overrides: str, resume: bool = False
-) -> Trained:
+) -> TrainedRun:
     """Trains YAML text on a data set; runs and artifacts go below the folder."""
     facts = DataFacts(data.input_shape, data.classes)
     declaration, file = declared(folder, facts, text, *overrides)
@@ -58,14 +60,19 @@ def trained_on(
     )
 
 
+def a_record(declaration: Declaration, data: DataSet) -> Record:
+    """The record of a run that begins now."""
+    return Record.of(declaration, data, None, started=datetime.now(UTC), command="", callbacks=[])
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Trained]:
+def run(tmp_path: Path) -> Callable[..., TrainedRun]:
     """Trains on a data set below the test's own folder."""
     return lambda data, *text_and_overrides: trained_on(data, tmp_path, *text_and_overrides)
 
 
 @pytest.fixture(scope="session")
-def trained(few_silhouettes: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(few_silhouettes: DataSet, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """The smallest declaration, trained once for all tests that only look."""
     return trained_on(few_silhouettes, tmp_path_factory.mktemp("trained"))
 
