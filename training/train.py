@@ -16,7 +16,7 @@ import keras
 from wardrobe.models import Declaration, chain, find
 from wardrobe.models.schema.teacher import overrides_of_teacher, teacher_of
 from wardrobe.training.data import DataSet
-from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import Calibration
 from wardrobe.training.evaluation.metrics import evaluate

@@ -12,7 +12,7 @@ from tests.training.conftest import three_garments, trained_on, write_mnist_form
 from wardrobe.models.schema.declaration import Distillation
 from wardrobe.training.callbacks import checkpoint
 from wardrobe.training.data import load
-from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.distillation import answers, targets
 from wardrobe.training.fit.samplers import Order

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data.dataset import Collection, Examples
-from wardrobe.training.data.hashes import array_hash
+from wardrobe.training.data.dataset import Collection, Examples, array_hash
 
 Floats = NDArray[np.float64]
 

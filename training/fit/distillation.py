@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models.schema.declaration import Distillation
-from wardrobe.training.data.hashes import array_hash
+from wardrobe.training.data.dataset import array_hash
 from wardrobe.training.evaluation.calibration import apply_temperature
 
 _BATCH = 500

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data import idx_folder, load
-from wardrobe.training.data.dataset import DataError
-from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data import idx, load
+from wardrobe.training.data.dataset import DataError, file_hash
 
 
 @pytest.mark.parametrize("classes", [2, 5, 13])
@@ -24,18 +23,18 @@ def test_it_is_read_with_any_number_of_classes(write_idx_folder, classes, compre
     assert data.class_names == tuple(str(n) for n in range(classes))
     assert data.test.y.tolist() == [i % classes for i in range(20)]
     assert data.hashes == {file.name: file_hash(file) for file in folder.iterdir()}
-    assert idx_folder.describe(folder) == DataFacts((9, 7), classes)
+    assert idx.describe(folder) == DataFacts((9, 7), classes)
 
 
 def test_describing_reads_no_pixel(write_idx_folder, idx_bytes):
     only_a_header = idx_bytes(np.zeros((60, 9, 7)))[:16]
     folder = write_idx_folder(train_images=only_a_header)
-    assert idx_folder.describe(folder) == DataFacts((9, 7), 5)
+    assert idx.describe(folder) == DataFacts((9, 7), 5)
 
 
 def test_the_compressed_file_is_read_where_both_are_there(write_idx_folder):
     folder = write_idx_folder()
-    (folder / idx_folder.TRAIN_LABELS).write_bytes(b"something else")
+    (folder / idx.TRAIN_LABELS).write_bytes(b"something else")
     assert len(load(str(folder)).class_names or ()) == 5
 
 
@@ -89,7 +88,7 @@ def test_files_that_do_not_match_are_refused(write_idx_folder, idx_bytes, role, 
         load(str(write_idx_folder(**{role: idx_bytes(array)})))
 
 
-@pytest.mark.parametrize("name", idx_folder.FILES)
+@pytest.mark.parametrize("name", idx.FILES)
 def test_a_missing_file_is_named(write_idx_folder, name):
     folder = write_idx_folder()
     (folder / f"{name}.gz").unlink()
@@ -99,7 +98,7 @@ def test_a_missing_file_is_named(write_idx_folder, name):
 
 def test_a_damaged_file_is_named(write_idx_folder):
     folder = write_idx_folder()
-    damaged = folder / f"{idx_folder.TEST_IMAGES}.gz"
+    damaged = folder / f"{idx.TEST_IMAGES}.gz"
     damaged.write_bytes(gzip.compress(b"not the images"))
     with pytest.raises(DataError, match=damaged.name):
         load(str(folder))
