@@ -44,7 +44,7 @@ def declared(
 
 
 def trained_on(
-    data: DataSet, folder: Path, text: str = SMALL, *overrides: str, resume: bool = False
+    data: DataSet, folder: Path, text: str = SMALL, *overrides: str, **options: Any
 ) -> TrainedRun:
     """Trains YAML text on a data set; runs and artifacts go below the folder."""
     facts = DataFacts(data.input_shape, data.classes)
@@ -56,7 +56,7 @@ def trained_on(
         runs=folder / "runs",
         artifacts=folder / "artifacts",
         command="wardrobe train declared.yaml",
-        resume=resume,
+        **options,
     )
 
 

@@ -18,7 +18,14 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import keras_and_temperature
-from tests.training.conftest import SMALL, a_record, declared, three_garments, write_mnist_format
+from tests.training.conftest import (
+    SMALL,
+    a_record,
+    declared,
+    three_garments,
+    trained_on,
+    write_mnist_format,
+)
 from wardrobe.models import DataFacts
 from wardrobe.training.data import load
 from wardrobe.training.errors import TrainingError
@@ -311,3 +318,30 @@ def test_answers_are_what_the_network_gives(trained, few_silhouettes):
     pixels = few_silhouettes.test.x[:5].astype("float32")
     given = Outputs("softmax").of(network, pixels)
     assert np.allclose(given, network.predict(pixels, verbose=0), atol=1e-6)
+
+
+class Counts(keras.callbacks.Callback):
+    """A callback as a script may hang it into a run."""
+
+    epochs = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs += 1
+
+
+def test_a_script_hangs_its_own_callback_into_a_run(few_silhouettes, tmp_path):
+    counts = Counts()
+    trained = trained_on(few_silhouettes, tmp_path, callbacks=[counts])
+    assert counts.epochs == 2
+    assert json.loads((trained.folder / "run.json").read_text())["callbacks"] == ["Counts"]
+
+
+def test_a_script_gets_the_network_and_its_history(trained, few_silhouettes):
+    history = trained.history
+    assert history["epoch"] == [1, 2]
+    assert {"loss", "accuracy", "val_loss", "learning_rate"} < set(history)
+    assert trained.metrics == trained.record.metrics
+    evaluated = trained.network.evaluate(
+        few_silhouettes.validation.x, few_silhouettes.validation.y, verbose=0, return_dict=True
+    )
+    assert evaluated["accuracy"] == pytest.approx(history["val_accuracy"][-1], abs=1e-5)

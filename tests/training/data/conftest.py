@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wardrobe.training.data import idx
+
 FolderWriter = Callable[..., Path]
 IdxWriter = Callable[[np.ndarray], bytes]
 
