@@ -27,9 +27,7 @@ def split(
     everything = np.arange(len(strata))
     if not collection.divisible:
         if resplit is not None:
-            raise DataError(
-                "resplit: all of this data set is used for both training and test; leave it out"
-            )
+            raise DataError("resplit: this data set has no separate test set; leave it out")
         return everything, everything, everything
 
     if collection.test_size is None or resplit is not None:
