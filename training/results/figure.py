@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from wardrobe.training.files import atomic_write
 from wardrobe.training.results import records
 from wardrobe.training.results.records import Summary, summarize_all
 from wardrobe.training.results.table import BUDGETS
@@ -21,7 +22,9 @@ def write() -> Path:
     """Draws the networks that have records, except teachers; returns the file."""
     with styled(), matplotlib.rc_context({"svg.hashsalt": "accuracy"}):
         file = records.FOLDER / "accuracy.svg"
-        _draw(summarize_all()).savefig(file, facecolor="white", metadata={"Date": None})
+        figure = _draw(summarize_all())
+        with atomic_write(file, "wb") as stream:
+            figure.savefig(stream, format="svg", facecolor="white", metadata={"Date": None})
     return file
 
 
