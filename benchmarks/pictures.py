@@ -29,7 +29,7 @@ from wardrobe.serving.inference.artifacts import at
 from wardrobe.serving.inference.model import Model, load
 from wardrobe.serving.settings import Settings
 from wardrobe.training import data
-from wardrobe.training.data.paths import data_folder
+from wardrobe.training.data.dataset import data_folder
 
 LIMITS = Settings().limits
 SEED = 7

@@ -18,7 +18,6 @@ from wardrobe.serving.inference import model as saved_model
 from wardrobe.training.data import load
 from wardrobe.training.evaluation.metrics import evaluate
 from wardrobe.training.results import figure, records, table
-from wardrobe.training.results.zoo import entries
 from wardrobe.training.train import train
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,40 +40,40 @@ def test_its_declaration_is_sound_and_says_what_it_shows(name):
 @every_network
 def test_its_results_are_those_of_its_present_declaration(name):
     found = records.records()[name]
-    assert len({record["seed"] for record in found}) >= (1 if zoo.is_teacher(name) else 3)
+    assert len({record.seed for record in found}) >= (1 if zoo.is_teacher(name) else 3)
     for record in found:
-        assert record["declaration"] == resolve(read(name), PICTURES).digest
-        assert record["data"]["name"] == "fashion-mnist"
-        assert record["git"]["dirty"] is False
+        assert record.declaration == resolve(read(name), PICTURES).digest
+        assert record.data.name == "fashion-mnist"
+        assert record.git["dirty"] is False
 
 
 @every_network
 def test_its_calibration_error_is_at_most_a_hundredth(name):
-    assert records.summary(records.records()[name])["calibration_error"] <= 0.01
+    assert records.summarize(records.records()[name]).calibration_error <= 0.01
 
 
 @pytest.mark.parametrize("name", sorted(records.records(resplit=True)))
 def test_on_a_test_set_drawn_anew_it_loses_at_most_0_7_points(name):
     official, anew = (records.records(resplit)[name] for resplit in (False, True))
     for record in anew:
-        drawn = f"data.resplit={record['data']['resplit']}"
-        assert record["declaration"] == resolve(read(name, [drawn]), PICTURES).digest
-    lost = (records.summary(of)["test_accuracy"] for of in (official, anew))
+        drawn = f"data.resplit={record.data.resplit}"
+        assert record.declaration == resolve(read(name, [drawn]), PICTURES).digest
+    lost = (records.summarize(of).accuracy for of in (official, anew))
     assert next(lost) - next(lost) <= 0.007
 
 
 @pytest.mark.parametrize(("most", "aim"), [(250_000, 0.905), (1_000_000, 0.912), (10**12, 0.920)])
 def test_there_is_a_network_for_every_size(most, aim):
     summaries = [
-        records.summary(runs)
+        records.summarize(runs)
         for name, runs in records.records().items()
         if not zoo.is_teacher(name)
     ]
-    assert max(of["test_accuracy"] for of in summaries if of["parameters"] <= most) >= aim
+    assert max(of.accuracy for of in summaries if of.parameters <= most) >= aim
 
 
 def test_the_layers_of_the_benchmark_table_reach_more_than_they_do_there():
-    assert records.summary(records.records()["mlp-256-128-100"])["test_accuracy"] >= 0.890
+    assert records.summarize(records.records()["mlp-256-128-100"]).accuracy >= 0.890
 
 
 def test_table_and_figure_are_those_that_the_records_give(tmp_path, monkeypatch):
@@ -111,9 +110,9 @@ def test_a_short_training_gives_an_artifact_that_answers(name, few_silhouettes, 
     signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
     probabilities = signature(images=tf.constant(pixels))["probabilities"].numpy()
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    by_keras = keras_and_temperature(trained.run, pixels)
+    by_keras = keras_and_temperature(trained.folder, pixels)
     # Rounding in the logits grows as they are divided by a temperature below 1.
-    tolerance = 1e-6 / min(1, trained.record["calibration"]["temperature"])
+    tolerance = 1e-6 / min(1, trained.record.calibration["temperature"])
     assert np.abs(probabilities - by_keras).max() < tolerance
 
 
@@ -145,22 +144,22 @@ def test_what_ships_scores_what_its_card_says(folder):
     outputs = saved_model.load(artifacts.at(folder)).predict(data.test.x.astype("float32"))
     measured = evaluate(outputs, data.test.y, data.class_names)
     (record,) = runs_of(folder)
-    said = record["metrics"]["test"]
+    said = record.metrics["test"]
     assert measured["accuracy"] == pytest.approx(said["accuracy"], abs=2e-4)
     for measure in ("negative_log_likelihood", "calibration_error"):
         assert measured[measure] == pytest.approx(said[measure], abs=1e-3)
-    spread = records.summary(records.records()[record["name"]])
-    assert abs(measured["accuracy"] - spread["test_accuracy"]) < 0.005
+    spread = records.summarize(records.records()[record.name])
+    assert abs(measured["accuracy"] - spread.accuracy) < 0.005
 
 
 def runs_of(folder):
     """The records of the table that are of the very run that left a shipped artifact."""
     metrics = json.loads((folder / "assets.extra" / "metrics.json").read_text())
     runs = records.records()[folder.parent.name]
-    return [record for record in runs if record["metrics"] == metrics]
+    return [record for record in runs if record.metrics == metrics]
 
 
 def test_the_best_network_of_each_budget_ships_where_it_is_small():
     shipped = {folder.parent.name for folder in SHIPPED}
-    best = dict(table.best_of_each_size(table.summaries(entries())))
+    best = dict(table.best_of_each_size(records.summarize_all()))
     assert {best["at most 250,000"], best["at most 1,000,000"]} <= shipped

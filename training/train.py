@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from wardrobe.models import Declaration
-from wardrobe.training import environment
 from wardrobe.training.data import DataSet
-from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import Calibration
 from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export.artifact import export
-from wardrobe.training.export.model_card import card
-from wardrobe.training.export.outputs import Answers
+from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
 from wardrobe.training.fit.fit import Fit, Fitted
-from wardrobe.training.run import Run, as_yaml
-
-_BATCH = 1000
+from wardrobe.training.record import DataRecord, Record, TeacherRecord
+from wardrobe.training.run import Run, new_folder
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a training leaves: the run's folder and record, and the artifact."""
+class TrainedRun:
+    """A finished run: its folder and record, its network, and the artifact that it left."""
 
-    run: Path
-    artifact: Path
-    record: dict[str, Any]
+    folder: Path
+    record: Record
+
+    @property
+    def artifact(self) -> Path:
+        """The folder NAME/VERSION of its SavedModel."""
+        return Path(self.record.artifact)
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """The measures on the `validation` and `test` examples, by name."""
+        return self.record.metrics
+
+    @cached_property
+    def network(self) -> keras.Sequential:
+        """The trained network, from `model.keras`: compiled, not calibrated."""
+        return keras.models.load_model(self.folder / "model.keras")
+
+    @cached_property
+    def history(self) -> dict[str, list[float]]:
+        """One value an epoch of each measure, by Keras' names, from `history.csv`."""
+        with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
 def train(
@@ -46,52 +66,65 @@ def train(
     artifacts: Path,
     command: str,
     resume: bool = False,
-) -> Trained:
-    """Trains, measures and exports; the test examples are looked at once, at the end.
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainedRun:
+    """Trains, evaluates and exports; the test examples are used once, at the end.
 
-    The run keeps a copy of the declaration's files. With `resume` the last run of the same
-    declaration and seed goes on where it was interrupted; where there is none, one begins, and
-    one that is finished is returned as it is.
+    Args:
+        declaration: what to train, resolved for the data; the run keeps a copy of its files.
+        data: the examples, split.
+        runs: the folder of runs; this one gets a new folder below it.
+        artifacts: the folder of artifacts; this run's becomes the next version of its name.
+        command: how the run was started, for its record.
+        resume: continue the last run of this declaration and seed where it was interrupted. If
+            there is none, a new one is started; if it has finished, it is returned.
+        callbacks: Keras callbacks that follow the declared ones. The record names their classes;
+            their state is not restored when the run is resumed.
 
     Raises:
         DeclarationError: before anything is written.
-        TrainingError: the loss became NaN, or a folder cannot be written. The run's record says
-            so, and there is no artifact. Or the run cannot go on with this data and backend.
+        TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
+            resumed with this data and backend. The record says so, and there is no artifact.
     """
     interrupted = Run.latest(runs, declaration) if resume else None
-    if interrupted and interrupted.is_finished:
-        return Trained(interrupted.folder, Path(interrupted.record["artifact"]), interrupted.record)
-    run = interrupted or Run(runs, declaration)
-    fit = Fit(declaration, data, run.folder)
-    teacher = _teacher(declaration, data, runs, artifacts)
-    decisive = {"data": _data_facts(data), "teacher": _teacher_facts(teacher)}
+    if interrupted and interrupted.record.status == "finished":
+        return TrainedRun(interrupted.folder, interrupted.record)
+    started = datetime.now(UTC)
+    folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
+    fit = Fit(declaration, data, folder, callbacks)
+    teacher = _train_teacher(declaration, data, runs, artifacts)
+    record = Record.of(
+        declaration,
+        data,
+        _record_of_teacher(teacher) if teacher else None,
+        started=started,
+        command=command,
+        callbacks=[type(callback).__name__ for callback in callbacks],
+    )
     if interrupted:
-        run.resume(**decisive, versions=environment.versions())
+        run = interrupted
+        run.resume(record)
     else:
-        run.start(declaration.files, command=command, **decisive, **environment.describe())
+        run = Run.start(folder, record, declaration)
     with run.recorded():
-        fitted = fit.run(teacher.run if teacher else None)
+        fitted = fit.run(teacher.folder if teacher else None)
         run.keep(fitted.network)
-        _refuse_divergence(fitted, run.folder)
+        _refuse_divergence(fitted, folder)
         run.note(
             parameters=fitted.network.count_params(),
             epochs=fitted.epochs,
             seconds=round(fitted.seconds, 2),
-            **_measures(fitted.network, declaration, data),
+            **_evaluate(fitted.network, declaration, data),
         )
-        temperature = run.record.get("calibration", {}).get("temperature", 1.0)
-        texts = _texts(declaration, data, run.record)
-        artifact = export(
-            fitted.network, declaration, data, temperature, artifacts, texts, run.record["id"]
-        )
+        artifact = export(fitted.network, declaration, data, run.record, artifacts)
         run.note(artifact=str(artifact))
-    return Trained(run.folder, artifact, run.record)
+    return TrainedRun(folder, run.record)
 
 
-def _teacher(
+def _train_teacher(
     declaration: Declaration, data: DataSet, runs: Path, artifacts: Path
-) -> Trained | None:
-    """The teacher's last run on the same data, finished or trained now; None without teacher."""
+) -> TrainedRun | None:
+    """The teacher's last run on the same data, finished first if need be; None without teacher."""
     teacher = teacher_of(declaration)
     if teacher is None:
         return None
@@ -104,20 +137,24 @@ def _teacher(
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
     )
-    if trained.record["data"] != _data_facts(data):
+    if trained.record.data != DataRecord.of(data):
         raise TrainingError(
-            f"{trained.run} was trained on data that have changed since; remove it, and "
-            f"{teacher.name} is trained anew"
+            f"{trained.folder} was trained on data that have changed since; remove it to train "
+            f"{teacher.name} again"
         )
     return trained
 
 
-def _teacher_facts(teacher: Trained | None) -> dict[str, Any]:
-    if teacher is None:
-        return {}
-    keys = ("name", "seed", "declaration", "started", "parameters")
-    weights = file_hash(teacher.run / "model.keras")
-    return {key: teacher.record[key] for key in keys} | {"weights": weights}
+def _record_of_teacher(teacher: TrainedRun) -> TeacherRecord:
+    record = teacher.record
+    return TeacherRecord(
+        name=record.name,
+        seed=record.seed,
+        declaration=record.declaration,
+        started=record.started,
+        parameters=record.parameters,
+        weights=file_hash(teacher.folder / "model.keras"),
+    )
 
 
 def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
@@ -128,60 +165,25 @@ def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
         )
 
 
-def _measures(
+def _evaluate(
     network: keras.Sequential, declaration: Declaration, data: DataSet
 ) -> dict[str, dict[str, Any]]:
     """`metrics` of what the artifact will answer, and the `calibration` of a classifier."""
-    head = declaration.model.head.activation
+    uncalibrated = Outputs(declaration.model.head.activation)
     parts = {"validation": data.validation, "test": data.test}
     parts = {name: examples for name, examples in parts.items() if len(examples)}
-    outputs = {name: _outputs(network, head, examples.x) for name, examples in parts.items()}
+    outputs = {
+        name: predict(partial(uncalibrated.of, network), examples.x)
+        for name, examples in parts.items()
+    }
     found: dict[str, dict[str, Any]] = {}
-    if head in ("softmax", "sigmoid") and "validation" in parts:
-        fitted = Calibration.fitted(outputs["validation"], data.validation.y)
-        effects = {name: fitted.effect(outputs[name], parts[name].y) for name in parts}
-        found["calibration"] = vars(fitted) | effects
-        outputs = {name: fitted.answers(given) for name, given in outputs.items()}
+    if uncalibrated.head in ("softmax", "sigmoid") and "validation" in parts:
+        calibration = Calibration.fit(outputs["validation"], data.validation.y)
+        effects = {name: calibration.effect(outputs[name], parts[name].y) for name in parts}
+        found["calibration"] = vars(calibration) | effects
+        outputs = {name: calibration.apply(given) for name, given in outputs.items()}
     found["metrics"] = {
         name: evaluate(outputs[name], examples.y, data.class_names)
         for name, examples in parts.items()
     }
     return found
-
-
-def _outputs(network: keras.Sequential, head: str, x: NDArray[Any]) -> NDArray[np.float32]:
-    """What the network gives, not yet calibrated."""
-    answers = Answers(head)
-    given = [next(iter(answers.of(network, batch).values())) for batch in _batches(x)]
-    return np.concatenate([keras.ops.convert_to_numpy(output) for output in given])
-
-
-def _batches(x: NDArray[Any]) -> list[NDArray[np.float32]]:
-    return [x[at : at + _BATCH].astype(np.float32) for at in range(0, len(x), _BATCH)]
-
-
-def _texts(declaration: Declaration, data: DataSet, record: dict[str, Any]) -> dict[str, str]:
-    """The files of the artifact's `assets.extra/` that tell how it came about, by name."""
-    values = {"metrics.json": record["metrics"]}
-    if calibration := record.get("calibration"):
-        values["calibration.json"] = calibration
-        values["uncertainty.json"] = {"below": calibration["uncertain_below"]}
-    return {
-        "declaration.yaml": as_yaml(declaration),
-        "card.md": card(declaration, data, record),
-        **{name: json.dumps(value, indent=2) + "\n" for name, value in values.items()},
-    }
-
-
-def _data_facts(data: DataSet) -> dict[str, Any]:
-    return {
-        "name": data.name,
-        "source": data.source,
-        "files": data.hashes,
-        "split": data.split_hash,
-        "examples": {
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-        },
-    }

@@ -98,16 +98,16 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from wardrobe.training.results import records, zoo
 
-    measured = {name: records.summary(runs) for name, runs in records.records().items()}
+    measured = {name: records.summarize(runs) for name, runs in records.records().items()}
     rows = []
     for declaration in zoo.networks():
-        of_runs = measured.get(declaration.name, {})
+        summary = measured.get(declaration.name)
         rows.append(
             {
                 "name": declaration.name,
                 "layers": declaration.architecture,
-                "parameters": of_runs.get("parameters"),
-                "accuracy": of_runs.get("test_accuracy"),
+                "parameters": summary.parameters if summary else None,
+                "accuracy": summary.accuracy if summary else None,
                 "what it shows": declaration.about,
             }
         )
@@ -231,12 +231,12 @@ def train(
         resume=resume,
     )
     if as_json:
-        places = {"run": str(trained.run), "artifact": str(trained.artifact)}
-        _print_json(trained.record | places)
+        paths = {"run": str(trained.folder), "artifact": str(trained.artifact)}
+        _print_json(trained.record.to_json() | paths)
     else:
-        for part, measures in trained.record["metrics"].items():
+        for part, measures in trained.metrics.items():
             click.echo(f"{part}: {_in_words(measures)}")
-        click.echo(f"run: {trained.run}\nartifact: {trained.artifact}")
+        click.echo(f"run: {trained.folder}\nartifact: {trained.artifact}")
 
 
 @main.command()

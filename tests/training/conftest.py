@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from wardrobe.models import DataFacts, Declaration, read, resolve
 from wardrobe.training.data import DataSet, silhouettes
-from wardrobe.training.train import Trained, train
+from wardrobe.training.record import Record
+from wardrobe.training.train import TrainedRun, train
 
 # One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
 collect_ignore = [] if keras.backend.backend() == "jax" else ["jax"]
@@ -42,8 +44,8 @@ def declared(
 
 
 def trained_on(
-    data: DataSet, folder: Path, text: str = SMALL, *overrides: str, resume: bool = False
-) -> Trained:
+    data: DataSet, folder: Path, text: str = SMALL, *overrides: str, **options: Any
+) -> TrainedRun:
     """Trains YAML text on a data set; runs and artifacts go below the folder."""
     facts = DataFacts(data.input_shape, data.classes)
     declaration, _ = declared(folder, facts, text, *overrides)
@@ -53,18 +55,23 @@ def trained_on(
         runs=folder / "runs",
         artifacts=folder / "artifacts",
         command="wardrobe train declared.yaml",
-        resume=resume,
+        **options,
     )
 
 
+def a_record(declaration: Declaration, data: DataSet) -> Record:
+    """The record of a run that begins now."""
+    return Record.of(declaration, data, None, started=datetime.now(UTC), command="", callbacks=[])
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Trained]:
+def run(tmp_path: Path) -> Callable[..., TrainedRun]:
     """Trains on a data set below the test's own folder."""
     return lambda data, *text_and_overrides: trained_on(data, tmp_path, *text_and_overrides)
 
 
 @pytest.fixture(scope="session")
-def trained(few_silhouettes: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(few_silhouettes: DataSet, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """The smallest declaration, trained once for all tests that only look."""
     return trained_on(few_silhouettes, tmp_path_factory.mktemp("trained"))
 

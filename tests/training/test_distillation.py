@@ -13,7 +13,7 @@ from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Distillation
 from wardrobe.training.callbacks import checkpoint
 from wardrobe.training.data import load
-from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.distillation import answers, targets, teacher_of
 from wardrobe.training.fit.samplers import Order
@@ -50,17 +50,17 @@ def teacher(folder, pupil):
 
 
 def test_the_record_says_who_taught(pupil, teacher):
-    said = pupil.record["teacher"]
+    said = pupil.record.teacher
     by_teacher = json.loads((teacher / "run.json").read_text())
-    assert said["weights"] == file_hash(teacher / "model.keras")
-    assert (said["name"], said["declaration"]) == ("softmax-regression", by_teacher["declaration"])
-    assert by_teacher["data"] == pupil.record["data"]
+    assert said.weights == file_hash(teacher / "model.keras")
+    assert (said.name, said.declaration) == ("softmax-regression", by_teacher["declaration"])
+    assert by_teacher["data"] == pupil.record.to_json()["data"]
     assert by_teacher["status"] == "finished"
 
 
 def test_the_next_pupil_has_the_same_teacher(pupil, teacher, folder, few_silhouettes):
     second = trained_on(few_silhouettes, folder, TAUGHT, "seed=4", "training.epochs=1")
-    assert second.record["teacher"] == pupil.record["teacher"]
+    assert second.record.teacher == pupil.record.teacher
     assert list((folder / "runs" / "softmax-regression").iterdir()) == [teacher]
     assert len(list(teacher.glob("answers-*.npy"))) == 1  # one for the copies that both saw
 
@@ -103,9 +103,10 @@ def test_an_interrupted_pupil_ends_with_the_same_weights(
         trained_on(*changed)
     monkeypatch.setattr(Order, "on_epoch_begin", begin)
     resumed = trained_on(*changed, resume=True)
-    assert resumed.record["resumed"]
+    assert resumed.record.resumed
     first, second = (
-        keras.models.load_model(one.run / "model.keras").get_weights() for one in (pupil, resumed)
+        keras.models.load_model(one.folder / "model.keras").get_weights()
+        for one in (pupil, resumed)
     )
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
 
@@ -124,7 +125,7 @@ def test_data_of_another_kind_get_a_teacher_of_their_own(tmp_path):
     data = load(str(tmp_path), validation=0.1)
     pupil = trained_on(data, tmp_path, TAUGHT, f"data={tmp_path}", "training.epochs=1")
     (taught_by,) = (tmp_path / "runs" / "softmax-regression").glob("*/run.json")
-    assert json.loads(taught_by.read_text())["data"] == pupil.record["data"]
+    assert json.loads(taught_by.read_text())["data"] == pupil.record.to_json()["data"]
     labels = json.loads((pupil.artifact / "assets.extra" / "labels.json").read_text())
     assert len(labels) == 3
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -16,7 +17,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from tests.training.conftest import SMALL, declared
+from tests.training.conftest import SMALL, a_record, declared
 from wardrobe.models import DataFacts
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.run import Run
@@ -166,15 +167,22 @@ def test_a_run_killed_after_its_artifact_is_there_writes_no_second_one(wardrobe,
     assert list(tmp_path.glob("artifacts/done/*")) == [artifact]
 
 
-def test_a_run_that_is_being_trained_is_left_alone(tmp_path):
+@pytest.fixture
+def begun(tmp_path, few_silhouettes):
+    """A run that has begun, and its declaration."""
     declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
-    running = Run(tmp_path, declaration)
-    running.start([file], versions={}, data={})
+    record = a_record(declaration, few_silhouettes)
+    folder = tmp_path / "small" / "run"
+    return Run.start(folder, record, declaration, [file]), declaration
+
+
+def test_a_run_that_is_being_trained_is_left_alone(begun, tmp_path):
+    running, declaration = begun
     other = Run.latest(tmp_path, declaration)
     assert other is not None
     before = (running.folder / "run.json").read_text()
     with pytest.raises(TrainingError, match="is being trained by another process"):
-        other.resume(versions={}, data={})
+        other.resume(running.record)
     assert (running.folder / "run.json").read_text() == before
 
 
@@ -188,13 +196,23 @@ def test_resuming_a_finished_run_trains_nothing(wardrobe, tmp_path):
     assert json.loads(other.stdout)["run"] != first["run"]
 
 
-def test_a_run_does_not_go_on_with_what_would_give_another_result(tmp_path):
-    declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
-    Run(tmp_path, declaration).start([file], versions={"backend": "jax"}, data={"split": "a"})
-    interrupted = Run.latest(tmp_path, declaration)
-    assert interrupted is not None
-    interrupted.resume(versions={"backend": "jax"}, data={"split": "a"})
-    with pytest.raises(TrainingError, match=r"versions\.backend, data\.split in its run\.json"):
-        interrupted.resume(versions={"backend": "tensorflow"}, data={"split": "b"})
-    other, _ = declared(tmp_path, DataFacts((28, 28), 10), SMALL, "training.epochs=3")
-    assert Run.latest(tmp_path, other) is None
+def test_a_run_does_not_go_on_with_what_would_give_another_result(begun, tmp_path):
+    run, _ = begun
+    run.resume(run.record)
+    assert run.record.resumed
+    other = replace(
+        run.record,
+        versions=run.record.versions | {"backend": "other"},
+        data=replace(run.record.data, split="b"),
+    )
+    with pytest.raises(TrainingError, match=r"cannot be resumed: data\.split, versions\.backend"):
+        run.resume(other)
+    another, _ = declared(tmp_path, DataFacts((28, 28), 10), SMALL, "training.epochs=3")
+    assert Run.latest(tmp_path, another) is None
+
+
+def test_a_file_that_is_not_a_record_is_named(begun, tmp_path):
+    run, declaration = begun
+    (run.folder / "run.json").write_text('{"name": "small"}')
+    with pytest.raises(TrainingError, match=r"run\.json: not the record of a run"):
+        Run.latest(tmp_path, declaration)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -17,14 +18,21 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import keras_and_temperature
-from tests.training.conftest import SMALL, declared, three_garments, write_mnist_format
+from tests.training.conftest import (
+    SMALL,
+    a_record,
+    declared,
+    three_garments,
+    trained_on,
+    write_mnist_format,
+)
 from wardrobe.models import DataFacts
 from wardrobe.training.data import load
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.metrics import calibration_error
-from wardrobe.training.export.outputs import Answers
-from wardrobe.training.run import Run
-from wardrobe.training.train import Trained
+from wardrobe.training.export.outputs import Outputs
+from wardrobe.training.run import Run, new_folder
+from wardrobe.training.train import TrainedRun
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
@@ -41,7 +49,7 @@ def served(artifact: Path, examples):
 
 
 def test_a_run_says_everything_about_itself(trained, few_silhouettes):
-    record = json.loads((trained.run / "run.json").read_text())
+    record = json.loads((trained.folder / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["seed"] == 5
     assert record["command"] == "wardrobe train declared.yaml"
@@ -58,10 +66,10 @@ def test_a_run_says_everything_about_itself(trained, few_silhouettes):
 
 
 def test_the_folder_holds_what_the_record_does_not(trained):
-    assert (trained.run / "declared" / "declared.yaml").read_text().startswith("name: small")
-    assert "precision: float32" in (trained.run / "declaration.yaml").read_text()
-    assert list((trained.run / "tensorboard").rglob("events.out.tfevents*"))
-    with (trained.run / "history.csv").open() as stream:
+    assert (trained.folder / "declared" / "declared.yaml").read_text().startswith("name: small")
+    assert "precision: float32" in (trained.folder / "declaration.yaml").read_text()
+    assert list((trained.folder / "tensorboard").rglob("events.out.tfevents*"))
+    with (trained.folder / "history.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"} < set(
@@ -89,7 +97,7 @@ def test_the_artifact_carries_what_serving_must_know(trained):
 
 def test_savedmodel_and_keras_agree(trained, few_silhouettes):
     pixels = few_silhouettes.test.x[:300].astype("float32")
-    by_keras = keras_and_temperature(trained.run, pixels)
+    by_keras = keras_and_temperature(trained.folder, pixels)
     assert np.abs(served(trained.artifact, pixels) - by_keras).max() < 1e-6
     for count in (1, 7, 64):
         assert served(trained.artifact, pixels[:count]).shape == (count, 10)
@@ -98,7 +106,7 @@ def test_savedmodel_and_keras_agree(trained, few_silhouettes):
 def test_the_artifact_is_calibrated_and_says_from_when_it_is_uncertain(trained, few_silhouettes):
     extra = trained.artifact / "assets.extra"
     calibration = json.loads((extra / "calibration.json").read_text())
-    assert calibration == trained.record["calibration"]
+    assert calibration == trained.record.calibration
     assert calibration["temperature"] != 1
     validation = calibration["validation"]
     assert validation["negative_log_likelihood"] < validation["negative_log_likelihood_before"]
@@ -107,19 +115,19 @@ def test_the_artifact_is_calibrated_and_says_from_when_it_is_uncertain(trained, 
     answers = served(trained.artifact, few_silhouettes.test.x.astype("float32"))
     measured = calibration_error(answers, few_silhouettes.test.y)
     assert measured == pytest.approx(calibration["test"]["calibration_error"], abs=1e-3)
-    assert measured == pytest.approx(trained.record["metrics"]["test"]["calibration_error"], 1e-2)
+    assert measured == pytest.approx(trained.record.metrics["test"]["calibration_error"], 1e-2)
     certain = answers.max(axis=1) >= limit["below"]
     assert certain.mean() == pytest.approx(calibration["test"]["coverage"], abs=5e-3)
-    assert "How far to trust it" in (extra / "card.md").read_text()
+    assert "## Calibration" in (extra / "card.md").read_text()
 
 
 def test_without_validation_examples_nothing_is_calibrated(run, few_silhouettes):
     without = replace(few_silhouettes, validation=few_silhouettes.validation[np.arange(0)])
     trained = run(without, SMALL)
-    assert "calibration" not in trained.record
+    assert not trained.record.calibration
     assert not (trained.artifact / "assets.extra" / "uncertainty.json").exists()
     pixels = few_silhouettes.test.x[:50].astype("float32")
-    by_keras = keras.models.load_model(trained.run / "model.keras").predict(pixels, verbose=0)
+    by_keras = keras.models.load_model(trained.folder / "model.keras").predict(pixels, verbose=0)
     assert np.abs(served(trained.artifact, pixels) - by_keras).max() < 1e-6
 
 
@@ -129,8 +137,8 @@ import sys, numpy as np, tensorflow as tf, keras
 x = np.zeros((3, 28, 28), "float32")
 saved = tf.saved_model.load({str(trained.artifact)!r}).signatures["serving_default"]
 a = saved(images=tf.constant(x))["probabilities"].numpy()
-b = keras.models.load_model({str(trained.run / "model.keras")!r}).predict(x, verbose=0)
-b = b ** (1 / {trained.record["calibration"]["temperature"]!r})
+b = keras.models.load_model({str(trained.folder / "model.keras")!r}).predict(x, verbose=0)
+b = b ** (1 / {trained.record.calibration["temperature"]!r})
 assert np.abs(a - b / b.sum(axis=1, keepdims=True)).max() < 1e-6
 assert not [name for name in sys.modules if name.split(".")[0] == "wardrobe"]
 """
@@ -139,7 +147,7 @@ assert not [name for name in sys.modules if name.split(".")[0] == "wardrobe"]
 
 def test_no_weight_is_stored_twice(trained):
     stored = sum(f.stat().st_size for f in (trained.artifact / "variables").glob("*.data-*"))
-    assert stored < trained.record["parameters"] * 4 * 1.1 + 4096
+    assert stored < trained.record.parameters * 4 * 1.1 + 4096
 
 
 def test_names_of_inputs_and_outputs(trained):
@@ -169,7 +177,7 @@ def test_what_a_killed_export_left_is_removed(run, few_silhouettes, tmp_path):
 def test_the_same_seed_gives_bit_identical_weights(run, few_silhouettes):
     def weights(*overrides):
         trained = run(few_silhouettes, SMALL_TWICE, *overrides)
-        return keras.models.load_model(trained.run / "model.keras").get_weights()
+        return keras.models.load_model(trained.folder / "model.keras").get_weights()
 
     first, again, other = weights(), weights(), weights("seed=6")
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -214,13 +222,13 @@ def test_folders_that_cannot_be_written(run, few_silhouettes, tmp_path):
         run(few_silhouettes)
 
 
-def test_runs_of_one_second_have_folders_of_their_own(tmp_path):
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path, few_silhouettes):
     declaration, file = declared(tmp_path, PICTURES, SMALL)
-    runs = [Run(tmp_path, declaration) for _ in range(3)]
-    for one in runs:
-        one.folder = Run(tmp_path, declaration).folder
-        one.start([file])
-    assert len({one.folder for one in runs}) == 3
+    began = datetime.now(UTC)
+    for number in range(1, 4):
+        folder = new_folder(tmp_path, declaration, began)
+        Run.start(folder, a_record(declaration, few_silhouettes), declaration, [file])
+        assert len(list((tmp_path / "small").iterdir())) == number
 
 
 def test_sigmoid_head(run):
@@ -234,15 +242,15 @@ def test_sigmoid_head(run):
     probabilities = served(trained.artifact, rings.test.x)
     assert probabilities.shape == (len(rings.test), 2)
     assert np.allclose(probabilities.sum(axis=1), 1)
-    assert trained.record["metrics"]["test"]["accuracy"] > 0.9
+    assert trained.record.metrics["test"]["accuracy"] > 0.9
     assert np.abs(probabilities[:, 1] - sigmoid_calibrated(trained, rings.test.x)).max() < 1e-6
 
 
-def sigmoid_calibrated(trained: Trained, examples):
+def sigmoid_calibrated(trained: TrainedRun, examples):
     """What model.keras gives for the second class, its logit divided by the temperature."""
-    network = keras.models.load_model(trained.run / "model.keras")
+    network = keras.models.load_model(trained.folder / "model.keras")
     probability = network.predict(examples, verbose=0)[:, 0].astype(np.float64)
-    logit = np.log(probability / (1 - probability)) / trained.record["calibration"]["temperature"]
+    logit = np.log(probability / (1 - probability)) / trained.record.calibration["temperature"]
     return 1 / (1 + np.exp(-logit))
 
 
@@ -254,8 +262,8 @@ def test_linear_head(run):
         "optimizer: {Adam: {learning_rate: 0.02}}\ntraining: {epochs: 20, batch_size: 32}\n"
     )
     trained = run(curve, text)
-    assert trained.record["metrics"]["test"]["r_squared"] > 0.5
-    assert "calibration" not in trained.record
+    assert trained.record.metrics["test"]["r_squared"] > 0.5
+    assert not trained.record.calibration
     signature = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
     assert list(signature.structured_outputs) == ["values"]
     assert not (trained.artifact / "assets.extra" / "labels.json").exists()
@@ -277,7 +285,7 @@ def test_linear_head(run):
     ],
 )
 def test_everything_that_may_be_declared_trains(run, few_silhouettes, override):
-    assert run(few_silhouettes, SMALL_TWICE, override).record["status"] == "finished"
+    assert run(few_silhouettes, SMALL_TWICE, override).record.status == "finished"
 
 
 def test_a_folder_of_mnist_format_files(run, tmp_path):
@@ -302,11 +310,38 @@ def test_a_folder_of_pictures(run, tmp_path):
 def test_files_of_callbacks_stay_in_the_run(run, few_silhouettes):
     checkpoint = "callbacks=[{ModelCheckpoint: {filepath: 'best-{epoch}.keras'}}]"
     trained = run(few_silhouettes, SMALL_TWICE, checkpoint)
-    assert (trained.run / "best-1.keras").is_file()
+    assert (trained.folder / "best-1.keras").is_file()
 
 
 def test_answers_are_what_the_network_gives(trained, few_silhouettes):
-    network = keras.models.load_model(trained.run / "model.keras")
+    network = keras.models.load_model(trained.folder / "model.keras")
     pixels = few_silhouettes.test.x[:5].astype("float32")
-    given = Answers("softmax").of(network, pixels)["probabilities"]
+    given = Outputs("softmax").of(network, pixels)
     assert np.allclose(given, network.predict(pixels, verbose=0), atol=1e-6)
+
+
+class Counts(keras.callbacks.Callback):
+    """A callback as a script may hang it into a run."""
+
+    epochs = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs += 1
+
+
+def test_a_script_hangs_its_own_callback_into_a_run(few_silhouettes, tmp_path):
+    counts = Counts()
+    trained = trained_on(few_silhouettes, tmp_path, callbacks=[counts])
+    assert counts.epochs == 2
+    assert json.loads((trained.folder / "run.json").read_text())["callbacks"] == ["Counts"]
+
+
+def test_a_script_gets_the_network_and_its_history(trained, few_silhouettes):
+    history = trained.history
+    assert history["epoch"] == [1, 2]
+    assert {"loss", "accuracy", "val_loss", "learning_rate"} < set(history)
+    assert trained.metrics == trained.record.metrics
+    evaluated = trained.network.evaluate(
+        few_silhouettes.validation.x, few_silhouettes.validation.y, verbose=0, return_dict=True
+    )
+    assert evaluated["accuracy"] == pytest.approx(history["val_accuracy"][-1], abs=1e-5)

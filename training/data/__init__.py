@@ -8,12 +8,18 @@ from pathlib import Path
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.errors import did_you_mean
-from wardrobe.training.data import fashion_mnist, idx_folder, image_folder, silhouettes, tables
-from wardrobe.training.data.dataset import Collection, DataError, DataSet, DataUnavailable, Examples
+from wardrobe.training.data import fashion_mnist, idx, image_folder, silhouettes, tables
+from wardrobe.training.data.dataset import (
+    Collection,
+    DataError,
+    DataSet,
+    DataUnavailable,
+    Examples,
+    array_hash,
+    data_folder,
+    measure_polarity,
+)
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.hashes import array_hash
-from wardrobe.training.data.paths import data_folder
-from wardrobe.training.data.polarity import measure_ground
 from wardrobe.training.data.split import split
 
 __all__ = [
@@ -29,7 +35,7 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """The data sets that have a name; any other is given by the path of its folder."""
+    """The built-in data sets; any other is given by the path of its folder."""
     return (fashion_mnist.NAME, silhouettes.NAME, *tables.TABLES)
 
 
@@ -70,14 +76,14 @@ def load(
         hashes=collection.hashes,
         split_hash=array_hash(train, validate, test),
         source=collection.source,
-        ground=measure_ground(examples.x[train]) if examples.x.ndim == 3 else None,
+        ground=measure_polarity(examples.x[train]) if examples.x.ndim == 3 else None,
     )
 
 
 def describe(name: str, folder: Path | None = None) -> DataFacts:
-    """What a network must know of a data set, without reading a pixel of it.
+    """Shape and classes of a data set, without reading its pixels.
 
-    Raises DataError where that cannot be known.
+    Raises DataError if they cannot be determined.
     """
     return _origin(name, folder).describe()
 
@@ -99,20 +105,20 @@ def _origin(name: str, folder: Path | None, progress: Progress | None = None) ->
         return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
     if name in tables.TABLES:
         return _Origin(partial(tables.describe, name), partial(tables.collect, name))
-    place = _find_folder(name, folder)
-    kind = idx_folder if idx_folder.is_idx_folder(place) else image_folder
-    return _Origin(partial(kind.describe, place), partial(kind.collect, place))
+    found = _find_folder(name, folder)
+    kind = idx if idx.is_idx_folder(found) else image_folder
+    return _Origin(partial(kind.describe, found), partial(kind.collect, found))
 
 
 def _find_folder(name: str, folder: Path | None) -> Path:
-    """The folder a path means: as it stands, else within the folder of data sets."""
+    """The folder that a path names: as given, else within the folder of data sets."""
     path, within = Path(name), data_folder(folder)
-    for place in (path, within / path) if within else (path,):
-        with suppress(OSError):  # a name too long, a folder that must not be entered
-            if place.is_dir():
-                return place.absolute()
+    for candidate in (path, within / path) if within else (path,):
+        with suppress(OSError):  # a name too long, a folder without permission to enter
+            if candidate.is_dir():
+                return candidate.absolute()
     raise DataError(
         f"no data set {name!r}{did_you_mean(name, names()) or '.'} There are "
-        f"{', '.join(names())}, and any folder of four "
-        "MNIST files or of one subfolder of pictures a class"
+        f"{', '.join(names())}, and any folder with the four files of MNIST or with a subfolder "
+        "of pictures for each class"
     )

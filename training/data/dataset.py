@@ -1,11 +1,18 @@
-"""What a data set is, for everything that trains on one."""
+"""What a data set is, for everything that trains on one, and what identifies it."""
 
+import hashlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
-Ground = Literal["dark", "light", "mixed"]
+Polarity = Literal["dark", "light", "mixed"]
+
+# Garments may touch the border, so single pictures mislead; nine out of ten do not.
+AGREEMENT = 0.9
 
 
 class DataError(Exception):
@@ -13,12 +20,12 @@ class DataError(Exception):
 
 
 class DataUnavailable(DataError):
-    """A data set lies nowhere on this machine and cannot be downloaded either."""
+    """A data set is not on this machine and cannot be downloaded."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs and what they should become.
+    """Inputs and their targets.
 
     x: images uint8 [N, H, W], 0–255, or rows of a table float32 [N, inputs].
     y: class indices int32 [N], or regression targets float32 [N, outputs].
@@ -38,8 +45,8 @@ class Examples:
 class Collection:
     """All examples of a data set, before they are split.
 
-    test_size: how many examples at the end are the official test set; None: there is none.
-    divisible: False for a set so small that all of it trains, validates and tests.
+    test_size: number of examples, at the end, of the official test set; None: there is none.
+    divisible: False for a set so small that all of it is used to train, validate and test.
     """
 
     examples: Examples
@@ -59,10 +66,10 @@ class DataSet:
     validation: Examples
     test: Examples
     class_names: tuple[str, ...] | None  # None: regression
-    hashes: dict[str, str]  # what it came from: file (or array) name -> SHA-256
+    hashes: dict[str, str]  # of its files or arrays: name → SHA-256
     split_hash: str  # SHA-256 over the indices of the train, validation and test examples
     source: str  # where it was found, for people
-    ground: Ground | None  # what the training images' borders look like; None: not images
+    ground: Polarity | None  # of the training images: what they show things on; None: not images
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -71,3 +78,37 @@ class DataSet:
     @property
     def classes(self) -> int | None:
         return None if self.class_names is None else len(self.class_names)
+
+
+def data_folder(explicit: Path | None) -> Path | None:
+    """The folder of data sets: the one given, else $WARDROBE_DATA, else none."""
+    if explicit is not None:
+        return explicit
+    named = os.environ.get("WARDROBE_DATA")
+    return Path(named).expanduser() if named else None
+
+
+def measure_polarity(images: NDArray[np.uint8]) -> Polarity:
+    """What most images `uint8 [N, H, W]`, 0–255, have at their border: a dark or a light ground."""
+    border = np.ones(images.shape[1:], dtype=bool)
+    border[1:-1, 1:-1] = False
+    dark = float(np.mean(np.median(images[:, border], axis=1) < 128))
+    if dark >= AGREEMENT:
+        return "dark"
+    return "light" if dark <= 1 - AGREEMENT else "mixed"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal. Raises OSError if the file cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def array_hash(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of arrays: type, shape and contents, the same on machines of any byte order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{little_endian.dtype.str} {array.shape} ".encode())
+        digest.update(little_endian.tobytes())
+    return digest.hexdigest()

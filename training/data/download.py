@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: whole and right, or not at all."""
+"""Downloads one file over HTTP, whole and verified or not at all."""
 
 import http.client
 import tempfile
@@ -6,8 +6,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from wardrobe.training.data.dataset import DataUnavailable
-from wardrobe.training.data.hashes import file_hash
+from wardrobe.training.data.dataset import DataUnavailable, file_hash
 
 Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all
 CHUNK = 1 << 18
@@ -16,11 +15,11 @@ CHUNK = 1 << 18
 def download(
     url: str, target: Path, sha256: str, timeout: float, progress: Progress | None = None
 ) -> None:
-    """Puts the file at `url` under the name `target`, once its hash is known to be right.
+    """Downloads `url` to `target`, which is replaced once the hash has been verified.
 
-    timeout: seconds for which the network may be silent.
-    Raises DataUnavailable where there is no answer, no room, or another content than expected;
-    then what was at `target` before is still there, and nothing else.
+    timeout: seconds without data after which to give up.
+    Raises DataUnavailable if there is no answer, no space or unexpected content; an older file at
+    `target` then stays as it was, and nothing else is left behind.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

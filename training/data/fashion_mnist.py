@@ -1,17 +1,22 @@
-"""Fashion-MNIST: found on this machine or downloaded, and never used unless its hashes are right.
+"""Fashion-MNIST: found on this machine or downloaded, and only used if its hashes are right.
 
 Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747; https://github.com/zalandoresearch/fashion-mnist
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data import idx_folder
-from wardrobe.training.data.dataset import Collection, DataError, DataUnavailable
+from wardrobe.training.data import idx
+from wardrobe.training.data.dataset import (
+    Collection,
+    DataError,
+    DataUnavailable,
+    data_folder,
+    file_hash,
+)
 from wardrobe.training.data.download import Progress, download
-from wardrobe.training.data.hashes import file_hash
-from wardrobe.training.data.paths import data_folder, keras_cache
 
 NAME = "fashion-mnist"
 CLASS_NAMES = (
@@ -30,21 +35,17 @@ FACTS = DataFacts(input_shape=(28, 28), classes=len(CLASS_NAMES))
 
 # SHA-256, of files with the MD5 sums that the data set's README publishes.
 HASHES = {
-    f"{idx_folder.TRAIN_IMAGES}.gz": "3aede38d61863908ad78613f6a32ed27"
-    "1626dd12800ba2636569512369268a84",
-    f"{idx_folder.TRAIN_LABELS}.gz": "a04f17134ac03560a47e3764e11b92fc"
-    "97de4d1bfaf8ba1a3aa29af54cc90845",
-    f"{idx_folder.TEST_IMAGES}.gz": "346e55b948d973a97e58d2351dde16a4"
-    "84bd415d4595297633bb08f03db6a073",
-    f"{idx_folder.TEST_LABELS}.gz": "67da17c76eaffca5446c3361aaab5c3c"
-    "d6d1c2608764d35dfb1850b086bf8dd5",
+    f"{idx.TRAIN_IMAGES}.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    f"{idx.TRAIN_LABELS}.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    f"{idx.TEST_IMAGES}.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    f"{idx.TEST_LABELS}.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # as keras.datasets
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """What is known of one of the four files at one place."""
+    """The state of one of the four files in a folder."""
 
     path: Path
     size: int | None  # bytes; None: missing or unreadable
@@ -62,63 +63,72 @@ def collect(folder: Path | None, progress: Progress | None = None) -> Collection
     Raises DataError if a file in a folder that the user named is missing or altered,
     DataUnavailable if the data set cannot be downloaded.
     """
-    place = find(folder) or fetch(progress=progress)
-    for report in verify(place):
+    found = find(folder) or fetch(progress=progress)
+    for report in verify(found):
         if not report.ok:
             state = "missing" if report.actual is None else "altered or cut short"
             raise DataError(
                 f"{report.path}: {state} (its SHA-256 must begin {report.expected[:12]}); "
                 f"get a good one from {ORIGIN}{report.path.name}"
             )
-    return idx_folder.collect(place, CLASS_NAMES)
+    return idx.collect(found, CLASS_NAMES)
 
 
 def find(folder: Path | None = None) -> Path | None:
-    """Where the data set lies: in `folder`, else in $WARDROBE_DATA, else in Keras' cache.
+    """The folder of the data set: `folder`, else in $WARDROBE_DATA, else in Keras' cache.
 
-    A place named by the user counts with any of the files, so that damage there is told, not
-    passed over; the cache only when whole, since `fetch` repairs it.
-    Raises DataError where `folder` is given and holds none of the files.
+    A folder that the user named counts if it holds any of the files, so that damage is reported;
+    the cache counts only if it is complete, since `fetch` repairs it.
+    Raises DataError if `folder` is given and holds none of the files.
     """
     named = data_folder(folder)
-    for place in (named, named / NAME) if named else ():
-        if idx_folder.is_idx_folder(place):
-            return place
+    for candidate in (named, named / NAME) if named else ():
+        if idx.is_idx_folder(candidate):
+            return candidate
     if folder is not None:
         raise DataError(f"{folder}: holds no {NAME}/train-images-idx3-ubyte.gz and its companions")
     cache = keras_cache() / NAME
     return cache if all(report.ok for report in verify(cache)) else None
 
 
-def verify(place: Path) -> list[FileReport]:
+def verify(folder: Path) -> list[FileReport]:
     """Compares the four files in a folder with the published ones."""
-    return [_report(place / name, expected) for name, expected in HASHES.items()]
+    return [_report(folder / name, expected) for name, expected in HASHES.items()]
 
 
 def fetch(
-    place: Path | None = None,
+    folder: Path | None = None,
     *,
     origin: str = ORIGIN,
     timeout: float = 10.0,
     progress: Progress | None = None,
 ) -> Path:
-    """Downloads what is missing or wrong in `place` (None: Keras' cache), and returns `place`.
+    """Downloads what is missing or wrong in `folder` (None: Keras' cache), and returns `folder`.
 
-    Raises DataUnavailable where that fails; what was right before stays.
+    Raises DataUnavailable if that fails; files that were right before stay.
     """
-    place = place or keras_cache() / NAME
-    for report in verify(place):
+    folder = folder or keras_cache() / NAME
+    for report in verify(folder):
         if not report.ok:
             name = report.path.name
             try:
                 download(origin + name, report.path, report.expected, timeout, progress)
             except DataUnavailable as error:
                 raise DataUnavailable(
-                    f"{NAME} is neither in $WARDROBE_DATA nor in {place}, and cannot be fetched: "
-                    f"{error}. Put the four files into a folder {NAME} and name the folder above "
-                    "it in WARDROBE_DATA or with --data-dir"
+                    f"{NAME} is neither in $WARDROBE_DATA nor in {folder}, and cannot be fetched: "
+                    f"{error}. Put the four files into a folder {NAME} and set WARDROBE_DATA or "
+                    "--data-dir to its parent folder"
                 ) from error
-    return place
+    return folder
+
+
+def keras_cache() -> Path:
+    """Keras' own folder of data sets, found as `keras.src.backend.config` finds it.
+
+    Computed here because importing Keras takes seconds.
+    """
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    return Path(os.environ.get("KERAS_HOME", home / ".keras")).expanduser() / "datasets"
 
 
 def _report(path: Path, expected: str) -> FileReport:

@@ -1,4 +1,4 @@
-"""A folder of pictures sorted into one subfolder a class: `CLASS/*.png`, `.jpg` or `.jpeg`."""
+"""A folder of pictures, with a subfolder for each class: `CLASS/*.png`, `.jpg` or `.jpeg`."""
 
 import hashlib
 import io
@@ -19,9 +19,9 @@ ENDINGS = {".png", ".jpg", ".jpeg"}
 
 
 def describe(folder: Path) -> DataFacts:
-    """Picture size and number of classes, from the folder's listing and its first picture's head.
+    """Picture size and number of classes, from the names of files and the first picture's header.
 
-    Raises DataError where the folder holds no such pictures.
+    Raises DataError if the folder holds no such pictures.
     """
     classes = _classes(folder)
     first = next(iter(classes.values()))[0]
@@ -60,12 +60,12 @@ def collect(folder: Path) -> Collection:
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
-    """Class name -> its pictures, both in the order of their names."""
+    """The pictures of each class, classes and pictures in the order of their names."""
     try:
         classes = {
-            place.name: sorted(f for f in place.iterdir() if f.suffix.lower() in ENDINGS)
-            for place in sorted(folder.iterdir())
-            if place.is_dir() and not place.name.startswith(".")
+            inner.name: sorted(f for f in inner.iterdir() if f.suffix.lower() in ENDINGS)
+            for inner in sorted(folder.iterdir())
+            if inner.is_dir() and not inner.name.startswith(".")
         }
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error})") from error
@@ -84,7 +84,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
 
 @contextmanager
 def _reading(file: Path) -> Iterator[None]:
-    """Turns all that Pillow raises on a bad file into a DataError naming it."""
+    """Turns whatever Pillow raises on a bad file into a DataError that names it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -96,7 +96,7 @@ def _reading(file: Path) -> Iterator[None]:
 
 
 def _grey(content: bytes) -> NDArray[np.uint8]:
-    """An encoded picture's grey values, uint8 [H, W]; what is transparent counts as white paper."""
+    """An encoded picture's grey values, uint8 [H, W]; transparent pixels count as white paper."""
     picture: Image.Image = Image.open(io.BytesIO(content))
     if picture.mode.startswith("I"):  # 16 bits, which convert("L") would clip
         return (np.asarray(picture) >> 8).astype(np.uint8)

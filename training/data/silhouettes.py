@@ -1,7 +1,7 @@
 """Silhouettes: garments of Fashion-MNIST's ten classes, drawn by this project's own code.
 
-A stand-in where Fashion-MNIST cannot be had, and never passed off as it: the pieces are drawn,
-not photographed. The same seed gives the same pictures on every machine.
+A stand-in for when Fashion-MNIST is not available, and never passed off as it: the pieces are
+drawn, not photographed. The same seed gives the same pictures on every machine.
 """
 
 from functools import lru_cache
@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data.dataset import Collection, Examples
+from wardrobe.training.data.dataset import Collection, Examples, array_hash
 from wardrobe.training.data.garments import GARMENTS, Piece
-from wardrobe.training.data.hashes import array_hash
 
 NAME = "silhouettes"
 SIDE = 28
@@ -40,7 +39,7 @@ def collect() -> Collection:
 
 
 def draw(count: int, seed: int) -> Examples:
-    """Pictures uint8 [count, 28, 28], 0–255, of all classes alike, in mixed order."""
+    """Pictures uint8 [count, 28, 28], 0–255, all classes equally often, shuffled."""
     cuts, cloths = Random(seed), np.random.default_rng(seed)
     y = cloths.permutation(np.arange(count, dtype=np.int32) % len(GARMENTS))
     garments = list(GARMENTS.values())

@@ -7,7 +7,7 @@ from wardrobe.training.data.dataset import Collection, DataError
 
 Indices = NDArray[np.int64]
 
-# Apart from a run's seed: runs with different seeds are compared on the same validation set.
+# Independent of a run's seed: runs with different seeds are compared on the same validation set.
 SPLIT_SEED = 20_170_825
 LARGEST_DEFAULT_VALIDATION = 5_000
 
@@ -19,15 +19,15 @@ def split(
 
     validation: number of examples, or share of what is not test; None: a fifth, at most 5,000.
     resplit: seed, not negative, of a new test set of the official size drawn from all examples.
-    Raises DataError where the set is too small for what is asked.
+    Raises DataError if the set is too small for that.
     """
     if resplit is not None and resplit < 0:
-        raise DataError(f"resplit: {resplit} is no seed; give 0 or a positive whole number")
+        raise DataError(f"resplit: {resplit} is not a seed; give 0 or a positive integer")
     strata = _strata(collection)
     everything = np.arange(len(strata))
     if not collection.divisible:
         if resplit is not None:
-            raise DataError("resplit: this set is used whole for training and test; leave it out")
+            raise DataError("resplit: this data set has no separate test set; leave it out")
         return everything, everything, everything
 
     if collection.test_size is None or resplit is not None:
@@ -41,7 +41,7 @@ def split(
 
 
 def stratified(strata: NDArray[np.int32], size: int, seed: int) -> Indices:
-    """Draws `size` of the examples at random, each class by its share (largest remainder).
+    """Draws `size` of the examples at random, from each class in proportion (largest remainder).
 
     strata: class of each example, int32 [N]. Returns ascending indices, int64 [size].
     """
@@ -57,7 +57,7 @@ def stratified(strata: NDArray[np.int32], size: int, seed: int) -> Indices:
 
 
 def _strata(collection: Collection) -> NDArray[np.int32]:
-    """What is kept in proportion: the classes; regression targets are one stratum."""
+    """The stratum of each example: its class; all of a regression are one stratum."""
     y = collection.examples.y
     return np.zeros(len(y), np.int32) if collection.class_names is None else y
 

@@ -1,6 +1,6 @@
 """Small data sets of the lecture: points in the plane, a curve, and the flu table.
 
-All are drawn anew from a fixed seed, the same every time; inputs are float32 [N, inputs].
+All are drawn from a fixed seed, the same every time; inputs are float32 [N, inputs].
 """
 
 from collections.abc import Callable
@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data.dataset import Collection, Examples
-from wardrobe.training.data.hashes import array_hash
+from wardrobe.training.data.dataset import Collection, Examples, array_hash
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ def xor(random: np.random.Generator) -> Collection:
 def xor_table(_: np.random.Generator) -> Collection:
     """The four corners of the unit square: the first class where both inputs are equal.
 
-    Its 4 rows are all there is: they train, validate and test.
+    The 4 rows are all of it: they are used to train, validate and test.
     """
     corners = np.array(list(np.ndindex(2, 2)), np.float64)
     return _classes(corners, corners.sum(axis=1) == 1, "same", "different", divisible=False)
@@ -70,7 +69,7 @@ def curve(random: np.random.Generator) -> Collection:
 def flu(_: np.random.Generator) -> Collection:
     """Rash, fever and cough, each 0 or 1: flu when −1, 3 and 3 times them adds up to more than 5.
 
-    Its 8 rows are all there is: they train, validate and test.
+    The 8 rows are all of it: they are used to train, validate and test.
     """
     symptoms = np.array(list(np.ndindex(2, 2, 2)), np.float64)
     return _classes(symptoms, symptoms @ [-1, 3, 3] > 5, "healthy", "flu", divisible=False)
@@ -88,7 +87,7 @@ def collect(name: str) -> Collection:
 
 
 def describe(name: str) -> DataFacts:
-    """Inputs and classes of the table of that name: drawing it is quicker than a second list."""
+    """Inputs and classes of the table of that name: drawing it is cheaper than a second list."""
     collection = collect(name)
     classes = None if collection.class_names is None else len(collection.class_names)
     return DataFacts(collection.examples.x.shape[1:], classes)

@@ -1,4 +1,4 @@
-"""How far a classifier's probabilities can be trusted: they are scaled so that they can be.
+"""Calibration: a classifier's probabilities are scaled so that they can be trusted.
 
 Two numbers are fitted on the validation examples. The temperature is applied by the artifact's
 graph: of the answers given with probability 0.8, about 80 % are right. Below the limit an answer
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from wardrobe.training.evaluation.metrics import calibration_error, negative_log_likelihood
 
 RIGHT_WHEN_CERTAIN = 0.95
-"""The share of the answers not called uncertain that is to be right."""
+"""The share of right answers to aim at, among those not called uncertain."""
 
 COLDEST, HOTTEST = 0.2, 5.0
-"""Few examples that are all right would ask for a temperature of 0."""
+"""Without bounds, a few examples that are all right would give a temperature of 0."""
 
 _SMALLEST = 1e-30
 
@@ -33,52 +33,52 @@ class Calibration:
     uncertain_below: float
 
     @classmethod
-    def fitted(cls, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> Calibration:
-        """Both numbers, from what a network gives for examples it was not trained on.
+    def fit(cls, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> Calibration:
+        """Fits both numbers to a network's outputs for examples it was not trained on.
 
         probabilities: `[N, classes]`. targets: class indices `[N]`.
         """
-        temperature = fitted_temperature(probabilities, targets)
-        answers = np.asarray(tempered(probabilities, temperature))
-        return cls(temperature, fitted_limit(answers, targets))
+        temperature = fit_temperature(probabilities, targets)
+        scaled = np.asarray(apply_temperature(probabilities, temperature))
+        return cls(temperature, fit_limit(scaled, targets))
 
-    def answers(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the artifact answers where the network gives these probabilities."""
-        return np.asarray(tempered(probabilities, self.temperature))
+    def apply(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The artifact's probabilities, from those that the network gives."""
+        return np.asarray(apply_temperature(probabilities, self.temperature))
 
     def effect(self, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, Any]:
-        """What both numbers do on one part of the data, for the record and the artifact.
+        """The measures before and after, for one part of the data.
 
         `coverage` is the share of the answers that are not uncertain.
         """
-        answers = self.answers(probabilities)
-        certain = answers.max(axis=1) >= self.uncertain_below
-        right = answers.argmax(axis=1) == targets
+        scaled = self.apply(probabilities)
+        certain = scaled.max(axis=1) >= self.uncertain_below
+        right = scaled.argmax(axis=1) == targets
         return {
             "calibration_error_before": calibration_error(probabilities, targets),
-            "calibration_error": calibration_error(answers, targets),
+            "calibration_error": calibration_error(scaled, targets),
             "negative_log_likelihood_before": negative_log_likelihood(probabilities, targets),
-            "negative_log_likelihood": negative_log_likelihood(answers, targets),
+            "negative_log_likelihood": negative_log_likelihood(scaled, targets),
             "coverage": float(certain.mean()),
             "accuracy_when_certain": float(right[certain].mean()) if certain.any() else None,
             "accuracy_when_uncertain": float(right[~certain].mean()) if not certain.all() else None,
         }
 
 
-def tempered(probabilities: Any, temperature: float) -> Any:
+def apply_temperature(probabilities: Any, temperature: float) -> Any:
     """The probabilities `[N, classes]` that the logits, divided by the temperature, would give.
 
-    For softmax and, written out for both classes, sigmoid: a logit is the logarithm of its
-    probability but for a constant, so nothing must be known of how the probabilities came about.
+    For softmax and, expanded to both classes, sigmoid: up to a constant, a logit is the logarithm
+    of its probability, so the logits themselves are not needed.
     """
     powers = keras.ops.power(keras.ops.maximum(probabilities, _SMALLEST), 1 / temperature)
     return powers / keras.ops.sum(powers, axis=-1, keepdims=True)
 
 
-def fitted_temperature(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
+def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
     """The temperature with the least negative log-likelihood (Guo et al. 2017, 1706.04599, 4.2).
 
-    Above 1 the network was too sure of itself, below 1 not sure enough.
+    Above 1 the network was overconfident, below 1 underconfident.
     """
     logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
     logits -= logits.max(axis=1, keepdims=True)
@@ -91,21 +91,21 @@ def fitted_temperature(probabilities: NDArray[np.float32], targets: NDArray[Any]
         return float((expected - of_target).mean())
 
     low, high = 1 / HOTTEST, 1 / COLDEST
-    for _ in range(50):  # halves the interval until it is as small as the numbers are precise
+    for _ in range(50):  # bisection, to the precision of the numbers
         middle = (low + high) / 2
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return 2 / (low + high)
 
 
-def fitted_limit(answers: NDArray[np.float32], targets: NDArray[Any]) -> float:
-    """The smallest probability from which on 95 % of the answers are right; 1 if there is none.
+def fit_limit(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
+    """The lowest limit with 95 % right answers at or above it; 1 if there is none. 4 decimals.
 
-    So as many answers as possible are given without reserve: selective classification at a given
-    risk (Geifman and El-Yaniv 2017, 1705.08500), without their bound. To four decimals.
+    It leaves as few answers as possible uncertain: selective classification at a given risk
+    (Geifman and El-Yaniv 2017, 1705.08500), without their bound.
     """
-    confidence = answers.max(axis=1)
+    confidence = probabilities.max(axis=1)
     surest_first = np.argsort(-confidence, kind="stable")
-    right = (answers.argmax(axis=1) == targets)[surest_first]
+    right = (probabilities.argmax(axis=1) == targets)[surest_first]
     enough = np.flatnonzero(np.cumsum(right) >= RIGHT_WHEN_CERTAIN * np.arange(1, len(right) + 1))
     if not len(enough):
         return 1.0

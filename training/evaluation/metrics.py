@@ -1,4 +1,4 @@
-"""What a network is worth on examples that it was not trained on: plain NumPy, no framework."""
+"""Measures of a network on examples that it was not trained on: plain NumPy, no framework."""
 
 from __future__ import annotations
 

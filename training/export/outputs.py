@@ -1,4 +1,4 @@
-"""What an artifact answers, from what its network gives."""
+"""From what a network gives to what its artifact gives: probabilities or values, by name."""
 
 from __future__ import annotations
 
@@ -7,50 +7,57 @@ from typing import Any
 
 import keras
 
-from wardrobe.training.evaluation.calibration import tempered
+from wardrobe.training.evaluation.calibration import apply_temperature
 
-_HAS_GRADIENT = ("softmax", "sigmoid")  # a step's probabilities do not change but where they jump
+_HAS_GRADIENT = ("softmax", "sigmoid")  # a step function's gradient is 0
 
 
 @dataclass(frozen=True)
-class Answers:
-    """How the outputs of a network become answers.
+class Outputs:
+    """How an artifact's outputs follow from its network's.
 
-    `head` is the activation of its last layer, `temperature` that of its calibration (1: none),
-    `empty` the pixel, 0–255, of a picture that shows nothing.
+    head: the activation of the last layer.
+    temperature: that of the calibration; 1: not calibrated.
+    empty: the pixel, 0–255, of a picture that shows nothing.
     """
 
     head: str
     temperature: float = 1.0
     empty: int = 0
 
-    def of(self, network: keras.Sequential, examples: Any) -> dict[str, Any]:
-        """`{"probabilities": [N, classes]}`, or `{"values": [N, outputs]}` of a regression.
+    def of(self, network: keras.Sequential, examples: Any) -> Any:
+        """Probabilities `[N, classes]`, or values `[N, outputs]` of a regression.
 
-        The one unit of a sigmoid or step head is written out as the probabilities of both classes.
+        The single unit of a sigmoid or step head is expanded to the probabilities of both classes.
         """
         outputs = network(examples, training=False)
         if self.head == "linear":
-            return {"values": outputs}
+            return outputs
         if self.head in ("sigmoid", "step"):
             outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
-        if self.temperature != 1:
-            outputs = tempered(outputs, self.temperature)
-        return {"probabilities": outputs}
+        return outputs if self.temperature == 1 else apply_temperature(outputs, self.temperature)
+
+    def named(self, network: keras.Sequential, examples: Any) -> dict[str, Any]:
+        """The signature `serving_default`: `probabilities`, or `values` of a regression."""
+        name = "values" if self.head == "linear" else "probabilities"
+        return {name: self.of(network, examples)}
 
     @property
     def can_be_explained(self) -> bool:
-        """Whether there are gradients that say which pixels spoke for an answer."""
+        """Whether gradients tell which pixels decided an output."""
         return self.head in _HAS_GRADIENT
 
     def explained(self, network: keras.Sequential, images: Any) -> dict[str, Any]:
-        """`probabilities`, and `evidence [N, height, width]`; on the TensorFlow backend only."""
-        from wardrobe.training.export.attribution import evidence  # imports TensorFlow
+        """The signature `explain`: `probabilities`, and `evidence [N, height, width]` in nats.
+
+        On the TensorFlow backend only.
+        """
+        from wardrobe.training.export.attribution import integrated_gradients  # imports TensorFlow
 
         def probabilities(pictures: Any) -> Any:
-            return self.of(network, pictures)["probabilities"]
+            return self.of(network, pictures)
 
         return {
             "probabilities": probabilities(images),
-            "evidence": evidence(images, self.empty, probabilities),
+            "evidence": integrated_gradients(images, self.empty, probabilities),
         }

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from wardrobe.models import Declaration, read, resolve
 from wardrobe.models.schema.declaration import Distillation
-from wardrobe.training.data.hashes import array_hash
-from wardrobe.training.evaluation.calibration import tempered
+from wardrobe.training.data.dataset import array_hash
+from wardrobe.training.evaluation.calibration import apply_temperature
 
 _BATCH = 500
 
@@ -31,7 +31,7 @@ def targets(
 
     teacher: the folder of its run. labels: one-hot rows `[N, classes]`.
     """
-    softened = np.asarray(tempered(answers(teacher, x), distillation.temperature))
+    softened = np.asarray(apply_temperature(answers(teacher, x), distillation.temperature))
     share = np.float32(distillation.weight)
     return share * softened + (1 - share) * labels
 

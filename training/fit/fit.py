@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,22 @@ class Fitted:
 class Fit:
     """A declaration made ready for a data set: checked and built, not yet trained."""
 
-    def __init__(self, declaration: Declaration, data: DataSet, folder: Path) -> None:
-        """Draws the weights; files will go into `folder`.
+    def __init__(
+        self,
+        declaration: Declaration,
+        data: DataSet,
+        folder: Path,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        """Draws the weights; files will go into `folder`. `callbacks` follow the declared ones.
 
         Raises:
             DeclarationError: with everything that is wrong with the declaration.
         """
+        if declaration.deterministic:
+            determinism.of_compiled_programs()
         self.declaration, self.data, self.folder = declaration, data, folder
+        self.callbacks = callbacks
         self.batch_size = min(declaration.training.batch_size, len(data.train))
         self.steps = math.ceil(len(data.train) / self.batch_size)
         draw_from(declaration.seed)
@@ -107,7 +117,7 @@ class Fit:
                 shuffle=False,
                 validation_data=validation,
                 validation_batch_size=VALIDATION_BATCH,
-                callbacks=[order, *memory, checkpoint, *self.watchers],
+                callbacks=[order, *memory, *self.callbacks, checkpoint, *self.watchers],
                 verbose=0,
             )
         except Exception as error:

@@ -1,1 +1,1 @@
-"""The zoo's results: records of runs that ship with the project, and what is made of them."""
+"""The zoo's results: records of runs that ship with the project, their tables and figure."""

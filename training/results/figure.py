@@ -8,40 +8,44 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from wardrobe.training.results import records, zoo
-from wardrobe.training.results.table import BUDGETS, summaries
+from wardrobe.training.files import atomic_write
+from wardrobe.training.results import records
+from wardrobe.training.results.records import Summary, summarize_all
+from wardrobe.training.results.table import BUDGETS
 from wardrobe.training.studies.figures.style import BLUE, INK, ORANGE, in_percent, quiet, styled
 
 PEOPLE = 0.835
-"""What people reach, by the data set's own benchmark table."""
+"""The accuracy of people, from the data set's own benchmark table."""
 
 
 def write() -> Path:
     """Draws the networks that have records, except teachers; returns the file."""
     with styled(), matplotlib.rc_context({"svg.hashsalt": "accuracy"}):
         file = records.FOLDER / "accuracy.svg"
-        _drawn(summaries(zoo.entries())).savefig(file, facecolor="white", metadata={"Date": None})
+        figure = _draw(summarize_all())
+        with atomic_write(file, "wb") as stream:
+            figure.savefig(stream, format="svg", facecolor="white", metadata={"Date": None})
     return file
 
 
-def _drawn(of_each: dict[str, records.Record]) -> Figure:
+def _draw(summaries: dict[str, Summary]) -> Figure:
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = figure.subplots()
-    for taught, colour, marker, label in (
+    for distilled, colour, marker, label in (
         (False, BLUE, "o", "trained on the labels"),
-        (True, ORANGE, "D", "taught by a convolutional network"),
+        (True, ORANGE, "D", "distilled from a convolutional network"),
     ):
-        chosen = [of for of in of_each.values() if bool(of["teacher"]) is taught]
+        chosen = [one for one in summaries.values() if bool(one.teacher) is distilled]
         axes.errorbar(
-            [of["parameters"] for of in chosen],
-            [of["test_accuracy"] for of in chosen],
-            yerr=[of["test_accuracy_spread"] or 0 for of in chosen],
+            [one.parameters for one in chosen],
+            [one.accuracy for one in chosen],
+            yerr=[one.accuracy_spread or 0 for one in chosen],
             fmt=marker, markersize=6, elinewidth=1.2, capsize=3, color=colour, label=label,
         )  # fmt: skip
-    for name, of in of_each.items():
-        side = 1 if of["parameters"] > min(BUDGETS.values()) else -1
+    for name, one in summaries.items():
+        side = 1 if one.parameters > min(BUDGETS.values()) else -1
         axes.annotate(
-            name, (of["parameters"], of["test_accuracy"]), (9 * side, 0), va="center",
+            name, (one.parameters, one.accuracy), (9 * side, 0), va="center",
             ha="left" if side > 0 else "right", textcoords="offset points", fontsize=8.5,
         )  # fmt: skip
     for limit in _limits():

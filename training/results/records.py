@@ -1,35 +1,37 @@
-"""Records of the zoo's runs, which ship with the project.
+"""The records of the zoo's runs that ship with the project, and their summaries.
 
-`results/records/NAME-seedS.json` is the `run.json` of a finished run of a declaration of the zoo,
-less what belongs to one machine only, and with what its artifact costs. That of a run on a test set
-drawn anew, with `--set data.resplit=R`, is `NAME-resplitR-seedS.json`.
+`results/records/NAME-seedS.json` is the `run.json` of a finished run of a network of the zoo,
+without what belongs to one machine only, and with the size and latency of its artifact. The record
+of a run on a test set drawn anew, with `--set data.resplit=R`, is `NAME-resplitR-seedS.json`.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import yaml
 
-from wardrobe.training.results import zoo
+from wardrobe.models import zoo
+from wardrobe.training.files import atomic_write
+from wardrobe.training.record import Record, read
+from wardrobe.training.results.zoo import digest
 
 FOLDER = Path(__file__).parents[2] / "results"
 
-Record = dict[str, Any]
-
 
 def records(resplit: bool = False) -> dict[str, list[Record]]:
-    """The records that ship, by the name of their declaration; with `resplit` only the others."""
+    """The records that ship, by network: on the official test set, or on ones drawn anew."""
     by_name: dict[str, list[Record]] = defaultdict(list)
     for file in sorted((FOLDER / "records").glob("*.json")):
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if (record["data"]["resplit"] is not None) is resplit:
-            by_name[record["name"]].append(record)
+        record = read(file)
+        if (record.data.resplit is not None) is resplit:
+            by_name[record.name].append(record)
     return dict(by_name)
 
 
@@ -39,64 +41,98 @@ def collect(runs: Path, measure: Callable[[Path], dict[str, Any]]) -> list[Path]
     A run whose declaration was changed by `--set`, other than in `data.resplit`, or has changed
     since, is left out. `measure` gives the size and latency of the artifact in a folder.
     """
-    taken = []
+    written = []
     for file in sorted(runs.glob("*/*/run.json")):
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read(file)
         declared = yaml.safe_load((file.parent / "declaration.yaml").read_text(encoding="utf-8"))
         resplit = declared["data"].get("resplit")
-        if record["status"] != "finished":
+        if record.status != "finished" or record.declaration != digest(record.name, resplit):
             continue
-        if record["declaration"] == zoo.digest(record["name"], resplit):
-            drawn = "" if resplit is None else f"resplit{resplit}-"
-            target = FOLDER / "records" / f"{record['name']}-{drawn}seed{record['seed']}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            kept = _portable(record, resplit) | {"costs": measure(Path(record["artifact"]))}
-            target.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            taken.append(target)
-    return taken
+        drawn = "" if resplit is None else f"resplit{resplit}-"
+        target = FOLDER / "records" / f"{record.name}-{drawn}seed{record.seed}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        kept = _portable(record, resplit) | {"costs": measure(Path(record.artifact))}
+        with atomic_write(target) as stream:
+            stream.write(json.dumps(kept, indent=1) + "\n")
+        written.append(target)
+    return written
 
 
-def summary(runs_of_one: list[Record]) -> Record:
-    """Mean and spread over the seeds of one declaration; the spread of one seed is None."""
-    accuracies = [record["metrics"]["test"]["accuracy"] for record in runs_of_one]
-    first = runs_of_one[0]
-    return {
-        "seeds": len(runs_of_one),
-        "parameters": first["parameters"],
-        "teacher": first.get("teacher", {}).get("name"),
-        "test_accuracy": mean(accuracies),
-        "test_accuracy_spread": stdev(accuracies) if len(accuracies) > 1 else None,
-        "validation_accuracy": _mean(runs_of_one, "validation", "accuracy"),
-        "validation_negative_log_likelihood": _mean(
-            runs_of_one, "validation", "negative_log_likelihood"
-        ),
-        "negative_log_likelihood": _mean(runs_of_one, "test", "negative_log_likelihood"),
-        "calibration_error_before": mean(
-            record["calibration"]["test"]["calibration_error_before"] for record in runs_of_one
-        ),
-        "calibration_error": _mean(runs_of_one, "test", "calibration_error"),
-        "coverage": mean(record["calibration"]["test"]["coverage"] for record in runs_of_one),
-        "accuracy_when_certain": mean(
-            record["calibration"]["test"]["accuracy_when_certain"] for record in runs_of_one
-        ),
-        "epochs": mean(record["epochs"] for record in runs_of_one),
-        "seconds": mean(record["seconds"] for record in runs_of_one),
-        "processor": first["processor"],
-        "backend": first["versions"]["backend"],
-        "bytes": first["costs"]["bytes"],
+@dataclass(frozen=True)
+class Summary:
+    """The runs of one network over several seeds; measures are means on the test examples."""
+
+    seeds: int
+    parameters: int
+    teacher: str | None
+    accuracy: float
+    accuracy_spread: float | None  # standard deviation; None: one seed
+    validation_accuracy: float
+    validation_negative_log_likelihood: float
+    negative_log_likelihood: float
+    calibration_error_before: float
+    calibration_error: float
+    coverage: float
+    accuracy_when_certain: float
+    epochs: float
+    seconds: float
+    processor: str
+    backend: str
+    bytes: int
+    microseconds: dict[str, float]  # by batch size; the least of all runs
+
+
+def summarize(runs: Sequence[Record]) -> Summary:
+    """The summary of the runs of one network."""
+    first = runs[0]
+    accuracies = [run.metrics["test"]["accuracy"] for run in runs]
+
+    def metric(part: str, measure: str) -> float:
+        return float(mean(run.metrics[part][measure] for run in runs))
+
+    def calibration(measure: str) -> float:
+        return float(mean(run.calibration["test"][measure] for run in runs))
+
+    return Summary(
+        seeds=len(runs),
+        parameters=first.parameters,
+        teacher=first.teacher.name if first.teacher else None,
+        accuracy=mean(accuracies),
+        accuracy_spread=stdev(accuracies) if len(accuracies) > 1 else None,
+        validation_accuracy=metric("validation", "accuracy"),
+        validation_negative_log_likelihood=metric("validation", "negative_log_likelihood"),
+        negative_log_likelihood=metric("test", "negative_log_likelihood"),
+        calibration_error_before=calibration("calibration_error_before"),
+        calibration_error=metric("test", "calibration_error"),
+        coverage=calibration("coverage"),
+        accuracy_when_certain=calibration("accuracy_when_certain"),
+        epochs=mean(run.epochs for run in runs),
+        seconds=mean(run.seconds for run in runs),
+        processor=first.processor,
+        backend=first.versions["backend"],
+        bytes=first.costs["bytes"],
         # Whatever else ran on the machine made it slower, never faster.
-        "microseconds": {
-            size: min(record["costs"]["microseconds"][size] for record in runs_of_one)
-            for size in first["costs"]["microseconds"]
+        microseconds={
+            size: min(run.costs["microseconds"][size] for run in runs)
+            for size in first.costs["microseconds"]
         },
+    )
+
+
+def summarize_all(teachers: bool = False) -> dict[str, Summary]:
+    """The summaries of the zoo's networks, or of its teachers, that have records; best first."""
+    found = {
+        name: summarize(runs)
+        for name, runs in records().items()
+        if name in zoo.names() and zoo.is_teacher(name) is teachers
     }
+    return dict(sorted(found.items(), key=lambda named: -named[1].accuracy))
 
 
-def _mean(runs_of_one: Iterable[Record], part: str, measure: str) -> float:
-    return float(mean(record["metrics"][part][measure] for record in runs_of_one))
-
-
-def _portable(record: Record, resplit: int | None) -> Record:
-    data = {key: value for key, value in record["data"].items() if key != "source"}
-    without_artifact = {key: value for key, value in record.items() if key != "artifact"}
-    return without_artifact | {"data": data | {"resplit": resplit}}
+def _portable(record: Record, resplit: int | None) -> dict[str, Any]:
+    """A record as it ships: without what names a folder of this machine."""
+    facts = record.to_json()
+    facts.pop("artifact", None)
+    facts["data"].pop("source", None)
+    facts["data"]["resplit"] = resplit
+    return facts

@@ -14,8 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from wardrobe.models import Declaration
-from wardrobe.training import data
+from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.compatibility import frame
 from wardrobe.training.studies import records
@@ -61,7 +60,7 @@ def run_group(members: list[Member], folder: Path) -> None:
     if unknown := [name for name in first.measures if name not in MEASURES]:
         known = ", ".join(MEASURES)
         raise TrainingError(f"{first.declaration.name}: no measure '{unknown[0]}'; known: {known}")
-    loaded = load(first.declaration)
+    loaded = for_declaration(first.declaration)
     declarations = [member.declaration for member in members]
     if first.train:
         with tempfile.TemporaryDirectory() as files:
@@ -73,17 +72,6 @@ def run_group(members: list[Member], folder: Path) -> None:
         for name in member.measures:
             found |= MEASURES[name](subject)
         records.write(folder, member, found)
-
-
-def load(declaration: Declaration) -> data.DataSet:
-    """The data of a declaration."""
-    wanted = declaration.data
-    return data.load(
-        wanted.name,
-        validation=declaration.training.validation,
-        resplit=wanted.resplit,
-        take=wanted.take,
-    )
 
 
 def _groups(members: Sequence[Member]) -> list[list[Member]]:

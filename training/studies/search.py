@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardrobe.models.schema.tree import Origin, node_of
+from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.studies import executor as running
 from wardrobe.training.studies.records import Record
@@ -60,7 +61,7 @@ def _train(study: Study, trial: optuna.Trial) -> float:
         name: _proposal(trial, name, range_) for name, range_ in study.frame.search.ranges.items()
     }
     one = _member(study, study.frame.search, proposed)
-    data = running.load(one.declaration)
+    data = for_declaration(one.declaration)
     with tempfile.TemporaryDirectory() as files:
         (subject,) = trained([one.declaration], data, Path(files), watched_by=[Pruning(trial)])
     return max(subject.history["validation_accuracy"])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from wardrobe.models import Declaration
 from wardrobe.models.build import BuiltModel, build
 from wardrobe.training.data import DataSet, Examples
+from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.fit.ensemble import fit_together
 from wardrobe.training.fit.fit import Fit, arrays, draw_from
 
@@ -43,8 +44,7 @@ class Subject:
     def outputs(self, x: NDArray[Any], network: Any = None) -> NDArray[np.float32]:
         """What the network (or another on its layers) gives for inputs, not in training."""
         asked = self.network if network is None else network
-        batches = [x[at : at + _BATCH] for at in range(0, len(x), _BATCH)]
-        return np.concatenate([np.asarray(asked(batch.astype(np.float32))) for batch in batches])
+        return predict(asked, x, _BATCH)
 
     def loss_and_accuracy(self, examples: Examples) -> tuple[float, float]:
         """The declared loss without penalties, and the share that is right (NaN: regression)."""

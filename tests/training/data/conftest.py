@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wardrobe.training.data import idx_folder
+from wardrobe.training.data import idx
 
 FolderWriter = Callable[..., Path]
 IdxWriter = Callable[[np.ndarray], bytes]
@@ -58,7 +58,7 @@ def write_idx_folder(tmp_path: Path, idx_bytes: IdxWriter) -> FolderWriter:
             "test_labels": idx_bytes(np.arange(20) % classes),
         } | replaced
         for role, content in contents.items():
-            name = getattr(idx_folder, role.upper())
+            name = getattr(idx, role.upper())
             if compressed:
                 (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
             else:

@@ -17,7 +17,7 @@ import pytest
 from wardrobe.models import DataFacts
 from wardrobe.training.data import describe, fashion_mnist, load
 from wardrobe.training.data.dataset import DataError, DataUnavailable
-from wardrobe.training.data.paths import keras_cache
+from wardrobe.training.data.fashion_mnist import keras_cache
 
 MD5_IN_ITS_README = {
     "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
@@ -143,7 +143,7 @@ class TestTheSearch:
             environment["KERAS_HOME"] = str(tmp_path / home)
         code = (
             "from keras.src.backend.config import keras_home; "
-            "from wardrobe.training.data.paths import keras_cache; "
+            "from wardrobe.training.data.fashion_mnist import keras_cache; "
             "print(keras_home() + '/datasets'); print(keras_cache())"
         )
         said = subprocess.run(

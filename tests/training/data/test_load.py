@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wardrobe.training.data import DataError, describe, load, names
-from wardrobe.training.data.polarity import measure_ground
+from wardrobe.training.data.dataset import measure_polarity
 
 
 def test_the_names():
@@ -84,7 +84,7 @@ def test_the_ground_is_measured_on_the_border(border, ground):
     images = np.full((10, 6, 6), 128, np.uint8)
     images[:] = np.array(border, np.uint8)[:, None, None]
     images[:, 1:-1, 1:-1] = 255 - images[:, 1:-1, 1:-1]
-    assert measure_ground(images) == ground
+    assert measure_polarity(images) == ground
 
 
 def test_importing_loads_neither_keras_nor_tensorflow():

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from wardrobe.models.build.custom_objects import step
 from wardrobe.training.export import saved_model
-from wardrobe.training.export.attribution import evidence
-from wardrobe.training.export.outputs import Answers
+from wardrobe.training.export.attribution import integrated_gradients
+from wardrobe.training.export.outputs import Outputs
 
 
 def explain(artifact: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +48,7 @@ def test_a_linear_network_is_explained_by_its_weights(kernel, empty):
         flat = tf.reshape(pictures, (-1, 10)) / 255
         return tf.exp(tf.linalg.matvec(flat, weights))[:, tf.newaxis]
 
-    told = evidence(tf.constant(images), float(empty), odds).numpy()
+    told = integrated_gradients(tf.constant(images), float(empty), odds).numpy()
     np.testing.assert_allclose(told, (images - empty) / 255 * weights, rtol=1e-4, atol=1e-5)
 
 
@@ -99,7 +99,7 @@ def test_the_signature_answers_the_same_probabilities(trained, few_silhouettes):
 
 def test_a_sigmoid_head_is_explained_for_the_class_that_it_chose(tmp_path, kernel):
     network = ten_pixels(kernel[:, :1], "sigmoid")
-    saved_model.write(network, Answers("sigmoid"), tmp_path / "1")
+    saved_model.write(network, Outputs("sigmoid"), tmp_path / "1")
     images = np.zeros((2, 1, 10), np.float32)
     images[0, 0, kernel[:, 0] > 0] = 255
     images[1, 0, kernel[:, 0] < 0] = 255
@@ -111,5 +111,5 @@ def test_a_sigmoid_head_is_explained_for_the_class_that_it_chose(tmp_path, kerne
 @pytest.mark.parametrize(("head", "explained"), [("softmax", True), ("step", False)])
 def test_only_what_has_gradients_is_explained(tmp_path, kernel, head, explained):
     network = ten_pixels(kernel, "softmax") if explained else ten_pixels(kernel[:, :1], step)
-    saved_model.write(network, Answers(head), tmp_path / "1")
+    saved_model.write(network, Outputs(head), tmp_path / "1")
     assert ("explain" in tf.saved_model.load(str(tmp_path / "1")).signatures) is explained

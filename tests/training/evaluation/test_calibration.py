@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from wardrobe.training.evaluation.calibration import (
     COLDEST,
     Calibration,
-    fitted_limit,
-    fitted_temperature,
-    tempered,
+    apply_temperature,
+    fit_limit,
+    fit_temperature,
 )
 from wardrobe.training.evaluation.metrics import calibration_error, negative_log_likelihood
 
@@ -21,7 +21,7 @@ def softmax(logits):
 
 
 def drawn(temperature: float, count: int = 100_000, seed: int = 1):
-    """Answers of a network whose logits are `temperature` times what is true, and the classes."""
+    """Outputs of a network whose logits are `temperature` times what is true, and the classes."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 2, (count, 5))
     true = softmax(logits)
@@ -32,55 +32,55 @@ def drawn(temperature: float, count: int = 100_000, seed: int = 1):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_undoes_what_the_network_is_too_sure_of(temperature):
     probabilities, classes = drawn(temperature)
-    assert fitted_temperature(probabilities, classes) == pytest.approx(temperature, rel=0.03)
-    fitted = Calibration.fitted(probabilities, classes)
-    assert calibration_error(fitted.answers(probabilities), classes) < 0.01
+    assert fit_temperature(probabilities, classes) == pytest.approx(temperature, rel=0.03)
+    fitted = Calibration.fit(probabilities, classes)
+    assert calibration_error(fitted.apply(probabilities), classes) < 0.01
 
 
 def test_no_other_temperature_is_better():
     probabilities, classes = drawn(1.7, count=500)
-    best = fitted_temperature(probabilities, classes)
-    loss = negative_log_likelihood(np.asarray(tempered(probabilities, best)), classes)
+    best = fit_temperature(probabilities, classes)
+    loss = negative_log_likelihood(np.asarray(apply_temperature(probabilities, best)), classes)
     for other in (0.97 * best, 1.03 * best):
-        others = np.asarray(tempered(probabilities, other))
+        others = np.asarray(apply_temperature(probabilities, other))
         assert negative_log_likelihood(others, classes) > loss
 
 
 def test_answers_that_are_all_right_do_not_become_certain():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
-    assert fitted_temperature(probabilities, np.array([0, 1])) == pytest.approx(COLDEST)
+    assert fit_temperature(probabilities, np.array([0, 1])) == pytest.approx(COLDEST)
 
 
 @given(st.integers(2, 5), st.floats(0.2, 5), st.integers(0, 2**32 - 1))
 def test_logits_are_divided_by_the_temperature(classes, temperature, seed):
     logits = np.random.default_rng(seed).normal(0, 3, (20, classes))
-    answers = np.asarray(tempered(softmax(logits), temperature))
+    answers = np.asarray(apply_temperature(softmax(logits), temperature))
     assert np.abs(answers - softmax(logits / temperature)).max() < 1e-5
     assert (answers.argmax(axis=1) == logits.argmax(axis=1)).all()
 
 
 def test_an_impossible_class_stays_impossible():
-    answers = np.asarray(tempered(np.array([[1.0, 0.0]], np.float32), 2.0))
+    answers = np.asarray(apply_temperature(np.array([[1.0, 0.0]], np.float32), 2.0))
     assert answers[0] == pytest.approx([1, 0], abs=1e-6)
 
 
 def confident(*confidences: float):
-    """Answers for the first of two classes with these probabilities."""
+    """Outputs for the first of two classes with these probabilities."""
     return np.array([[value, 1 - value] for value in confidences], np.float32)
 
 
 def test_the_limit_lies_below_the_last_answer_that_keeps_95_percent_right():
     answers = confident(*[0.9] * 19, 0.8, 0.7, 0.6)
     wrong_at_the_end = np.array([0] * 19 + [1, 1, 1])
-    assert fitted_limit(answers, wrong_at_the_end) == 0.75
+    assert fit_limit(answers, wrong_at_the_end) == 0.75
 
 
 def test_where_enough_are_right_nothing_is_uncertain():
-    assert fitted_limit(confident(0.9, 0.6), np.array([0, 0])) == 0
+    assert fit_limit(confident(0.9, 0.6), np.array([0, 0])) == 0
 
 
 def test_where_nothing_can_be_trusted_everything_is_uncertain():
-    assert fitted_limit(confident(0.9, 0.6), np.array([1, 1])) == 1
+    assert fit_limit(confident(0.9, 0.6), np.array([1, 1])) == 1
 
 
 def test_what_both_do_is_measured():
