@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.studies import executor as running
+from wardrobe.training.studies import executor
 from wardrobe.training.studies import records, search
 from wardrobe.training.studies.report import Report, report
 from wardrobe.training.studies.study import Study
 from wardrobe.training.studies.variants import expand
 
 
-def conduct(
+def run(
     studies: Sequence[Study],
     folder: Path,
     jobs: int,
     pictures: bool,
-    progress: running.Progress,
+    progress: executor.Progress,
 ) -> list[Report]:
     """Runs what has not run yet, of all studies together, and reports on each.
 
@@ -26,10 +26,10 @@ def conduct(
         TrainingError: matplotlib is missing.
     """
     _need_matplotlib()
-    of_study = [(study, [] if study.trials else expand(study)) for study in studies]
-    running.run([member for _, members in of_study for member in members], folder, jobs, progress)
+    variants_of = [(study, [] if study.trials else expand(study)) for study in studies]
+    executor.run([member for _, members in variants_of for member in members], folder, jobs, progress)
     reports = []
-    for study, members in of_study:
+    for study, members in variants_of:
         where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
         if study.trials:
             found = search.run(study, where, jobs, progress)
