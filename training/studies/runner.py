@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.studies import executor
-from wardrobe.training.studies import records, search
+from wardrobe.training.studies import executor, records, search
 from wardrobe.training.studies.report import Report, report
 from wardrobe.training.studies.study import Study
 from wardrobe.training.studies.variants import expand
@@ -27,7 +26,9 @@ def run(
     """
     _need_matplotlib()
     variants_of = [(study, [] if study.trials else expand(study)) for study in studies]
-    executor.run([member for _, members in variants_of for member in members], folder, jobs, progress)
+    executor.run(
+        [member for _, members in variants_of for member in members], folder, jobs, progress
+    )
     reports = []
     for study, members in variants_of:
         where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
