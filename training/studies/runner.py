@@ -1,4 +1,4 @@
-"""Studies from beginning to end: their members run, their figures drawn, their claims judged."""
+"""Studies from beginning to end: their variants run, their figures drawn, their claims judged."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def run(
         TrainingError: matplotlib is missing.
     """
     _need_matplotlib()
-    variants_of = [(study, [] if study.trials else expand(study)) for study in studies]
+    expanded = [(study, [] if study.trials else expand(study)) for study in studies]
     executor.run(
-        [member for _, members in variants_of for member in members], folder, jobs, progress
+        [variant for _, variants in expanded for variant in variants], folder, jobs, progress
     )
     reports = []
-    for study, members in variants_of:
+    for study, variants in expanded:
         where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
         if study.trials:
             found = search.run(study, where, jobs, progress)
         else:
-            found = [record for one in members if (record := records.read(folder, one))]
+            found = [record for one in variants if (record := records.read(folder, one))]
         reports.append(report(study, found, where, pictures))
     return reports
 
