@@ -83,7 +83,7 @@ def load(declaration: Declaration) -> data.DataSet:
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, validation: int, resplit: bool, take: int | None) -> data.DataSet:
+def _load(name: str, validation: int, resplit: int | None, take: int | None) -> data.DataSet:
     """Data sets are kept, as a process works off several groups with the same data."""
     return data.load(name, validation=validation, resplit=resplit, take=take)
 

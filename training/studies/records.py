@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.training.files import atomic_write
 from wardrobe.training.studies.variants import Variant
 
 Found = dict[str, float | NDArray[Any]]
@@ -40,7 +40,8 @@ def write(folder: Path, variant: Variant, found: Found) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
     numbers = {name: float(value) for name, value in found.items() if name not in arrays}
-    np.savez_compressed(file.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
+    with atomic_write(file.with_suffix(".npz"), "wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     facts = {
         "name": variant.declaration.name,
         "seed": variant.declaration.seed,
@@ -48,9 +49,8 @@ def write(folder: Path, variant: Variant, found: Found) -> None:
         "measures": variant.measures,
         "numbers": {name: _or_null(number) for name, number in numbers.items()},
     }
-    partial = file.with_suffix(f".partial-{os.getpid()}")
-    partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
+    with atomic_write(file) as stream:
+        stream.write(json.dumps(facts, indent=1) + "\n")
 
 
 def read(folder: Path, variant: Variant) -> Record | None:

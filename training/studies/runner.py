@@ -1,4 +1,4 @@
-"""Studies from beginning to end: their variants run, their figures drawn, their claims judged."""
+"""Runs studies from beginning to end: variants, figures, claims."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(
     pictures: bool,
     progress: executor.Progress,
 ) -> list[Report]:
-    """Runs what has not run yet, of all studies together, and reports on each.
+    """Runs the unfinished variants of all studies together and reports on each study.
 
     Raises:
         TrainingError: matplotlib is missing.
