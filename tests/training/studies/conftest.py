@@ -37,7 +37,7 @@ def lecture(wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("lecture")
     done = subprocess.run(
         [wardrobe_program, "study", "--all", "--quick", "--json", "--runs", str(folder)],
-        # Compiling takes most of the time of small trainings, optimised programs gain nothing.
+        # Small trainings mostly compile: optimising their programs does not pay.
         env=os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
         capture_output=True, text=True, timeout=900,
     )  # fmt: skip
