@@ -430,11 +430,11 @@ def study(
         return _print_json(rows) if as_json else _print_table(rows, {})
     if (name is None) is not every:
         raise click.UsageError("give the name of a study, --all or --list")
-    from wardrobe.training.studies import runner as conducting
+    from wardrobe.training.studies import runner
 
     studies = room.read_all(quick) if every else [room.read(str(name), quick)]
     folder = runs / "studies"
-    reports = conducting.conduct(studies, folder, jobs, pictures, _show_progress)
+    reports = runner.run(studies, folder, jobs, pictures, _show_progress)
     if every:
         from wardrobe.training.studies.page import write
 

@@ -1,10 +1,10 @@
-"""A claim: a comparison of numbers that the members of a study measured.
+"""A claim: a comparison of numbers that the variants of a study measured.
 
     median(test_accuracy, width=10) > 0.95
     share(test_accuracy > 0.99, width=1) < share(test_accuracy > 0.99, width=100)
 
 A summary (min, max, mean, median, spread, share, lowest) takes one measure, and `axis=label` for
-some of the members; `lowest` is the lowest median of members that differ by their seed only.
+some of the variants; `lowest` is the lowest median of variants that differ by their seed only.
 Numbers may be added, subtracted, multiplied and divided; comparisons may be joined with `and`.
 Python's grammar parses it, but nothing is evaluated by Python.
 """
@@ -23,7 +23,7 @@ from wardrobe.models.schema.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Measured:
-    """The labels of one member on each axis, and its numbers by name."""
+    """The labels of one variant on each axis, and its numbers by name."""
 
     labels: dict[str, str]
     numbers: dict[str, float]
@@ -88,19 +88,19 @@ def parse(claim: str) -> list[ast.Compare]:
     return comparisons
 
 
-def judge(claim: str, members: Sequence[Measured]) -> Verdict:
+def judge(claim: str, variants: Sequence[Measured]) -> Verdict:
     """Whether a claim holds for what was measured. A comparison with NaN does not.
 
-    What differs by less than the seeds of either side do is said to.
+    A difference smaller than the spread over the seeds of either side is marked.
 
     Raises:
-        ValueError: it names a measure that no member has, or members that there are not.
+        ValueError: it names a measure or a variant that does not exist.
     """
     verdicts, texts = [], []
     for comparison in parse(claim):
         sides = [comparison.left, *comparison.comparators]
-        values = [_value(side, members) for side in sides]
-        spreads = [_spread_over_seeds(side, members) for side in sides]
+        values = [_value(side, variants) for side in sides]
+        spreads = [_spread_over_seeds(side, variants) for side in sides]
         text = f"{values[0]:.4g}"
         for number, sign in enumerate(comparison.ops):
             symbol, compare = _COMPARISONS[type(sign)]
@@ -108,7 +108,7 @@ def judge(claim: str, members: Sequence[Measured]) -> Verdict:
             verdicts.append(compare(left, right))
             text += f" {symbol} {right:.4g}"
             if abs(left - right) < min(spreads[number : number + 2]):
-                text += " (closer than the seeds are)"
+                text += " (within the spread of the seeds)"
         texts.append(text)
     return Verdict(claim, all(verdicts), " and ".join(texts))
 
@@ -148,19 +148,19 @@ def _is_label(node: ast.expr) -> bool:
     return isinstance(node, (ast.Constant, ast.Name))
 
 
-def _value(node: ast.expr, members: Sequence[Measured]) -> float:
+def _value(node: ast.expr, variants: Sequence[Measured]) -> float:
     match node:
         case ast.Constant(value=int() | float() as number):
             return float(number)
         case ast.UnaryOp(operand=operand):
-            return -_value(operand, members)
+            return -_value(operand, variants)
         case ast.BinOp(left=left, op=op, right=right):
-            return _ARITHMETIC[type(op)][1](_value(left, members), _value(right, members))
+            return _ARITHMETIC[type(op)][1](_value(left, variants), _value(right, variants))
         case ast.Call(func=ast.Name(id=summary), args=[argument], keywords=keywords):
-            chosen = _chosen(members, keywords)
+            chosen = _chosen(variants, keywords)
             if isinstance(argument, ast.Compare):
                 compare = _COMPARISONS[type(argument.ops[0])][1]
-                bound = _value(argument.comparators[0], members)
+                bound = _value(argument.comparators[0], variants)
                 numbers = _numbers(argument.left, chosen)
                 if any(map(math.isnan, numbers)):
                     return math.nan
@@ -172,42 +172,43 @@ def _value(node: ast.expr, members: Sequence[Measured]) -> float:
     raise ValueError(f"cannot be part of a claim: '{ast.unparse(node)}'")
 
 
-def _chosen(members: Sequence[Measured], keywords: list[ast.keyword]) -> Sequence[Measured]:
+def _chosen(variants: Sequence[Measured], keywords: list[ast.keyword]) -> Sequence[Measured]:
     for keyword in keywords:
         label = keyword.value
         wanted = label.id if isinstance(label, ast.Name) else str(ast.literal_eval(label))
-        labels = dict.fromkeys(member.labels.get(str(keyword.arg), "") for member in members)
+        labels = dict.fromkeys(variant.labels.get(str(keyword.arg), "") for variant in variants)
         if wanted not in labels:
-            raise ValueError(f"no member has {keyword.arg}={wanted}; there are {', '.join(labels)}")
-        members = [member for member in members if member.labels[str(keyword.arg)] == wanted]
-    return members
+            known = ", ".join(labels)
+            raise ValueError(f"no variant has {keyword.arg}={wanted}; choose from {known}")
+        variants = [variant for variant in variants if variant.labels[str(keyword.arg)] == wanted]
+    return variants
 
 
-def _spread_over_seeds(node: ast.expr, members: Sequence[Measured]) -> float:
-    """How far the members of a median or mean lie apart if only their seeds differ; else 0."""
+def _spread_over_seeds(node: ast.expr, variants: Sequence[Measured]) -> float:
+    """How far the variants of a median or mean lie apart if only their seeds differ; else 0."""
     match node:
         case ast.Call(func=ast.Name(id="median" | "mean"), args=[argument], keywords=keywords):
-            chosen = _chosen(members, keywords)
+            chosen = _chosen(variants, keywords)
             numbers = _numbers(argument, chosen)
             if len(_medians(numbers, chosen)) == 1:
                 return _spread(numbers)
     return 0.0
 
 
-def _medians(numbers: list[float], members: Sequence[Measured]) -> list[float]:
-    """The medians over the seeds; a loss that is no number any more counts as infinite."""
+def _medians(numbers: list[float], variants: Sequence[Measured]) -> list[float]:
+    """The medians over the seeds; a NaN loss counts as infinite."""
     groups: dict[tuple[str, ...], list[float]] = {}
-    for number, member in zip(numbers, members, strict=True):
-        alike = tuple(label for axis, label in member.labels.items() if axis != "seed")
+    for number, variant in zip(numbers, variants, strict=True):
+        alike = tuple(label for axis, label in variant.labels.items() if axis != "seed")
         groups.setdefault(alike, []).append(math.inf if math.isnan(number) else number)
     return [statistics.median(group) for group in groups.values()]
 
 
-def _numbers(node: ast.expr, members: Sequence[Measured]) -> list[float]:
+def _numbers(node: ast.expr, variants: Sequence[Measured]) -> list[float]:
     assert isinstance(node, ast.Name)  # `parse` has seen to it
     try:
-        return [member.numbers[node.id] for member in members]
+        return [variant.numbers[node.id] for variant in variants]
     except KeyError:
-        known = dict.fromkeys(name for member in members for name in member.numbers)
+        known = dict.fromkeys(name for variant in variants for name in variant.numbers)
         hint = did_you_mean(node.id, known) or f"; measured are {', '.join(known)}"
-        raise ValueError(f"nothing is called '{node.id}'{hint}") from None
+        raise ValueError(f"no measure '{node.id}'{hint}") from None

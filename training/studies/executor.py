@@ -1,4 +1,4 @@
-"""Runs the members of a study that have not run yet, in processes of their own."""
+"""Runs the variants of a study that have not run yet, in processes of their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.compatibility import frame
 from wardrobe.training.studies import records
-from wardrobe.training.studies.variants import Member
+from wardrobe.training.studies.variants import Variant
 
-# Members that share one compiled program; more of them would make the steps of progress large.
+# Variants that share one compiled program; more of them would make the steps of progress large.
 LARGEST_GROUP = 20
 
 # The processes share the cores among themselves: none of them needs all.
@@ -30,54 +31,66 @@ Progress = Callable[[int, int], None]
 Task = tuple[Any, ...]
 
 
-def run(members: Sequence[Member], folder: Path, jobs: int, progress: Progress) -> None:
-    """Runs each member whose record is missing; `progress` hears how many of how many are there.
+def run(variants: Sequence[Variant], folder: Path, jobs: int, progress: Progress) -> None:
+    """Runs each variant whose record is missing; calls `progress(finished, all)` as they finish.
 
-    What has finished stays when this is interrupted.
+    Finished records are kept when this is interrupted.
 
     Raises:
-        DeclarationError: with everything that is wrong with a member.
-        TrainingError: something is measured that there is not.
+        DeclarationError: with every error in a variant's declaration.
+        TrainingError: a variant names an unknown measure.
     """
-    missing = [member for member in members if not records.is_finished(folder, member)]
-    done = len(members) - len(missing)
-    progress(done, len(members))
+    missing = [variant for variant in variants if not records.is_finished(folder, variant)]
+    done = len(variants) - len(missing)
+    progress(done, len(variants))
     groups = _groups(missing)
     if not groups:
         return
-    with closing(worked_off(jobs, run_group, [(group, folder) for group in groups])) as finished:
+    with closing(run_tasks(jobs, run_group, [(group, folder) for group in groups])) as finished:
         for group, _ in finished:
             done += len(group)
-            progress(done, len(members))
+            progress(done, len(variants))
 
 
-def run_group(members: list[Member], folder: Path) -> None:
-    """Trains members that can be trained together, measures each and writes its record."""
+def run_group(variants: list[Variant], folder: Path) -> None:
+    """Trains variants that can be trained together, measures each and writes its record."""
     from wardrobe.training.studies.measures import MEASURES, always
     from wardrobe.training.studies.trained_model import trained, untrained
 
-    first = members[0]
+    first = variants[0]
     if unknown := [name for name in first.measures if name not in MEASURES]:
         known = ", ".join(MEASURES)
         raise TrainingError(f"{first.declaration.name}: no measure '{unknown[0]}'; known: {known}")
-    loaded = for_declaration(first.declaration)
-    declarations = [member.declaration for member in members]
+    loaded = load(first.declaration)
+    declarations = [variant.declaration for variant in variants]
     if first.train:
         with tempfile.TemporaryDirectory() as files:
-            subjects = trained(declarations, loaded, Path(files))
+            models = trained(declarations, loaded, Path(files))
     else:
-        subjects = [untrained(declaration, loaded) for declaration in declarations]
-    for member, subject in zip(members, subjects, strict=True):
-        found = always(subject)
-        for name in member.measures:
-            found |= MEASURES[name](subject)
-        records.write(folder, member, found)
+        models = [untrained(declaration, loaded) for declaration in declarations]
+    for variant, model in zip(variants, models, strict=True):
+        found = always(model)
+        for name in variant.measures:
+            found |= MEASURES[name](model)
+        records.write(folder, variant, found)
 
 
-def _groups(members: Sequence[Member]) -> list[list[Member]]:
+_loaded: dict[Any, DataSet] = {}
+
+
+def load(declaration: Declaration) -> DataSet:
+    """The data of a declaration, kept for the next groups of variants that a process trains."""
+    wanted = declaration.data, declaration.training.validation
+    if wanted not in _loaded:
+        _loaded.clear()
+        _loaded[wanted] = for_declaration(declaration)
+    return _loaded[wanted]
+
+
+def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
     """Members that can be trained together, no two of them with one record."""
-    alike: dict[Any, dict[tuple[str, int], Member]] = defaultdict(dict)
-    for one in members:
+    alike: dict[Any, dict[tuple[str, int], Variant]] = defaultdict(dict)
+    for one in variants:
         what = frame(one.declaration), one.train, one.measures
         alike[json.dumps(what)][one.key, one.declaration.seed] = one
     return [
@@ -87,12 +100,13 @@ def _groups(members: Sequence[Member]) -> list[list[Member]]:
     ]
 
 
-def worked_off(
+def run_tasks(
     jobs: int, work: Callable[..., None], tasks: Sequence[Task]
 ) -> Generator[Task, None, None]:
-    """Each task when `work(*task)` is done; an interruption waits for what has been begun only.
+    """Calls `work(*task)` for each task in a pool of processes; yields tasks as they finish.
 
-    Keras computes with JAX in the processes, whatever it computes with in this one.
+    When it is closed early, running tasks finish and waiting ones are dropped. The processes use
+    Keras' JAX backend, whatever the backend of this one.
     """
     spawned = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=spawned, initializer=use_jax)

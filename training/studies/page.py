@@ -1,4 +1,4 @@
-"""The lecture as one HTML page that needs nothing but itself."""
+"""The lecture as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wardrobe.training.studies.report import Report, command
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
-# Colours of `figures.style`, whose import would load matplotlib, and what the page puts for them:
-# each is lighter where the page is dark.
+# Colours of `figures.style`, whose import would load matplotlib, and what replaces them on the
+# page: each is lighter in dark mode.
 _COLOURS = {
     "#1b1b1f": "currentColor",
     "#0072b2": "var(--blue)",
@@ -28,7 +28,7 @@ _QUICK = (
 _FULL = "This page was built from the full studies."
 _MIXED = (
     "This page was built from the full studies, except those whose command says "
-    "<code>--quick</code>: those have fewer seeds, examples and epochs."
+    "<code>--quick</code>: these use fewer seeds, examples and epochs."
 )
 
 
@@ -75,7 +75,7 @@ def _section(report: Report) -> str:
 {claims}
 </ul>
 <p>{escape(otherwise.strip())}</p>
-<details><summary>Numbers: medians, members in all: {report.members}</summary>
+<details><summary>Numbers (medians of {report.variants} variants)</summary>
 <div class="wide"><table>
 {_table(report.table)}
 </table></div></details>
@@ -88,7 +88,7 @@ def _rows(report: Report) -> str:
 
 
 def _figure(report: Report) -> str:
-    """The drawing itself, in the colour of the page's text and in its letters."""
+    """The SVG itself, in the colours and the font of the page."""
     svg = report.figure.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -1,14 +1,13 @@
-"""What a finished member leaves: `runs/studies/members/KEY/seedS.json` and `seedS.npz`.
+"""What a finished variant leaves: `runs/studies/members/KEY/seedS.json` and `seedS.npz`.
 
 The JSON file holds the declaration's digest, the seed and the numbers; the other one the arrays
-that figures are drawn from. The JSON file is written last: where it is, the record is whole.
+that figures are drawn from. The JSON file is written last: where it exists, the record is complete.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,64 +15,65 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.training.studies.variants import Member
+from wardrobe.training.files import atomic_write
+from wardrobe.training.studies.variants import Variant
 
 Found = dict[str, float | NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A member with its numbers and arrays by name."""
+    """What was measured on a variant: numbers and arrays by name."""
 
-    member: Member
+    variant: Variant
     numbers: dict[str, float]
     arrays: dict[str, NDArray[Any]]
 
     @property
     def labels(self) -> dict[str, str]:
-        return self.member.labels
+        return self.variant.labels
 
 
-def write(folder: Path, member: Member, found: Found) -> None:
+def write(folder: Path, variant: Variant, found: Found) -> None:
     """Writes a record, whole or not at all."""
-    file = _file(folder, member)
+    file = _file(folder, variant)
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
     numbers = {name: float(value) for name, value in found.items() if name not in arrays}
-    np.savez_compressed(file.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
+    with atomic_write(file.with_suffix(".npz"), "wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     facts = {
-        "name": member.declaration.name,
-        "seed": member.declaration.seed,
-        "declaration": member.declaration.digest,
-        "measures": member.measures,
+        "name": variant.declaration.name,
+        "seed": variant.declaration.seed,
+        "declaration": variant.declaration.digest,
+        "measures": variant.measures,
         "numbers": {name: _or_null(number) for name, number in numbers.items()},
     }
-    partial = file.with_suffix(f".partial-{os.getpid()}")
-    partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
+    with atomic_write(file) as stream:
+        stream.write(json.dumps(facts, indent=1) + "\n")
 
 
-def read(folder: Path, member: Member) -> Record | None:
-    """The record of a member that has run, or None."""
-    file = _file(folder, member)
+def read(folder: Path, variant: Variant) -> Record | None:
+    """The record of a variant that has run, or None."""
+    file = _file(folder, variant)
     if not file.is_file():
         return None
     facts = json.loads(file.read_text(encoding="utf-8"))
     with np.load(file.with_suffix(".npz")) as stored:
         arrays = {name: stored[name] for name in stored.files}
     numbers = {k: math.nan if v is None else v for k, v in facts["numbers"].items()}
-    return Record(member, numbers, arrays)
+    return Record(variant, numbers, arrays)
 
 
-def is_finished(folder: Path, member: Member) -> bool:
-    """Whether a member has run."""
-    return _file(folder, member).is_file()
+def is_finished(folder: Path, variant: Variant) -> bool:
+    """Whether a variant has run."""
+    return _file(folder, variant).is_file()
 
 
-def _file(folder: Path, member: Member) -> Path:
-    return folder / "members" / member.key / f"seed{member.declaration.seed}.json"
+def _file(folder: Path, variant: Variant) -> Path:
+    return folder / "members" / variant.key / f"seed{variant.declaration.seed}.json"
 
 
 def _or_null(number: float) -> float | None:
-    """JSON has no NaN and no infinity: neither is a measured number."""
+    """JSON has no NaN and no infinity."""
     return number if math.isfinite(number) else None

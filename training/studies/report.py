@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from wardrobe.models import DeclarationError, ErrorDetail
+from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.inheritance import shown
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.studies.claims import Measured, Verdict, judge
 from wardrobe.training.studies.records import Record
 from wardrobe.training.studies.study import Study
 
-# What a reader wants to see first, where the members have it.
+# Shown first in the table, where the variants have them.
 _COLUMNS = ("parameters", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs")
 
 
 @dataclass(frozen=True)
 class Report:
-    """A study that has been run: where its files lie, and whether its claim holds."""
+    """A finished study: its folder, its verdicts and the table of its numbers."""
 
     study: Study
     folder: Path
     verdicts: list[Verdict]
-    members: int
+    variants: int
     table: list[list[str]]
 
     @property
@@ -45,8 +46,8 @@ def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool
     `pictures`: whether figures may show examples of the data set.
 
     Raises:
-        DeclarationError: the claim or the figure names something that there is not.
-        TrainingError: a member lacks a number that the figure draws.
+        DeclarationError: the claim or the figure names something unknown.
+        TrainingError: a variant lacks a number that the figure draws.
     """
     measured = [Measured(record.labels, record.numbers) for record in records]
     try:
@@ -68,13 +69,16 @@ def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool)
     ((name, options),) = study.frame.figure.items()
     if name not in FIGURES:
         line = study.tree.origin_of(("figure",)).line
-        text = f"no figure '{name}'; there are {', '.join(FIGURES)}"
-        raise DeclarationError([ErrorDetail(shown(study.file), line, text)])
+        hint = did_you_mean(name, FIGURES) or f"; choose from {', '.join(FIGURES)}"
+        detail = ErrorDetail(shown(study.file), line, f"no figure '{name}'{hint}")
+        raise DeclarationError([detail])
     with styled():
         try:
             figure = FIGURES[name](records, options | {"pictures": pictures})
         except KeyError as error:
-            raise TrainingError(f"{study.name}: {name} needs {error}, which is nowhere") from error
+            raise TrainingError(
+                f"{study.name}: {name} needs {error}, which no measure provides"
+            ) from error
         import matplotlib
 
         # The ids of one study's drawing differ from those of all others on the page.
@@ -84,7 +88,7 @@ def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool)
 
 
 def _table(study: Study, records: Sequence[Record]) -> list[list[str]]:
-    """A row for all members that differ by their seed only: how many, and medians."""
+    """A row for all variants that differ by their seed only: how many, and medians."""
     axes = [axis.name for axis in study.axes if axis.name != "seed"]
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
@@ -112,7 +116,7 @@ def _markdown(report: Report) -> str:
     rows = ", ".join(map(str, study.frame.rows))
     lines: list[Any] = [
         f"# {study.title}",
-        f"Lecture, row {rows} · members: {report.members} · `{command(study)}`",
+        f"Lecture, row {rows} · variants: {report.variants} · `{command(study)}`",
         study.frame.about.strip(),
         "![figure](figure.png)",
         f"## The claim {'holds' if report.holds else 'does not hold'}",
@@ -131,5 +135,5 @@ def _markdown(report: Report) -> str:
 
 
 def command(study: Study) -> str:
-    """What runs a study again."""
+    """The command that runs a study again."""
     return f"wardrobe study {study.name}{' --quick' if study.is_quick else ''}"

@@ -1,4 +1,4 @@
-"""Studies from beginning to end: their members run, their figures drawn, their claims judged."""
+"""Runs studies from beginning to end: variants, figures, claims."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.studies import executor as running
-from wardrobe.training.studies import records, search
+from wardrobe.training.studies import executor, records, search
 from wardrobe.training.studies.report import Report, report
 from wardrobe.training.studies.study import Study
 from wardrobe.training.studies.variants import expand
 
 
-def conduct(
+def run(
     studies: Sequence[Study],
     folder: Path,
     jobs: int,
     pictures: bool,
-    progress: running.Progress,
+    progress: executor.Progress,
 ) -> list[Report]:
-    """Runs what has not run yet, of all studies together, and reports on each.
+    """Runs the unfinished variants of all studies together and reports on each study.
 
     Raises:
         TrainingError: matplotlib is missing.
     """
     _need_matplotlib()
-    of_study = [(study, [] if study.trials else expand(study)) for study in studies]
-    running.run([member for _, members in of_study for member in members], folder, jobs, progress)
+    expanded = [(study, [] if study.trials else expand(study)) for study in studies]
+    executor.run(
+        [variant for _, variants in expanded for variant in variants], folder, jobs, progress
+    )
     reports = []
-    for study, members in of_study:
+    for study, variants in expanded:
         where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
         if study.trials:
             found = search.run(study, where, jobs, progress)
         else:
-            found = [record for one in members if (record := records.read(folder, one))]
+            found = [record for one in variants if (record := records.read(folder, one))]
         reports.append(report(study, found, where, pictures))
     return reports
 

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from wardrobe.models.schema.tree import Origin, node_of
 from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.studies import executor as running
+from wardrobe.training.studies import executor
 from wardrobe.training.studies.records import Record
 from wardrobe.training.studies.study import Overrides, Range, Search, Study
-from wardrobe.training.studies.variants import Member, member
+from wardrobe.training.studies.variants import Variant, variant
 
 if TYPE_CHECKING:
     import optuna
 
 
-def run(study: Study, folder: Path, jobs: int, progress: running.Progress) -> list[Record]:
+def run(study: Study, folder: Path, jobs: int, progress: executor.Progress) -> list[Record]:
     """Makes the trials that are missing and returns a record of each.
 
     Numbers of a record: `validation_accuracy` (the best epoch's), the value of each range by its
@@ -40,7 +40,7 @@ def run(study: Study, folder: Path, jobs: int, progress: running.Progress) -> li
     progress(min(done, study.trials), study.trials)
     tasks = [(study, folder, begun + more) for more in range(study.trials - done)]
     if tasks:
-        with closing(running.worked_off(jobs, _make_trial, tasks)) as finished:
+        with closing(executor.run_tasks(jobs, _make_trial, tasks)) as finished:
             for more, _ in enumerate(finished, 1):
                 progress(done + more, study.trials)
     return list(_records(study, trials))
@@ -53,18 +53,26 @@ def _make_trial(study: Study, folder: Path, number: int) -> None:
 
 def _train(study: Study, trial: optuna.Trial) -> float:
     """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
-    from wardrobe.training.studies.pruning import Pruning
+    import optuna
+    from keras.callbacks import LambdaCallback
+
     from wardrobe.training.studies.trained_model import trained
 
+    def prune(epoch: int, logs: dict[str, float]) -> None:
+        trial.report(logs["val_accuracy"], epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    pruner = LambdaCallback(on_epoch_end=prune)
     assert study.frame.search is not None
     proposed = {
         name: _proposal(trial, name, range_) for name, range_ in study.frame.search.ranges.items()
     }
-    one = _member(study, study.frame.search, proposed)
-    data = for_declaration(one.declaration)
+    one = _variant(study, study.frame.search, proposed)
+    data = executor.load(one.declaration)
     with tempfile.TemporaryDirectory() as files:
-        (subject,) = trained([one.declaration], data, Path(files), watched_by=[Pruning(trial)])
-    return max(subject.history["validation_accuracy"])
+        (model,) = trained([one.declaration], data, Path(files), callbacks=[pruner])
+    return max(model.history["validation_accuracy"])
 
 
 def _proposal(trial: optuna.Trial, name: str, of: Range) -> Any:
@@ -77,12 +85,12 @@ def _proposal(trial: optuna.Trial, name: str, of: Range) -> Any:
     return trial.suggest_float(name, of.low, of.high, log=of.log)
 
 
-def _member(study: Study, search: Search, proposed: dict[str, Any]) -> Member:
+def _variant(study: Study, search: Search, proposed: dict[str, Any]) -> Variant:
     overrides: Overrides = {
         search.ranges[name].path: node_of(value, Origin(f"search.ranges.{name}"))
         for name, value in proposed.items()
     }
-    return member(study, {}, [overrides])
+    return variant(study, {}, [overrides])
 
 
 def _open(study: Study, folder: Path, number: int) -> optuna.Study:
@@ -124,4 +132,4 @@ def _records(study: Study, trials: optuna.Study) -> Iterator[Record]:
             **values,
             **importance,
         }
-        yield Record(_member(study, study.frame.search, trial.params), numbers, {})
+        yield Record(_variant(study, study.frame.search, trial.params), numbers, {})

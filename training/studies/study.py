@@ -29,7 +29,7 @@ Overrides = dict[str, Node]
 
 @dataclass(frozen=True)
 class Axis:
-    """One way in which the members differ: each label with the values that it sets."""
+    """One way in which the variants differ: each label with the values that it sets."""
 
     name: str
     values: dict[str, Overrides]
@@ -45,7 +45,7 @@ class _Frame(BaseModel):
 
 
 class Quick(_Frame):
-    """What is smaller when a study is only to be seen working."""
+    """The smaller values of a quick study."""
 
     axes: dict[str, Any] = {}
     set: dict[str, Any] = {}
@@ -112,7 +112,7 @@ class Study:
 
     @property
     def overrides(self) -> Overrides:
-        """What holds for all members: the values that a quick study sets."""
+        """What holds for all variants: the values that a quick study sets."""
         node = self.tree.get("quick", "set") if self.is_quick else None
         return dict(node.value) if node else {}
 
@@ -132,7 +132,7 @@ def read(name_or_file: str, is_quick: bool = False) -> Study:
     """A study by its name in the lecture, or from a file.
 
     Raises:
-        DeclarationError: with everything that is wrong with its frame.
+        DeclarationError: with every error in the file.
     """
     file = lecture.FOLDER / f"{name_or_file}.yaml"
     if name_or_file not in lecture.names():

@@ -1,6 +1,6 @@
 """The networks of a study: as initialised or trained, and all that a measure may look at.
 
-Needs Keras' JAX backend: members are trained as runs are, but together, see `vectorised`.
+Needs Keras' JAX backend: variants are trained as runs are, but together, see `fit.ensemble`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.fit.ensemble import fit_together
 from wardrobe.training.fit.fit import Fit, arrays, draw_from
 
-_BATCH = 2_000  # examples in one call when a network is only asked
+_BATCH = 2_000  # examples per inference call
 
 
 @dataclass
-class Subject:
+class TrainedModel:
     """A network, trained or as initialised, and how it came there."""
 
     declaration: Declaration
@@ -54,20 +54,20 @@ class Subject:
         return float(keras.ops.mean(self.parts.loss(y, outputs))), float(right)
 
 
-def untrained(declaration: Declaration, data: DataSet) -> Subject:
+def untrained(declaration: Declaration, data: DataSet) -> TrainedModel:
     """A network with the weights of its seed."""
     batch = min(declaration.training.batch_size, len(data.train))
     draw_from(declaration.seed)
     parts = build(declaration, math.ceil(len(data.train) / batch))
-    return Subject(declaration, data, parts, parts.network.get_weights())
+    return TrainedModel(declaration, data, parts, parts.network.get_weights())
 
 
 def trained(
     declarations: Sequence[Declaration],
     data: DataSet,
     folder: Path,
-    watched_by: Sequence[keras.callbacks.Callback] = (),
-) -> list[Subject]:
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list[TrainedModel]:
     """Networks trained together, each to its own end.
 
     Files that declared callbacks write go into `folder`. The history has Keras' names, but
@@ -75,17 +75,17 @@ def trained(
     compiling not counted.
     """
     fits = [Fit(declaration, data, folder) for declaration in declarations]
-    subjects = [
-        Subject(fit.declaration, data, fit.parts, fit.network.get_weights()) for fit in fits
+    models = [
+        TrainedModel(fit.declaration, data, fit.parts, fit.network.get_weights()) for fit in fits
     ]
-    for fit, subject in zip(fits, subjects, strict=True):
-        fit.watchers = [_Notes(subject.history, len(fits)), *watched_by]
+    for fit, model in zip(fits, models, strict=True):
+        fit.watchers = [_History(model.history, len(fits)), *callbacks]
     fit_together(fits)
-    return subjects
+    return models
 
 
-class _Notes(keras.callbacks.Callback):
-    """Writes what is measured at the end of each epoch into a history."""
+class _History(keras.callbacks.Callback):
+    """Appends the measures of each epoch to a history."""
 
     def __init__(self, history: dict[str, list[float]], sharing: int) -> None:
         super().__init__()

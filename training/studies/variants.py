@@ -1,4 +1,4 @@
-"""The members of a study: one declaration with one seed each, and the key of its record."""
+"""The variants of a study: one declaration with one seed each, and the key of its record."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wardrobe.models.schema.tree import Node, Origin, node_of
 from wardrobe.training import data
 from wardrobe.training.studies.study import Overrides, Study
 
-# Changes when members become something else than they became before.
+# Change it when the same variant would train to something else than before.
 _ENGINE = "trained as runs are"
 
 
 @dataclass(frozen=True)
-class Member:
-    """One point of a study: what is trained, what is measured, and where it stands on each axis.
+class Variant:
+    """One point of a study: what is trained and measured, and its label on each axis.
 
     `key` names all that decides its record, except the seed.
     """
@@ -36,16 +36,16 @@ class Member:
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]
 
 
-def expand(study: Study) -> list[Member]:
+def expand(study: Study) -> list[Variant]:
     """Every combination of the values of the axes, the last axis quickest.
 
     Raises:
-        DeclarationError: with everything that is wrong with a member's declaration.
+        DeclarationError: with every error in a variant's declaration.
     """
     axes = study.axes
     points = itertools.product(*(axis.values.items() for axis in axes))
     return [
-        member(
+        variant(
             study,
             {axis.name: label for axis, (label, _) in zip(axes, point, strict=True)},
             [overrides for _, overrides in point],
@@ -54,8 +54,8 @@ def expand(study: Study) -> list[Member]:
     ]
 
 
-def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides]) -> Member:
-    """The member whose base is changed by the overrides, after those of the whole study."""
+def variant(study: Study, labels: dict[str, str], overrides: Sequence[Overrides]) -> Variant:
+    """The variant whose base is changed by the overrides, after those of the whole study."""
     node = study.tree.get("base")
     assert node is not None  # the frame of a study has one
     tree = models.complete(node, study.file)
@@ -69,7 +69,7 @@ def member(study: Study, labels: dict[str, str], overrides: Sequence[Overrides])
         if getattr(declaration, key):
             message = f"studies train without {key}: leave it out"
             raise models.DeclarationError([declaration.error((key,), message)])
-    return Member(declaration, labels, study.frame.train, tuple(study.frame.measure))
+    return Variant(declaration, labels, study.frame.train, tuple(study.frame.measure))
 
 
 def _written_out(tree: Node, path: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from wardrobe.training.studies.claims import Measured, judge, parse
 
-MEMBERS = [
+VARIANTS = [
     Measured({"width": "1", "seed": "1"}, {"accuracy": 0.5}),
     Measured({"width": "1", "seed": "2"}, {"accuracy": 0.7}),
     Measured({"width": "9", "seed": "1"}, {"accuracy": 0.9}),
@@ -31,16 +31,16 @@ MEMBERS = [
     ],
 )
 def test_what_holds(claim, holds):
-    assert judge(claim, MEMBERS).holds is holds
+    assert judge(claim, VARIANTS).holds is holds
 
 
 def test_the_numbers_are_filled_in():
-    verdict = judge("median(accuracy, width=1) < median(accuracy, width=9)", MEMBERS)
+    verdict = judge("median(accuracy, width=1) < median(accuracy, width=9)", VARIANTS)
     assert verdict.computed == "0.6 < 0.95"
 
 
 def test_nothing_holds_for_what_is_no_number():
-    diverged = [*MEMBERS, Measured({"width": "1", "seed": "3"}, {"accuracy": math.nan})]
+    diverged = [*VARIANTS, Measured({"width": "1", "seed": "3"}, {"accuracy": math.nan})]
     assert not judge("max(accuracy, width=1) > 0", diverged).holds
     assert not judge("max(accuracy, width=1) <= 1", diverged).holds
 
@@ -63,7 +63,7 @@ def test_nothing_holds_for_what_is_no_number():
         "max(accuracy) ** 2 > 0",
     ],
 )
-def test_what_is_no_claim(claim):
+def test_invalid_claims_are_rejected(claim):
     with pytest.raises(ValueError, match=r"\w"):
         parse(claim)
 
@@ -72,13 +72,13 @@ def test_what_is_no_claim(claim):
     ("claim", "message"),
     [
         ("max(acuracy) > 0", "did you mean 'accuracy'"),
-        ("max(accuracy, width=2) > 0", "there are 1, 9"),
-        ("max(accuracy, depth=1) > 0", "no member has depth=1"),
+        ("max(accuracy, width=2) > 0", "choose from 1, 9"),
+        ("max(accuracy, depth=1) > 0", "no variant has depth=1"),
     ],
 )
-def test_what_nobody_measured(claim, message):
+def test_unknown_measures_and_variants_are_reported(claim, message):
     with pytest.raises(ValueError, match=message):
-        judge(claim, MEMBERS)
+        judge(claim, VARIANTS)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_what_nobody_measured(claim, message):
         ("median(loss) < median(loss, width=9)", False),  # other things differ, too
     ],
 )
-def test_what_is_closer_than_the_seeds_are_is_said_to_be(claim, is_close):
+def test_a_difference_within_the_spread_of_the_seeds_is_marked(claim, is_close):
     losses = [(1.0, 2.0), (1.1, 2.2)]
-    members = [
-        Measured(member.labels, member.numbers | {"loss": loss})
-        for member, loss in zip(MEMBERS, [loss for pair in losses for loss in pair], strict=True)
+    variants = [
+        Measured(variant.labels, variant.numbers | {"loss": loss})
+        for variant, loss in zip(VARIANTS, [loss for pair in losses for loss in pair], strict=True)
     ]
-    verdict = judge(claim, members)
+    verdict = judge(claim, variants)
     assert verdict.holds
-    assert ("closer than the seeds are" in verdict.computed) is is_close
+    assert ("within the spread of the seeds" in verdict.computed) is is_close

@@ -46,9 +46,9 @@ def test_the_claims_of_a_row_are_computed_from_real_runs(lecture, row):
     for name in names:
         study = STUDIES[name]
         if study.trials:
-            continue  # its members are proposed as it goes: see the test of the search
+            continue  # its variants are proposed as it goes: see the test of the search
         records = lecture.records(name)
-        assert len(records) == len(lecture.members(name))
+        assert len(records) == len(lecture.variants(name))
         for record in records:
             if study.frame.train:
                 history = record.arrays["history_loss"]

@@ -1,4 +1,4 @@
-"""Study files: what they say, how they are checked, and the members that they stand for."""
+"""Study files: what they say, how they are checked, and the variants they expand to."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def study_file(tmp_path):
     return write
 
 
-def test_members_are_all_combinations(study_file):
-    members = expand(read(study_file()))
-    assert len(members) == 12
-    last = members[-1]
+def test_variants_are_all_combinations(study_file):
+    variants = expand(read(study_file()))
+    assert len(variants) == 12
+    last = variants[-1]
     assert last.labels == {"units": "2", "rate": "quick", "seed": "3"}
     assert last.declaration.seed == 3
     assert last.declaration.tree.plain["optimizer"] == {"SGD": {"learning_rate": 1.0}}
 
 
 def test_a_quick_study_is_smaller(study_file):
-    members = expand(read(study_file(), is_quick=True))
-    assert len(members) == 4
-    assert members[0].declaration.training.epochs == 1
+    variants = expand(read(study_file(), is_quick=True))
+    assert len(variants) == 4
+    assert variants[0].declaration.training.epochs == 1
 
 
 def test_a_study_trains_without_augmentation(study_file):
@@ -61,9 +61,9 @@ def test_a_study_trains_without_augmentation(study_file):
         expand(read(study_file(augmented)))
 
 
-def test_members_alike_but_for_the_seed_share_a_key(study_file):
-    members = expand(read(study_file()))
-    assert len({member.key for member in members}) == 4
+def test_variants_alike_but_for_the_seed_share_a_key(study_file):
+    variants = expand(read(study_file()))
+    assert len({variant.key for variant in variants}) == 4
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_members_alike_but_for_the_seed_share_a_key(study_file):
         ("units: 2, ", "", None),
     ],
 )
-def test_mistakes_are_told_with_their_line(study_file, old, new, message):
+def test_errors_name_their_line(study_file, old, new, message):
     file = study_file(TEXT.replace(old, new))
     if message is None:  # the axis gives what the base leaves out
         assert len(expand(read(file))) == 12
@@ -102,7 +102,7 @@ def test_every_row_of_the_lecture_has_a_study():
 
 
 @pytest.mark.parametrize("is_quick", [False, True])
-def test_every_member_of_the_lecture_is_a_sound_declaration(is_quick):
+def test_every_variant_of_the_lecture_is_a_sound_declaration(is_quick):
     for study in read_all(is_quick):
         assert expand(study)
 

@@ -1,4 +1,4 @@
-"""Figures of studies by name: from the records of all members to one drawing."""
+"""Figures of studies by name: from the records of all variants to one drawing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from wardrobe.training.studies.figures.dots import dots
-from wardrobe.training.studies.figures.gradients import gradient_agreement, norms_by_layer
-from wardrobe.training.studies.figures.lines import loss_curves
-from wardrobe.training.studies.figures.pictures import confusion_matrix, first_layers
-from wardrobe.training.studies.figures.plane import region_grid, spaces
-from wardrobe.training.studies.figures.range_test import rate_range
-from wardrobe.training.studies.figures.search import what_mattered
-from wardrobe.training.studies.figures.surface import landscape
-from wardrobe.training.studies.figures.units import (
+from wardrobe.training.studies.figures.functions import (
     activation_curves,
     fitted_curves,
+    region_grid,
     softmax_curve,
+    spaces,
     weighted_sums,
+)
+from wardrobe.training.studies.figures.gradients import gradient_agreement, norms_by_layer
+from wardrobe.training.studies.figures.pictures import confusion_matrix, first_layers
+from wardrobe.training.studies.figures.training import (
+    dots,
+    landscape,
+    loss_curves,
+    rate_range,
+    what_mattered,
 )
 from wardrobe.training.studies.records import Record
 

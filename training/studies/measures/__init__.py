@@ -1,4 +1,4 @@
-"""What can be measured on a member, by name: from a subject to numbers and arrays.
+"""What can be measured on a variant, by name: from a model to numbers and arrays.
 
 A number can stand in a claim; arrays are what figures are drawn from.
 """
@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wardrobe.training.studies.measures.always import always
-from wardrobe.training.studies.measures.augmentation import averaged_copies
+from wardrobe.training.studies.measures.functions import (
+    activation_curve,
+    curve,
+    hidden_space,
+    regions,
+    softmax_identities,
+    unit,
+)
 from wardrobe.training.studies.measures.gradients import gradient_check, gradient_norms
-from wardrobe.training.studies.measures.heads import softmax_identities
-from wardrobe.training.studies.measures.pictures import confusion, first_layer
-from wardrobe.training.studies.measures.plane import hidden_space, regions
-from wardrobe.training.studies.measures.range_test import range_test
-from wardrobe.training.studies.measures.surface import loss_slice
-from wardrobe.training.studies.measures.units import activation_curve, curve, unit
-from wardrobe.training.studies.measures.weights import decay_gradient
+from wardrobe.training.studies.measures.pictures import averaged_copies, confusion, first_layer
+from wardrobe.training.studies.measures.training import (
+    always,
+    decay_gradient,
+    loss_slice,
+    range_test,
+)
 from wardrobe.training.studies.records import Found
-from wardrobe.training.studies.trained_model import Subject
+from wardrobe.training.studies.trained_model import TrainedModel
 
-Measure = Callable[[Subject], Found]
+Measure = Callable[[TrainedModel], Found]
 
 MEASURES: dict[str, Measure] = {
     measure.__name__: measure

@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 
 from wardrobe.training.fit.fit import arrays
 from wardrobe.training.studies.records import Found
-from wardrobe.training.studies.trained_model import Subject
+from wardrobe.training.studies.trained_model import TrainedModel
 
 EXAMPLES = 256
 
 
-def gradient_norms(subject: Subject) -> Found:
+def gradient_norms(model: TrainedModel) -> Found:
     """Euclidean norm of the gradient of each kernel, from the input to the output.
 
     `norm_ratio` is that of the first layer over that of the last.
     """
-    x, y = (part[:EXAMPLES] for part in arrays(subject.declaration, subject.data.train))
-    network = subject.network
+    x, y = (part[:EXAMPLES] for part in arrays(model.declaration, model.data.train))
+    network = model.network
     rest = [variable.value for variable in network.non_trainable_variables]
 
     def loss(trainable: Any) -> Any:
         outputs, _ = network.stateless_call(trainable, rest, x.astype(np.float32), training=True)
-        return keras.ops.mean(subject.parts.loss(y, outputs))
+        return keras.ops.mean(model.parts.loss(y, outputs))
 
     variables = network.trainable_variables
     # Not compiled: a network of 50 layers is asked once, and its layers are all alike.
@@ -45,20 +45,18 @@ def gradient_norms(subject: Subject) -> Found:
     return {"norms": norms, "norm_ratio": first / last if last else math.nan, "first_norm": first}
 
 
-def gradient_check(subject: Subject) -> Found:
+def gradient_check(model: TrainedModel) -> Found:
     """The gradient of a network with one hidden layer of ReLU and one sigmoid unit, three times.
 
     By the framework (automatic differentiation), by hand (back-propagation written out) and by
     central differences, all in float64; the largest differences from the first.
     """
-    layers = [layer for layer in subject.network.layers if layer.weights]
+    layers = [layer for layer in model.network.layers if layer.weights]
     weights = [w.astype(np.float64) for layer in layers for w in layer.get_weights()]
-    x, y = (
-        part[:32].astype(np.float64) for part in arrays(subject.declaration, subject.data.train)
-    )
+    x, y = (part[:32].astype(np.float64) for part in arrays(model.declaration, model.data.train))
     with jax.enable_x64(True):
         copies = [_in_float64(layer) for layer in layers]
-        by_framework = _by_framework(copies, subject.parts.loss, weights, x, y)
+        by_framework = _by_framework(copies, model.parts.loss, weights, x, y)
     by_hand = _by_hand(weights, x, y)
     by_differences = _by_differences(weights, x, y)
     return {

@@ -1,4 +1,4 @@
-"""Classifiers of pictures: the weights of the first layer as pictures, and what is confused."""
+"""Picture classifiers: first-layer weights, confusion, and averaged perturbed copies."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from wardrobe.training.evaluation.metrics import classification
 from wardrobe.training.studies.records import Found
-from wardrobe.training.studies.trained_model import Subject
+from wardrobe.training.studies.trained_model import TrainedModel
 
-SHOWN = 24  # units of the first layer that are drawn
-CONFUSED = 4  # kinds of mistakes that are shown by a picture
+UNITS_SHOWN = 24  # units of the first layer that are drawn
+MISTAKES_SHOWN = 4  # kinds of mistakes that are shown by a picture
 
 
-def first_layer(subject: Subject) -> Found:
+def first_layer(model: TrainedModel) -> Found:
     """The weights into the units of the first layer that have the largest ones: [24, H, W]."""
-    dense = next(layer for layer in subject.network.layers if layer.weights)
+    dense = next(layer for layer in model.network.layers if layer.weights)
     kernel = dense.get_weights()[0]
-    order = np.argsort(-np.linalg.norm(kernel, axis=0))[:SHOWN]
-    pictures = kernel.T[order].reshape(-1, *subject.data.input_shape)
+    order = np.argsort(-np.linalg.norm(kernel, axis=0))[:UNITS_SHOWN]
+    pictures = kernel.T[order].reshape(-1, *model.data.input_shape)
     return {"first_weights": pictures, "smoothness": _smoothness(pictures)}
 
 
@@ -27,17 +27,17 @@ def _smoothness(pictures: np.ndarray) -> float:
     return float(np.corrcoef(left, right)[0, 1])
 
 
-def confusion(subject: Subject) -> Found:
+def confusion(model: TrainedModel) -> Found:
     """The confusion matrix of the test examples, and an example of each most frequent mistake.
 
     `confused_true`, `confused_called`: the classes of those examples.
     """
-    test = subject.data.test
-    outputs = subject.outputs(test.x)
-    names = subject.data.class_names or ()
+    test = model.data.test
+    outputs = model.outputs(test.x)
+    names = model.data.class_names or ()
     matrix = np.array(classification(outputs, test.y, names)["confusion"])
     mistakes = matrix - np.diag(np.diag(matrix))
-    worst = np.argsort(-mistakes, axis=None)[:CONFUSED]
+    worst = np.argsort(-mistakes, axis=None)[:MISTAKES_SHOWN]
     true, called = np.unravel_index(worst, matrix.shape)
     predicted = outputs.argmax(axis=1)
     shown = [
@@ -55,3 +55,30 @@ def confusion(subject: Subject) -> Found:
         "highest_recall": float(recall.max()),
         "hardest_class": float(recall.argmin()),
     }
+
+
+COPIES = 16
+AVERAGED_EXAMPLES = 2_000  # of the test set: perturbing pictures takes long
+
+
+def averaged_copies(model: TrainedModel) -> Found:
+    """Test accuracy of one perturbed look, and of the average over 16 of them.
+
+    The perturbations are those that the network itself was trained with: its augmentation layers
+    are switched on, its dropout stays off.
+    """
+    classes = model.data.test.y[:AVERAGED_EXAMPLES]
+    passes = np.stack([_perturbed(model) for _ in range(COPIES)])
+    return {
+        "one_copy_accuracy": float((passes[0].argmax(axis=1) == classes).mean()),
+        "averaged_accuracy": float((passes.mean(axis=0).argmax(axis=1) == classes).mean()),
+    }
+
+
+def _perturbed(model: TrainedModel) -> np.ndarray:
+    x = model.data.test.x[:AVERAGED_EXAMPLES].astype(np.float32)
+    for layer in model.network.layers:
+        kind = type(layer).__name__
+        perturbs = kind.startswith("Random") or kind == "GaussianNoise"
+        x = np.asarray(layer(x, training=True) if perturbs else layer(x))
+    return x

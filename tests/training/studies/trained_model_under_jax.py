@@ -1,8 +1,4 @@
-"""Networks of a study, trained together.
-
-Run by `test_subject`, with KERAS_BACKEND=jax. That they become what they would be alone is tested
-with `vectorised`.
-"""
+"""Networks of a study, trained together; run by `test_trained_model` with KERAS_BACKEND=jax."""
 
 from __future__ import annotations
 
@@ -40,9 +36,9 @@ def moons():
 
 
 def test_each_stops_early_by_itself_and_tensorflow_is_not_loaded(moons, tmp_path):
-    subjects = trained([declaration(seed) for seed in (1, 2, 3)], moons, tmp_path)
+    models = trained([declaration(seed) for seed in (1, 2, 3)], moons, tmp_path)
     lengths = set()
-    for one in subjects:
+    for one in models:
         losses = one.history["validation_loss"]
         assert len(losses) == int(np.argmin(losses)) + 3 < 200
         assert abs(one.loss_and_accuracy(moons.validation)[0] - min(losses)) < 1e-5

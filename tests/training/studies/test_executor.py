@@ -1,4 +1,4 @@
-"""Running members: what is there stays, what is wrong is told."""
+"""Running variants: finished ones are kept, errors are reported with file and line."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
     first = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
     )
-    members = tmp_path / "runs" / "studies" / "members"
+    variants = tmp_path / "runs" / "studies" / "members"
     deadline = time.monotonic() + 200
-    while not list(members.glob("*/*.json")) and time.monotonic() < deadline:
+    while not list(variants.glob("*/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=100)
     assert first.returncode == 1
     assert said.rstrip().endswith("interrupted")
     assert "Traceback" not in said
-    kept = {file: file.stat().st_mtime_ns for file in members.glob("*/*.json")}
+    kept = {file: file.stat().st_mtime_ns for file in variants.glob("*/*.json")}
     assert 0 < len(kept) < 12
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
-    assert len(list(members.glob("*/*.json"))) == 12
+    assert len(list(variants.glob("*/*.json"))) == 12
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
 
 
-def test_mistakes_of_members_are_told_with_file_and_line(wardrobe, tmp_path):
+def test_errors_in_variants_name_file_and_line(wardrobe, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(PLAIN.replace("activation: tanh", "activaton: tanh"))
     done = wardrobe("study", file)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def test_the_networks_of_a_study_under_jax():
-    checks = Path(__file__).with_name("subject_under_jax.py")
+    checks = Path(__file__).with_name("trained_model_under_jax.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(checks)],
         env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True, timeout=300,
