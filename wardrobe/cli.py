@@ -488,12 +488,9 @@ def _with_data(
 ) -> tuple[Declaration, DataSet]:
     """A declaration and its data set; the stand-in for both where asked for and needed."""
     from wardrobe.training import data
-    from wardrobe.training.fit import determinism
 
     declaration = _declaration(name, overrides, data_dir)
     wanted = declaration.data
-    if declaration.deterministic:
-        determinism.of_compiled_programs()
     try:
         if wanted.name == data.fashion_mnist.NAME and not data.fashion_mnist.find(data_dir):
             from wardrobe.models.build.assembly import assemble

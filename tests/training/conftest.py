@@ -17,7 +17,7 @@ from wardrobe.training.data import DataSet, silhouettes
 from wardrobe.training.train import Trained, train
 
 # One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
-collect_ignore = [] if keras.backend.backend() == "jax" else ["jax"]
+collect_ignore = [] if keras.backend.backend() == "jax" else ["fit/jax"]
 
 SMALL = """\
 name: small

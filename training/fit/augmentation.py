@@ -1,7 +1,7 @@
-"""Disturbed copies of the training pictures.
+"""Augmented copies of the training images.
 
 They are made once, before training: layers that draw at random are slow on a CPU, and a teacher
-has to judge each copy only once. Which copies there are does not depend on a run's seed.
+has to predict each copy only once. The copies do not depend on a run's seed.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ SEED = 20_170_825
 _BATCH = 5_000
 
 
-def copies(declaration: Declaration, pictures: NDArray[Any]) -> NDArray[Any]:
-    """The declared copies of pictures `[N, height, width]`, one after the other.
+def copies(declaration: Declaration, images: NDArray[Any]) -> NDArray[Any]:
+    """The declared copies of uint8 images `[N, height, width]`, concatenated.
 
-    The pictures themselves, where none are declared. Pixels are uint8, 0–255. Sets Keras' seed.
+    Without declared copies, the images themselves. Sets Keras' global seed.
     """
     if declaration.augmentation is None:
-        return pictures
+        return images
     keras.utils.set_random_seed(SEED)
-    disturbed = _compiled(augmentation(declaration, KerasObjects(steps_per_epoch=1)))
-    made = np.empty((declaration.augmentation.copies, *pictures.shape), np.uint8)
+    augmented = _compiled(augmentation(declaration, KerasObjects(steps_per_epoch=1)))
+    made = np.empty((declaration.augmentation.copies, *images.shape), np.uint8)
     for copy in made:
-        for start in range(0, len(pictures), _BATCH):
-            batch = pictures[start : start + _BATCH].astype(np.float32)
-            given = keras.ops.convert_to_numpy(disturbed(batch))
-            copy[start : start + _BATCH] = given[..., 0].clip(0, 255).round()
-    return made.reshape(-1, *pictures.shape[1:])
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH].astype(np.float32)
+            output = keras.ops.convert_to_numpy(augmented(batch))
+            copy[start : start + _BATCH] = output[..., 0].clip(0, 255).round()
+    return made.reshape(-1, *images.shape[1:])
 
 
 def _compiled(network: Any) -> Callable[[NDArray[np.float32]], Any]:
-    """The network as in training; on JAX as one program, in half the time of its operations."""
+    """The network in training mode; on JAX as one program, which takes half the time."""
     if keras.backend.backend() != "jax":
         return partial(network, training=True)
     import jax

@@ -17,7 +17,7 @@ from typing import Any
 from wardrobe.models import Declaration
 from wardrobe.training import data
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.fit.compatibility import frame
+from wardrobe.training.fit.compatibility import structure
 from wardrobe.training.studies import records
 from wardrobe.training.studies.variants import Member
 
@@ -90,7 +90,7 @@ def _groups(members: Sequence[Member]) -> list[list[Member]]:
     """Members that can be trained together, no two of them with one record."""
     alike: dict[Any, dict[tuple[str, int], Member]] = defaultdict(dict)
     for one in members:
-        what = frame(one.declaration), one.train, one.measures
+        what = structure(one.declaration), one.train, one.measures
         alike[json.dumps(what)][one.key, one.declaration.seed] = one
     return [
         several[at : at + LARGEST_GROUP]

@@ -1,4 +1,4 @@
-"""Trainings that are killed at random moments, and end as if nothing had happened."""
+"""Trainings that are killed at random moments and end with the same bits."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Killed:
         }
 
 
-TOLD = [
+LOGGED = [
     ("train", "epoch_loss", "loss"),
     ("train", "epoch_accuracy", "accuracy"),
     ("train", "epoch_learning_rate", "learning_rate"),
@@ -104,7 +104,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
-def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp_path, backend):
+def test_a_killed_training_ends_with_the_same_bits(wardrobe_program, tmp_path, backend):
     undisturbed = Killed(wardrobe_program, tmp_path / "undisturbed", backend)
     undisturbed.to_the_end()
     seed = random.randrange(10**6)
@@ -119,9 +119,9 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp
     assert killed.scalars("train") == undisturbed.scalars("train")
     assert killed.scalars("validation") == undisturbed.scalars("validation")
     columns = dict(zip(killed.history()[0], zip(*killed.history()[1:], strict=True), strict=True))
-    for part, tag, column in TOLD:
-        told = [pytest.approx(float(value)) for value in columns[column]]
-        assert killed.scalars(part)[tag] == list(enumerate(told))
+    for part, tag, column in LOGGED:
+        logged = [pytest.approx(float(value)) for value in columns[column]]
+        assert killed.scalars(part)[tag] == list(enumerate(logged))
     rates = [row[-1] for row in killed.history()[1:]]
     assert 25 < len(rates) < 400
     assert len(set(rates)) > 1
@@ -188,7 +188,7 @@ def test_resuming_a_finished_run_trains_nothing(wardrobe, tmp_path):
     assert json.loads(other.stdout)["run"] != first["run"]
 
 
-def test_a_run_does_not_go_on_with_what_would_give_another_result(tmp_path):
+def test_a_run_does_not_resume_with_what_would_give_another_result(tmp_path):
     declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
     Run(tmp_path, declaration).start([file], versions={"backend": "jax"}, data={"split": "a"})
     interrupted = Run.latest(tmp_path, declaration)
