@@ -19,7 +19,7 @@ from wardrobe.training.record import Record
 from wardrobe.training.train import TrainedRun, train
 
 # One process has one backend: `test_on_jax` runs the tests in there in a process of their own.
-collect_ignore = [] if keras.backend.backend() == "jax" else ["jax"]
+collect_ignore = [] if keras.backend.backend() == "jax" else ["fit/jax"]
 
 SMALL = """\
 name: small

@@ -1,14 +1,13 @@
-"""What a training needs to go on after it was killed, kept in one file beside its run.
+"""The file from which a training resumes after it was killed.
 
-A NumPy archive without pickles: the variables of network and optimizer (with the seeds of dropout
-and augmentation among them), the state of every callback, and where the training stood. The order
-of the examples needs no keeping: it follows from seed and epoch.
+A NumPy archive without pickles: the variables of network and optimizer (the seeds of dropout and
+augmentation among them), the state of every callback, and the number of epochs done. The order of
+the examples is not stored: it follows from seed and epoch.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +16,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from wardrobe.training.callbacks.event_files import EventFiles
 from wardrobe.training.callbacks.history import Divergence, HistoryFile
+from wardrobe.training.callbacks.tensorboard import EventFiles
 from wardrobe.training.errors import TrainingError
+from wardrobe.training.files import atomic_write
 
-# Keeping more often costs more than is lost by doing so short a time once more.
+# Writing more often costs more time than repeating a lost second of training.
 SECONDS_BETWEEN = 1.0
 
-# What a callback remembers from epoch to epoch; all others are the same in every epoch.
+# The attributes that a callback changes from epoch to epoch; other callbacks have none.
 _MEMORY: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.EarlyStopping: (
         "wait", "stopped_epoch", "best", "best_epoch", "best_weights"
@@ -42,40 +42,40 @@ _MEMORY: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the state at the end of an epoch, and brings it back where there is a file already.
+    """Saves the state at the end of an epoch, and restores it from an existing file.
 
-    It must stand after all the callbacks whose state it keeps: what they do at the end of an
-    epoch is then done, and what they forget at the beginning of a training is given back.
+    Comes after all callbacks whose state it saves: by then they have finished the epoch, and what
+    they reset at the beginning of a training is restored.
     """
 
     def __init__(self, file: Path, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         super().__init__()
         self.file = file
         self.callbacks = [callback for callback in callbacks if type(callback) in _MEMORY]
-        self.kept = _read(file) if file.exists() else None
+        self.restored = _read(file) if file.exists() else None
 
     @property
     def epochs_done(self) -> int:
-        """How many epochs need not be trained again."""
-        return int(self.kept["epochs_done"]) if self.kept else 0
+        """Number of epochs that the file holds."""
+        return int(self.restored["epochs_done"]) if self.restored else 0
 
     @property
     def has_stopped(self) -> bool:
-        """Whether a callback had ended the training when the file was written."""
-        return bool(self.kept and self.kept["stopped"])
+        """Whether a callback had already stopped the training."""
+        return bool(self.restored and self.restored["stopped"])
 
     @property
     def seconds(self) -> float:
-        """Time that the training has taken, without what was lost."""
+        """Training time over all processes, without the epochs that were lost."""
         return self.seconds_before + time.perf_counter() - self.began
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.seconds_before, self.began, self.saved = 0.0, time.perf_counter(), 0.0
-        if self.kept:
-            self.seconds_before = self.kept["seconds"]
-            for variable, value in zip(self._variables(), self.kept["variables"], strict=True):
+        if self.restored:
+            self.seconds_before = self.restored["seconds"]
+            for variable, value in zip(self._variables(), self.restored["variables"], strict=True):
                 variable.assign(value)
-            for callback, memory in zip(self.callbacks, self.kept["callbacks"], strict=True):
+            for callback, memory in zip(self.callbacks, self.restored["callbacks"], strict=True):
                 vars(callback).update(memory)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -104,24 +104,18 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def _write(file: Path, state: dict[str, Any]) -> None:
-    """The whole file or none of it: a reader finds the old one until the new one is complete.
+    """Writes the archive.
 
     Raises:
         TrainingError: it cannot be written; the old one is still there.
     """
     arrays: dict[str, Any] = {}
     text = json.dumps(_without_arrays(state, arrays))
-    partial = file.with_name(f".{file.name}.partial")
     try:
-        with partial.open("wb") as stream:
+        with atomic_write(file, "wb") as stream:
             np.savez(stream, state=np.array(text), **arrays)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
     except OSError as error:
         raise TrainingError(f"cannot write {file}: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -132,7 +126,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _without_arrays(value: Any, arrays: dict[str, Any]) -> Any:
-    """The value as JSON can hold it; arrays are taken out and replaced by their name."""
+    """The value as JSON; arrays are moved into `arrays` and replaced by their name there."""
     if isinstance(value, dict):
         return {key: _without_arrays(child, arrays) for key, child in value.items()}
     if isinstance(value, list):

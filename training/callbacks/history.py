@@ -1,4 +1,4 @@
-"""What a run keeps of each epoch, and how it ends when the loss is no number any more."""
+"""The history of a run, and how it ends when the loss becomes NaN."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 import keras
 
+from wardrobe.training.files import atomic_write
+
 
 class HistoryFile(keras.callbacks.Callback):
-    """Writes `history.csv`: a line an epoch, with the learning rate and the seconds it took.
+    """Writes `history.csv`: one row per epoch, with its learning rate and seconds.
 
-    The file is written anew after each epoch and replaces the old one as a whole, so that it holds
-    neither half a line nor, in a training that goes on after an interruption, a line twice.
+    The whole file is replaced after each epoch, so that it never holds half a row, nor a row twice
+    in a training that was resumed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -34,18 +36,17 @@ class HistoryFile(keras.callbacks.Callback):
             "seconds": round(time.perf_counter() - self.began, 3),
         }
         self.rows.append(row)
-        partial = self.file.with_name(f".{self.file.name}.partial")
-        with partial.open("w", newline="", encoding="utf-8") as stream:
+        with atomic_write(self.file) as stream:
             writer = csv.DictWriter(stream, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)
-        partial.replace(self.file)
 
 
 class Divergence(keras.callbacks.Callback):
-    """Stops when the loss becomes NaN or infinite, and goes back to the best weights so far.
+    """Stops when the loss becomes NaN or infinite, and restores the best weights so far.
 
-    `epoch` is then the epoch it happened in, counted from 1. Best is the lowest `monitor`.
+    `epoch` is then the epoch in which it happened, counted from 1. The best weights are those with
+    the lowest `monitor`.
     """
 
     def __init__(self, monitor: str) -> None:

@@ -17,7 +17,7 @@ RECENT_SECONDS = 10.0
 class ProgressBar(keras.callbacks.Callback):
     """Shows epoch, loss, validation accuracy, examples per second and time left, in 80 columns.
 
-    What compiles is not measured: the first call, and in the first epoch also the last call, which
+    Compiling is not measured: neither the first call, nor, in the first epoch, the last call, which
     may end with a partial batch, and the validation.
     """
 
@@ -75,7 +75,7 @@ class ProgressBar(keras.callbacks.Callback):
             self.progress.stop()
 
     def _pace(self) -> str:
-        """Examples per second and time left, as soon as they are known."""
+        """Examples per second and time left, or nothing yet."""
         seconds = self.pace.seconds_per_step
         if seconds is None:
             return ""
@@ -88,7 +88,7 @@ class ProgressBar(keras.callbacks.Callback):
 class Pace:
     """How long a step takes, and the time between epochs.
 
-    A call counts the less the longer ago it was: `exp(-1)` after `RECENT_SECONDS` of training.
+    An exponential average: the weight of a call has fallen to `exp(-1)` after `RECENT_SECONDS`.
     """
 
     def __init__(self) -> None:

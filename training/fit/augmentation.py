@@ -1,7 +1,7 @@
-"""Disturbed copies of the training pictures.
+"""Augmented copies of the training images.
 
 They are made once, before training: layers that draw at random are slow on a CPU, and a teacher
-has to judge each copy only once. Which copies there are does not depend on a run's seed.
+has to predict each copy only once. The copies do not depend on a run's seed.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from wardrobe.models.build.network import AUGMENTATION_SEED
 _BATCH = 5_000
 
 
-def copies(network: keras.Sequential | None, count: int, pictures: NDArray[Any]) -> NDArray[Any]:
-    """So many copies of pictures uint8 `[N, height, width]`, 0–255, one after the other.
+def copies(network: keras.Sequential | None, count: int, images: NDArray[Any]) -> NDArray[Any]:
+    """Augmented copies of uint8 images `[N, height, width]`, 0–255, concatenated.
 
-    network: the augmentation, fresh from `models.build`; without one the result is the pictures
+    network: the augmentation, fresh from `models.build`; without one the result is the images
         themselves. Sets Keras' seed, because AugMix draws from Python's generator when called.
     """
     if network is None:
-        return pictures
+        return images
     keras.utils.set_random_seed(AUGMENTATION_SEED)
-    disturbed = _compiled(network)
-    made = np.empty((count, *pictures.shape), np.uint8)
+    augmented = _compiled(network)
+    made = np.empty((count, *images.shape), np.uint8)
     for copy in made:
-        for start in range(0, len(pictures), _BATCH):
-            batch = pictures[start : start + _BATCH].astype(np.float32)
-            given = keras.ops.convert_to_numpy(disturbed(batch))
-            copy[start : start + _BATCH] = given[..., 0].clip(0, 255).round()
-    return made.reshape(-1, *pictures.shape[1:])
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH].astype(np.float32)
+            output = keras.ops.convert_to_numpy(augmented(batch))
+            copy[start : start + _BATCH] = output[..., 0].clip(0, 255).round()
+    return made.reshape(-1, *images.shape[1:])
 
 
 def _compiled(network: Any) -> Callable[[NDArray[np.float32]], Any]:
-    """The network as in training; on JAX as one program, in half the time of its operations."""
+    """The network in training mode; on JAX as one program, which takes half the time."""
     if keras.backend.backend() != "jax":
         return partial(network, training=True)
     import jax

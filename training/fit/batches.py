@@ -1,17 +1,17 @@
-"""How the examples of an epoch fall into batches, as Keras' `fit` asks for it."""
+"""The batches of an epoch, as Keras' `fit` asks for them."""
 
 from __future__ import annotations
 
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
-from wardrobe.training.fit.samplers import InTurn, Order
+from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
 
 
 class Batches(DataAdapter):
-    """Full batches in the order of `order`, and a partial one at the end if examples are left."""
+    """Full batches in the sampler's order, and a partial one at the end if examples are left."""
 
-    def __init__(self, order: Order | InTurn, batch_size: int) -> None:
-        self.order, self._batch_size = order, batch_size
+    def __init__(self, sampler: ShuffledSampler | SequentialSampler, batch_size: int) -> None:
+        self.sampler, self._batch_size = sampler, batch_size
 
     @property
     def batch_size(self) -> int:
@@ -19,11 +19,11 @@ class Batches(DataAdapter):
 
     @property
     def full_batches(self) -> int:
-        return self.order.count // self._batch_size
+        return self.sampler.count // self._batch_size
 
     @property
     def num_batches(self) -> int:
-        return -(-self.order.count // self._batch_size)
+        return -(-self.sampler.count // self._batch_size)
 
     @property
     def has_partial_batch(self) -> bool:
@@ -31,4 +31,4 @@ class Batches(DataAdapter):
 
     @property
     def partial_batch_size(self) -> int | None:
-        return self.order.count % self._batch_size or None
+        return self.sampler.count % self._batch_size or None

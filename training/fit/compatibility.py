@@ -1,4 +1,4 @@
-"""Which declarations can be trained as one computation: those that differ in numbers only."""
+"""Which declarations can be trained as one program: those that differ in numbers only."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from typing import Any
 from wardrobe.models import Declaration
 from wardrobe.models.schema.tree import Path
 
-_FREE = ("name", "about", "seed")  # may differ in any way
+_IGNORED = ("name", "about", "seed")  # may differ in any way
 
-Frame = tuple[tuple[Path, Any], ...]
+Structure = tuple[tuple[Path, Any], ...]
 
 
-def frame(declaration: Declaration) -> Frame:
-    """All that must be the same: the declaration without its seed and the numbers that are free."""
+def structure(declaration: Declaration) -> Structure:
+    """What compatible declarations have in common: all values but the seed and free numbers."""
     return tuple(
         (path, "a number" if _is_free(path, value) else value)
         for path, value in sorted(_leaves(declaration.tree.plain), key=str)
-        if path[0] not in _FREE
+        if path[0] not in _IGNORED
     )
 
 
-def refuse_strangers(declarations: Sequence[Declaration]) -> None:
-    """Raises ValueError, which says in what, where declarations differ too much."""
+def check_compatible(declarations: Sequence[Declaration]) -> None:
+    """Checks that declarations can be trained together.
+
+    Raises:
+        ValueError: they differ in more than numbers; the message names the first difference.
+    """
     if any(declaration.augmentation or declaration.distillation for declaration in declarations):
-        raise ValueError("cannot train together: augmentation and distillation are for one alone")
+        raise ValueError(
+            "cannot train together: augmentation and distillation need a training of their own"
+        )
     first, *others = declarations
     for other in others:
-        mine, theirs = dict(frame(first)), dict(frame(other))
+        mine, theirs = dict(structure(first)), dict(structure(other))
         for path in sorted(mine.keys() | theirs.keys(), key=str):
             if mine.get(path) != theirs.get(path):
                 a, b = (dict(_leaves(one.tree.plain)).get(path) for one in (first, other))
@@ -37,7 +43,7 @@ def refuse_strangers(declarations: Sequence[Declaration]) -> None:
 
 
 def _is_free(path: Path, value: Any) -> bool:
-    """Numbers that Keras keeps as attributes; durations become whole steps, which it tests."""
+    """Numbers that Keras stores as attributes; durations become whole steps, which it tests."""
     if type(value) is not float or value <= 0:
         return False
     name = str(path[-1])

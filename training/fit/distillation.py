@@ -1,8 +1,8 @@
-"""Knowledge distillation: a network learns what another one, its teacher, says of each example.
+"""Knowledge distillation: a network, the student, learns the outputs of another, its teacher.
 
 Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), with the teacher's logits alone divided by the
-temperature, so that the loss is the declared one on other targets; the pupil's own temperature is
-fitted afterwards, see `calibration`. Both see the same disturbed copies of a picture, over a long
+temperature, so that the loss is the declared one on other targets; the student's own temperature is
+fitted afterwards, see `calibration`. Both see the same augmented copies of an image, over a long
 training (Beyer et al. 2022, arXiv 2106.05237).
 """
 
@@ -20,6 +20,7 @@ from wardrobe.models import Declaration, read, resolve
 from wardrobe.models.schema.declaration import Distillation
 from wardrobe.training.data.dataset import array_hash
 from wardrobe.training.evaluation.calibration import apply_temperature
+from wardrobe.training.files import atomic_write
 
 _BATCH = 500
 
@@ -27,26 +28,27 @@ _BATCH = 500
 def targets(
     distillation: Distillation, teacher: Path, x: NDArray[Any], labels: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """What is to be learnt: float32 `[N, classes]`, a mixture of the teacher's answers and labels.
+    """The student's targets, float32 `[N, classes]`: a mixture of the teacher's outputs and labels.
 
-    teacher: the folder of its run. labels: one-hot rows `[N, classes]`.
+    `teacher` is the folder of its run, `x` are raw inputs, `labels` one-hot rows `[N, classes]`.
     """
-    softened = np.asarray(apply_temperature(answers(teacher, x), distillation.temperature))
+    softened = np.asarray(
+        apply_temperature(teacher_outputs(teacher, x), distillation.temperature)
+    )
     share = np.float32(distillation.weight)
     return share * softened + (1 - share) * labels
 
 
-def answers(teacher: Path, x: NDArray[Any]) -> NDArray[np.float32]:
-    """The teacher's probabilities `[N, classes]`, kept in its run folder for the next pupil."""
+def teacher_outputs(teacher: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+    """The teacher's probabilities `[N, classes]`, cached in its run folder for the next student."""
     file = teacher / f"answers-{array_hash(x)[:16]}.npy"
     if not file.exists():
         network = keras.models.load_model(teacher / "model.keras", compile=False)
-        given = network.predict(x, batch_size=_BATCH, verbose=0)
-        partial = file.with_name(f".{file.name}")
-        np.save(partial, given)
-        partial.replace(file)
-    kept: NDArray[np.float32] = np.load(file)
-    return kept
+        outputs = network.predict(x, batch_size=_BATCH, verbose=0)
+        with atomic_write(file, "wb") as stream:
+            np.save(stream, outputs)
+    cached: NDArray[np.float32] = np.load(file)
+    return cached
 
 
 def teacher_of(declaration: Declaration) -> Declaration | None:

@@ -22,24 +22,24 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.training.fit.compatibility import refuse_strangers
+from wardrobe.training.fit.compatibility import check_compatible
 from wardrobe.training.fit.fit import VALIDATION_BATCH, Fit, arrays, has_gpu
-from wardrobe.training.fit.jax_backend import Calls, loop
-from wardrobe.training.fit.samplers import InTurn, Order
+from wardrobe.training.fit.jax_backend import IndexBatches, compiler_options, loop
+from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
 
 Logs = list[dict[str, float]]  # the measures of each member
 
 
 def fit_together(fits: Sequence[Fit]) -> None:
-    """Trains all to their ends; a member that has stopped early keeps its weights.
+    """Trains all until their last epoch; a member that has stopped early keeps its weights.
 
-    Their watchers see what Keras' `fit` would show them, but for the batches within an epoch. A
-    member whose loss is no number any more goes on with the others.
+    Their watchers are called as by Keras' `fit`, except for the batches within an epoch. A member
+    whose loss becomes NaN continues with the others.
 
     Raises:
-        ValueError: the declarations differ in more than seeds and numbers.
+        ValueError: the declarations are not compatible.
     """
-    refuse_strangers([fit.declaration for fit in fits])
+    check_compatible([fit.declaration for fit in fits])
     members = [_Member(fit) for fit in fits]
     stack = _Stack(members)
     training = _Pass(stack, "train")
@@ -80,9 +80,9 @@ class _Member:
         self.network = fit.network
         self.network.stop_training = False
         self.fit = fit
-        self.order = Order(len(fit.data.train), fit.declaration.seed)
+        self.sampler = ShuffledSampler(len(fit.data.train), fit.declaration.seed)
         self.callbacks = keras.callbacks.CallbackList(
-            [self.order, *fit.parts.callbacks, *fit.watchers],
+            [self.sampler, *fit.parts.callbacks, *fit.watchers],
             model=self.network,
             epochs=fit.declaration.training.epochs,
             steps=fit.steps,
@@ -184,14 +184,16 @@ class _Pass:
     def _calls_of(self, member: _Member) -> Iterator[tuple[Any, ...]]:
         steps = member.network.steps_per_execution
         if self.trains:
-            return Calls(member.order, member.fit.batch_size, steps).get_jax_iterator()
+            return IndexBatches(member.sampler, member.fit.batch_size, steps).get_jax_iterator()
         batch_size = min(self.count, VALIDATION_BATCH)
-        return Calls(InTurn(self.count), batch_size, steps).get_jax_iterator()
+        return IndexBatches(SequentialSampler(self.count), batch_size, steps).get_jax_iterator()
 
     def _compiled(self, batches: NDArray[np.int32]) -> Any:
         given = self._state(), self.metrics, self.examples, batches, np.int32(1)
         donated = 0 if self.trains else ()
-        return jax.jit(self._all, donate_argnums=donated).lower(*given).compile()
+        options = compiler_options(self.members[0].fit.declaration)
+        program = jax.jit(self._all, donate_argnums=donated, compiler_options=options)
+        return program.lower(*given).compile()
 
     def _all(self, states: Any, metrics: Any, examples: Any, batches: Any, count: Any) -> Any:
         fit = self.members[0].fit

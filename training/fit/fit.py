@@ -3,12 +3,13 @@
 Keras' own `fit`, with two settings that matter for small networks: most of the time of a stock
 `fit` goes into calling a step, not into computing it, so many steps run in one call
 (`steps_per_execution`), and a step is compiled to one program (XLA). On the JAX backend the call
-itself is one program, see `jax_engine`.
+itself is one program, see `jax_backend`.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ from numpy.typing import NDArray
 from wardrobe.models import Declaration
 from wardrobe.models.build import build
 from wardrobe.training.callbacks.checkpoint import Checkpoint
-from wardrobe.training.callbacks.event_files import EventFiles
 from wardrobe.training.callbacks.history import Divergence, HistoryFile
 from wardrobe.training.callbacks.progress import ProgressBar
+from wardrobe.training.callbacks.tensorboard import EventFiles, default_logs
 from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.errors import TrainingError, in_words
-from wardrobe.training.fit import augmentation, determinism, distillation
-from wardrobe.training.fit.samplers import Order
+from wardrobe.training.fit import augmentation, distillation
+from wardrobe.training.fit.samplers import ShuffledSampler
 from wardrobe.training.run import CHECKPOINT
 
 # More steps in one call gain nothing, and the progress bar would stand still.
@@ -38,6 +39,8 @@ STEPS_PER_EXECUTION = 100
 FEWEST_STEPS_TO_COMPILE = 1500
 
 VALIDATION_BATCH = 1000
+
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Fitted:
 
 
 class Fit:
-    """A declaration made ready for a data set: checked and built, not yet trained."""
+    """The training of a declaration on a data set: checked and built, not yet begun."""
 
     def __init__(
         self,
@@ -60,13 +63,13 @@ class Fit:
         folder: Path,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> None:
-        """Draws the weights; files will go into `folder`. `callbacks` follow the declared ones.
+        """Draws the initial weights; `run` writes files into `folder`.
+
+        `callbacks` follow the declared ones.
 
         Raises:
-            DeclarationError: with everything that is wrong with the declaration.
+            DeclarationError: with all errors of the declaration.
         """
-        if declaration.deterministic:
-            determinism.of_compiled_programs()
         self.declaration, self.data, self.folder = declaration, data, folder
         self.callbacks = callbacks
         self.batch_size = min(declaration.training.batch_size, len(data.train))
@@ -75,8 +78,8 @@ class Fit:
         self.parts = build(declaration, self.steps, folder)
         self.network = self.parts.network
         compiled = "auto" if _on_jax() else self._is_worth_compiling()
-        if declaration.deterministic and not compiled and has_gpu():
-            determinism.of_single_kernels()
+        if declaration.deterministic and not _on_jax():
+            _compute_deterministically(is_compiled=bool(compiled))
         self.network.compile(
             optimizer=self.parts.optimizer,
             loss=self.parts.loss,
@@ -84,31 +87,32 @@ class Fit:
             steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
             jit_compile=compiled,
         )
-        # They see an epoch end when all has been done that belongs to it.
+        # They come last: an epoch's files are complete when they see its end.
         self.watchers: list[keras.callbacks.Callback] = [
             ProgressBar(declaration.training.epochs, len(data.train))
         ]
-        # Keras would do so in the first step; a checkpoint brings its variables back before.
+        # Keras would build it in the first step; a checkpoint restores its variables earlier.
         self.network.optimizer.build(self.network.trainable_variables)
 
     def run(self, teacher: Path | None = None) -> Fitted:
-        """Trains to the end of the declaration, of early stopping, or of finite losses.
+        """Trains until the last epoch, early stopping or divergence.
 
-        Goes on where an earlier process that trained into the same folder was interrupted.
-        `teacher` is the run of the network that the declaration names as its teacher.
+        Resumes where an earlier process that trained into the same folder was interrupted.
+        `teacher` is the run of the declared teacher.
 
         Raises:
-            TrainingError: the machine has no memory or no disk left for it.
+            TrainingError: the machine is out of memory or of disk space.
         """
         copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
-        order = Order(len(self.data.train), self.declaration.seed, copies)
-        training, validation = self._feed(order, teacher)
+        sampler = ShuffledSampler(len(self.data.train), self.declaration.seed, copies)
+        training, validation = self._batches(sampler, teacher)
         epochs = self.declaration.training.epochs
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
-        declared = [*self.parts.callbacks, *self._tensorboard()]
-        memory = [*declared, divergence, history, EventFiles(declared)]
-        checkpoint = Checkpoint(self.folder / CHECKPOINT, memory)
+        logs = default_logs(self.parts.callbacks, self.folder / "tensorboard")
+        declared = [*self.parts.callbacks, *logs]
+        with_state = [*declared, divergence, history, EventFiles(declared)]
+        checkpoint = Checkpoint(self.folder / CHECKPOINT, with_state)
         try:
             self.network.fit(
                 training,
@@ -117,7 +121,7 @@ class Fit:
                 shuffle=False,
                 validation_data=validation,
                 validation_batch_size=VALIDATION_BATCH,
-                callbacks=[order, *memory, *self.callbacks, checkpoint, *self.watchers],
+                callbacks=[sampler, *with_state, *self.callbacks, checkpoint, *self.watchers],
                 verbose=0,
             )
         except Exception as error:
@@ -126,35 +130,38 @@ class Fit:
             raise
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
-    def _feed(self, order: Order, teacher: Path | None) -> tuple[Any, Any]:
-        """Training examples in that order, and validation examples or None, as `fit` takes them."""
-        training = self._lessons(order.copies, teacher)
+    def _batches(self, sampler: ShuffledSampler, teacher: Path | None) -> tuple[Any, Any]:
+        """Training batches in the sampler's order, and validation examples or None, for `fit`."""
+        training = self._training_arrays(sampler.copies, teacher)
         held_out = self.data.validation
         validation = arrays(self.declaration, held_out) if len(held_out) else None
         if _on_jax():
-            from wardrobe.training.fit import jax_backend as jax_engine
+            from wardrobe.training.fit import jax_backend
 
             batch_sizes = (self.batch_size, VALIDATION_BATCH)
-            return jax_engine.feed(self.network, training, validation, batch_sizes, order)
-        from wardrobe.training.fit import tensorflow_backend as tensorflow_feed
+            return jax_backend.feed(
+                self.network,
+                training,
+                validation,
+                batch_sizes,
+                sampler,
+                jax_backend.compiler_options(self.declaration),
+            )
+        from wardrobe.training.fit import tensorflow_backend
 
-        return tensorflow_feed.Feed(training, order, self.batch_size), validation
+        batches = tensorflow_backend.GatheredBatches(training, sampler, self.batch_size)
+        return batches, validation
 
-    def _lessons(self, copies: int, teacher: Path | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """All copies of the training inputs, and what is to be learnt of each."""
+    def _training_arrays(
+        self, copies: int, teacher: Path | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """All copies of the training inputs, and their targets."""
         x, targets = arrays(self.declaration, self.data.train)
         x = augmentation.copies(self.parts.augmentation, copies, x)
         targets = np.tile(targets, (copies, *[1] * (targets.ndim - 1)))
         if teacher and self.declaration.distillation:
             targets = distillation.targets(self.declaration.distillation, teacher, x, targets)
         return x, targets
-
-    def _tensorboard(self) -> list[keras.callbacks.Callback]:
-        """Logs for TensorBoard, unless the declaration has its own."""
-        kind = keras.callbacks.TensorBoard
-        if any(isinstance(callback, kind) for callback in self.parts.callbacks):
-            return []
-        return [kind(str(self.folder / "tensorboard"), write_graph=False)]
 
     def _is_worth_compiling(self) -> bool:
         layers = self.network.layers
@@ -166,15 +173,15 @@ class Fit:
 
 
 def draw_from(seed: int) -> None:
-    """Seeds what layers draw their weights and their own seeds from."""
+    """Seeds the initial weights of layers and the seeds of those that draw at random."""
     if _on_jax():
-        random.seed(seed)  # as below, which would load TensorFlow: seconds in every process
+        random.seed(seed)  # the same for Keras, without loading TensorFlow
     else:
         keras.utils.set_random_seed(seed)
 
 
 def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Inputs, and targets in the form that the declaration's loss takes."""
+    """Inputs, and targets in the form that the declared loss takes."""
     head = declaration.model.head
     targets: NDArray[Any] = examples.y
     if head.is_binary and targets.ndim == 1:
@@ -184,20 +191,35 @@ def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], 
     return examples.x, targets
 
 
+def _compute_deterministically(is_compiled: bool) -> None:
+    """Makes TensorFlow give bit-identical results for the same declaration and seed on a GPU.
+
+    A CPU gives them anyway: work is divided by the number of threads, not by their speed. On a GPU
+    some kernels sum in any order unless told not to. XLA reads its flags with the first program
+    that TensorFlow compiles; JAX takes them with each program, see `jax_backend`. For what is not
+    compiled, there is a setting after which Keras compiles nothing more in this process.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _DETERMINISTIC not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}".strip()
+    if not is_compiled and has_gpu():
+        os.environ["TF_DETERMINISTIC_OPS"] = "1"
+
+
 def _on_jax() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
 def has_gpu() -> bool:
     """Whether Keras' backend computes on a GPU."""
-    # Asked for "gpu", JAX raises where there is none; asked for all, both name the best they have.
+    # list_devices("gpu") raises on JAX without a GPU; list_devices() lists the best kind.
     return any(device.startswith("gpu") for device in keras.distribution.list_devices())
 
 
 def _draws_at_random(layer: keras.layers.Layer) -> bool:
-    """Dropout, noise, augmentation: on a CPU, XLA draws anew for each use of a random number.
+    """Dropout, noise, augmentation: on a CPU, XLA redraws a random number for each of its uses.
 
-    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not. JAX draws
-    them with operations of its own, and does not suffer from it.
+    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not. JAX
+    draws with operations of its own, which are not affected.
     """
     return getattr(layer, "seed_generator", None) is not None

@@ -16,8 +16,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.models import Declaration
 from wardrobe.training.fit.batches import Batches
-from wardrobe.training.fit.samplers import InTurn, Order
+from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 State = tuple[Any, ...]
@@ -28,26 +29,26 @@ def feed(
     training: Arrays,
     validation: Arrays | None,
     batch_sizes: tuple[int, int],
-    order: Order,
-) -> tuple[Calls, Calls | None]:
+    sampler: ShuffledSampler,
+    options: dict[str, Any],
+) -> tuple[IndexBatches, IndexBatches | None]:
     """Gives a compiled network its loops; returns what its `fit` takes as data and validation.
 
-    `batch_sizes` are those of training and of validation; `order` is that of the training
-    examples.
+    `batch_sizes` are those of training and of validation.
     """
     steps = network.steps_per_execution
     # `fit` would build metrics and optimizer from its first batch, but it gets indices only.
     network._symbolic_build(data_batch=tuple(array[: batch_sizes[0]] for array in training))
-    network.train_function = _function(network, network.train_step, training)
-    calls = Calls(order, batch_sizes[0], steps)
+    network.train_function = _function(network, network.train_step, training, options)
+    batches = IndexBatches(sampler, batch_sizes[0], steps)
     if validation is None:
-        return calls, None
-    network.test_function = _function(network, network.test_step, validation)
+        return batches, None
+    network.test_function = _function(network, network.test_step, validation, options)
     count = len(validation[0])
-    return calls, Calls(InTurn(count), min(count, batch_sizes[1]), steps)
+    return batches, IndexBatches(SequentialSampler(count), min(count, batch_sizes[1]), steps)
 
 
-class Calls(Batches):
+class IndexBatches(Batches):
     """What Keras iterates over: for each compiled call, the indices of its examples.
 
     An element is `(batches, count, rest)`: int32 `[steps, batch]` of which the first `count` rows
@@ -55,13 +56,15 @@ class Calls(Batches):
     `batches` have one shape, so that the loop over them is compiled once.
     """
 
-    def __init__(self, order: Order | InTurn, batch_size: int, steps_per_call: int) -> None:
-        super().__init__(order, batch_size)
+    def __init__(
+        self, sampler: ShuffledSampler | SequentialSampler, batch_size: int, steps_per_call: int
+    ) -> None:
+        super().__init__(sampler, batch_size)
         self.steps_per_call = steps_per_call
 
     def get_jax_iterator(self) -> Iterator[tuple[Any, ...]]:
         full = self.full_batches
-        whole, rest = np.split(self.order.indices, [full * self.batch_size])
+        whole, rest = np.split(self.sampler.indices, [full * self.batch_size])
         batches = whole.reshape(full, self.batch_size)
         rows = min(full, self.steps_per_call)
         for start in range(0, self.num_batches, self.steps_per_call):
@@ -93,9 +96,19 @@ def loop(network: keras.Sequential, step: Callable[..., Any]) -> Callable[..., A
     return steps
 
 
-def _function(network: keras.Sequential, step: Callable[..., Any], examples: Arrays) -> Any:
+def compiler_options(declaration: Declaration) -> dict[str, Any]:
+    """What XLA is told with each program: whether kernels of a GPU may sum in any order."""
+    return {"xla_gpu_deterministic_ops": declaration.deterministic}
+
+
+def _function(
+    network: keras.Sequential,
+    step: Callable[..., Any],
+    examples: Arrays,
+    options: dict[str, Any],
+) -> Any:
     """What Keras' trainer calls for the steps: `(state, iterator) -> (logs, state)`."""
-    compiled = jax.jit(loop(network, step), donate_argnums=0)
+    compiled = jax.jit(loop(network, step), donate_argnums=0, compiler_options=options)
     on_device = jax.device_put(examples)
 
     def function(state: State, iterator: Iterator[tuple[Any, ...]]) -> tuple[Any, State]:

@@ -1,8 +1,8 @@
-"""The order in which an epoch goes through the training examples.
+"""The order in which an epoch goes through the examples.
 
-A pure function of seed and epoch, so that a run that was interrupted goes on in the same order.
-Keras' own shuffling of arrays is not: with a seed set, its TensorFlow backend repeats the order
-of the first epoch in every other (Keras 3.15).
+A pure function of seed and epoch, so that a resumed run continues in the same order. Keras' own
+shuffling of arrays is not: with a seed set, its TensorFlow backend repeats the order of the first
+epoch in all others (Keras 3.15).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Order(keras.callbacks.Callback):
-    """`indices`, int32 `[count]`: shuffled anew at the beginning of each epoch.
+class ShuffledSampler(keras.callbacks.Callback):
+    """`indices`, int32 `[count]`: reshuffled at the beginning of each epoch.
 
-    Of examples of which there are several copies, one after the other, each epoch takes the next.
+    If the examples are `copies` concatenated copies of `count` each, every epoch takes the next
+    copy.
     """
 
     def __init__(self, count: int, seed: int, copies: int = 1) -> None:
@@ -30,8 +31,8 @@ class Order(keras.callbacks.Callback):
         self.indices = first + shuffled(self.count, self.seed, epoch)
 
 
-class InTurn:
-    """`indices`, int32 `[count]`: the same in every epoch, one after the other."""
+class SequentialSampler:
+    """`indices`, int32 `[count]`: the numbers from 0, the same in every epoch."""
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -1,6 +1,6 @@
 """Batches for Keras' `fit` on TensorFlow, gathered by TensorFlow's own threads.
 
-As Keras' adapter for arrays does it, but in the order of `Order`: a dataset of Python batches took
+As Keras' adapter for arrays does it, but in the sampler's order: a dataset of Python batches took
 half as long again an epoch.
 """
 
@@ -13,16 +13,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from wardrobe.training.fit.batches import Batches
-from wardrobe.training.fit.samplers import Order
+from wardrobe.training.fit.samplers import ShuffledSampler
 
 
-class Feed(Batches):
-    """What Keras iterates over: batches of two arrays, a new order in each epoch."""
+class GatheredBatches(Batches):
+    """Batches of two arrays for Keras to iterate over, in a new order in each epoch."""
 
     def __init__(
-        self, arrays: tuple[NDArray[Any], NDArray[Any]], order: Order, batch_size: int
+        self, arrays: tuple[NDArray[Any], NDArray[Any]], sampler: ShuffledSampler, batch_size: int
     ) -> None:
-        super().__init__(order, batch_size)
+        super().__init__(sampler, batch_size)
         self._arrays = arrays
 
     def get_tf_dataset(self) -> Any:
@@ -30,8 +30,8 @@ class Feed(Batches):
 
         def indices(_: Any) -> Any:
             """The order of the epoch that begins; Keras makes a new iterator for each."""
-            drawn = tf.numpy_function(lambda: self.order.indices, [], np.int32)
-            return tf.ensure_shape(drawn, [self.order.count])
+            drawn = tf.numpy_function(lambda: self.sampler.indices, [], np.int32)
+            return tf.ensure_shape(drawn, [self.sampler.count])
 
         def batches(drawn: Any) -> Any:
             full = tf.reshape(drawn[:whole], [-1, self.batch_size])

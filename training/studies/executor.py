@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from wardrobe.models import Declaration
+from wardrobe.training.data import DataSet
 from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.fit.compatibility import frame
+from wardrobe.training.fit.compatibility import structure
 from wardrobe.training.studies import records
 from wardrobe.training.studies.variants import Variant
 
@@ -88,14 +89,14 @@ def load(declaration: Declaration) -> DataSet:
 
 
 def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
-    """Members that can be trained together, no two of them with one record."""
-    alike: dict[Any, dict[tuple[str, int], Variant]] = defaultdict(dict)
+    """Variants that can be trained together, no two of them with one record."""
+    compatible: dict[Any, dict[tuple[str, int], Variant]] = defaultdict(dict)
     for one in variants:
-        what = frame(one.declaration), one.train, one.measures
-        alike[json.dumps(what)][one.key, one.declaration.seed] = one
+        what = structure(one.declaration), one.train, one.measures
+        compatible[json.dumps(what)][one.key, one.declaration.seed] = one
     return [
         several[at : at + LARGEST_GROUP]
-        for several in map(list, (found.values() for found in alike.values()))
+        for several in map(list, (found.values() for found in compatible.values()))
         for at in range(0, len(several), LARGEST_GROUP)
     ]
 

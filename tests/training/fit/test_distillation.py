@@ -1,4 +1,4 @@
-"""A network taught by another: what it is to learn, and that its run says of whom."""
+"""A student learns from a teacher: its targets, and what its run records of the teacher."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from wardrobe.training.callbacks import checkpoint
 from wardrobe.training.data import load
 from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.fit.distillation import answers, targets, teacher_of
-from wardrobe.training.fit.samplers import Order
+from wardrobe.training.fit.distillation import targets, teacher_of, teacher_outputs
+from wardrobe.training.fit.samplers import ShuffledSampler
 
-TAUGHT = """\
-name: pupil
+DISTILLED = """\
+name: student
 seed: 3
 data: silhouettes
 model:
@@ -34,38 +34,41 @@ distillation: {teacher: softmax-regression, temperature: 2, weight: 0.75}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Runs of pupils and of their teacher, which the first of them trains."""
-    return tmp_path_factory.mktemp("taught")
+    """Runs of students and of their teacher, which the first of them trains."""
+    return tmp_path_factory.mktemp("distilled")
 
 
 @pytest.fixture(scope="module")
-def pupil(folder, few_silhouettes):
-    return trained_on(few_silhouettes, folder, TAUGHT)
+def student(folder, few_silhouettes):
+    return trained_on(few_silhouettes, folder, DISTILLED)
 
 
 @pytest.fixture(scope="module")
-def teacher(folder, pupil):
+def teacher(folder, student):
     (run,) = (folder / "runs" / "softmax-regression").iterdir()
     return run
 
 
-def test_the_record_says_who_taught(pupil, teacher):
-    said = pupil.record.teacher
-    by_teacher = json.loads((teacher / "run.json").read_text())
-    assert said.weights == file_hash(teacher / "model.keras")
-    assert (said.name, said.declaration) == ("softmax-regression", by_teacher["declaration"])
-    assert by_teacher["data"] == pupil.record.to_json()["data"]
-    assert by_teacher["status"] == "finished"
+def test_the_record_names_the_teacher(student, teacher):
+    recorded = student.record.teacher
+    of_teacher = json.loads((teacher / "run.json").read_text())
+    assert recorded.weights == file_hash(teacher / "model.keras")
+    assert (recorded.name, recorded.declaration) == (
+        "softmax-regression",
+        of_teacher["declaration"],
+    )
+    assert of_teacher["data"] == student.record.to_json()["data"]
+    assert of_teacher["status"] == "finished"
 
 
-def test_the_next_pupil_has_the_same_teacher(pupil, teacher, folder, few_silhouettes):
-    second = trained_on(few_silhouettes, folder, TAUGHT, "seed=4", "training.epochs=1")
-    assert second.record.teacher == pupil.record.teacher
+def test_the_next_student_has_the_same_teacher(student, teacher, folder, few_silhouettes):
+    second = trained_on(few_silhouettes, folder, DISTILLED, "seed=4", "training.epochs=1")
+    assert second.record.teacher == student.record.teacher
     assert list((folder / "runs" / "softmax-regression").iterdir()) == [teacher]
     assert len(list(teacher.glob("answers-*.npy"))) == 1  # one for the copies that both saw
 
 
-def test_what_is_learnt_is_a_mixture_of_softened_answers_and_labels(teacher, few_silhouettes):
+def test_targets_are_a_mixture_of_softened_outputs_and_labels(teacher, few_silhouettes):
     x = few_silhouettes.train.x[:20]
     labels = np.eye(10, dtype=np.float32)[few_silhouettes.train.y[:20]]
     mixed = targets(
@@ -77,56 +80,56 @@ def test_what_is_learnt_is_a_mixture_of_softened_answers_and_labels(teacher, few
     assert mixed.dtype == np.float32
 
 
-def test_the_teacher_is_asked_once(teacher, few_silhouettes):
+def test_the_teacher_predicts_once(teacher, few_silhouettes):
     x = few_silhouettes.train.x[:30]
-    first = answers(teacher, x)
+    first = teacher_outputs(teacher, x)
     hidden = (teacher / "model.keras").rename(teacher / "hidden.keras")
-    assert (answers(teacher, x) == first).all()
+    assert (teacher_outputs(teacher, x) == first).all()
     hidden.rename(teacher / "model.keras")
 
 
-def test_an_interrupted_pupil_ends_with_the_same_weights(
-    pupil, folder, few_silhouettes, monkeypatch
+def test_an_interrupted_student_ends_with_the_same_weights(
+    student, folder, few_silhouettes, monkeypatch
 ):
-    begin = Order.on_epoch_begin
+    begin = ShuffledSampler.on_epoch_begin
 
-    def interrupted(order, epoch, logs=None):
-        if order.copies == 2 and epoch == 2:  # not the teacher
+    def interrupted(sampler, epoch, logs=None):
+        if sampler.copies == 2 and epoch == 2:  # not the teacher
             raise KeyboardInterrupt
-        begin(order, epoch, logs)
+        begin(sampler, epoch, logs)
 
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0)
-    monkeypatch.setattr(Order, "on_epoch_begin", interrupted)
-    changed = (few_silhouettes, folder / "again", TAUGHT)
+    monkeypatch.setattr(ShuffledSampler, "on_epoch_begin", interrupted)
+    changed = (few_silhouettes, folder / "again", DISTILLED)
     (folder / "again").mkdir()
     with pytest.raises(KeyboardInterrupt):
         trained_on(*changed)
-    monkeypatch.setattr(Order, "on_epoch_begin", begin)
+    monkeypatch.setattr(ShuffledSampler, "on_epoch_begin", begin)
     resumed = trained_on(*changed, resume=True)
     assert resumed.record.resumed
     first, second = (
         keras.models.load_model(one.folder / "model.keras").get_weights()
-        for one in (pupil, resumed)
+        for one in (student, resumed)
     )
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
 
 
-def test_a_teacher_of_other_data_is_refused(teacher, pupil, folder, few_silhouettes):
+def test_a_teacher_of_other_data_is_refused(teacher, student, folder, few_silhouettes):
     record = json.loads((teacher / "run.json").read_text())
     other = record | {"data": record["data"] | {"split": "other"}}
     (teacher / "run.json").write_text(json.dumps(other))
     with pytest.raises(TrainingError, match="trained on data that have changed since; remove it"):
-        trained_on(few_silhouettes, folder, TAUGHT, "seed=5")
+        trained_on(few_silhouettes, folder, DISTILLED, "seed=5")
     (teacher / "run.json").write_text(json.dumps(record))
 
 
-def test_data_of_another_kind_get_a_teacher_of_their_own(tmp_path):
+def test_other_data_get_a_teacher_of_their_own(tmp_path):
     write_mnist_format(tmp_path, *three_garments())
     data = load(str(tmp_path), validation=0.1)
-    pupil = trained_on(data, tmp_path, TAUGHT, f"data={tmp_path}", "training.epochs=1")
-    (taught_by,) = (tmp_path / "runs" / "softmax-regression").glob("*/run.json")
-    assert json.loads(taught_by.read_text())["data"] == pupil.record.to_json()["data"]
-    labels = json.loads((pupil.artifact / "assets.extra" / "labels.json").read_text())
+    student = trained_on(data, tmp_path, DISTILLED, f"data={tmp_path}", "training.epochs=1")
+    (teacher_run,) = (tmp_path / "runs" / "softmax-regression").glob("*/run.json")
+    assert json.loads(teacher_run.read_text())["data"] == student.record.to_json()["data"]
+    labels = json.loads((student.artifact / "assets.extra" / "labels.json").read_text())
     assert len(labels) == 3
 
 
@@ -141,22 +144,22 @@ distillation: {teacher: softmax-regression, temperature: 2, weight: 0.9}
 """
 
 
-def student(folder, *overrides):
+def declared_student(folder, *overrides):
     return declared(folder, DataFacts((28, 28), 10), STUDENT, *overrides)[0]
 
 
 def test_the_teacher_learns_from_the_same_examples(tmp_path):
-    teacher = teacher_of(student(tmp_path))
+    teacher = teacher_of(declared_student(tmp_path))
     assert teacher.name == "softmax-regression"
-    assert teacher.data == student(tmp_path).data
-    assert teacher.training.validation == student(tmp_path).training.validation
+    assert teacher.data == declared_student(tmp_path).data
+    assert teacher.training.validation == declared_student(tmp_path).training.validation
     assert [file.stem for file in teacher.files] == ["softmax-regression", "fashion-base"]
 
 
 def test_all_runs_of_a_student_have_the_same_teacher(tmp_path):
-    first, second = (teacher_of(student(tmp_path, f"seed={seed}")) for seed in (1, 2))
+    first, second = (teacher_of(declared_student(tmp_path, f"seed={seed}")) for seed in (1, 2))
     assert (first.seed, first.digest) == (second.seed, second.digest)
 
 
 def test_without_distillation_there_is_no_teacher(tmp_path):
-    assert teacher_of(student(tmp_path, "distillation=null")) is None
+    assert teacher_of(declared_student(tmp_path, "distillation=null")) is None

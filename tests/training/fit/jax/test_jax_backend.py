@@ -1,4 +1,4 @@
-"""The compiled loops of the JAX engine, against Keras' own loop on the same backend."""
+"""The compiled loops of the JAX backend, against Keras' own loop on the same backend."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from tests.training.conftest import declared
 from wardrobe.models import DataFacts
-from wardrobe.training.fit import jax_backend as jax_engine
+from wardrobe.training.fit import jax_backend
 from wardrobe.training.fit.fit import Fit
 
 # 1,000 examples in batches of 64: 15 full batches and one of 40.
 TEXT = """\
-name: engine
+name: loops
 seed: 5
 data: silhouettes
 model:
@@ -60,17 +60,17 @@ CASES = {
 class Batches(keras.utils.PyDataset):
     """Batches of NumPy arrays in a given order, as Keras' own loop takes them."""
 
-    def __init__(self, arrays, batch_size, order):
+    def __init__(self, arrays, batch_size, sampler):
         super().__init__()
-        self.arrays, self.batch_size, self.order = arrays, batch_size, order
+        self.arrays, self.batch_size, self.sampler = arrays, batch_size, sampler
 
     @property
     def num_batches(self):
-        return -(-self.order.count // self.batch_size)
+        return -(-self.sampler.count // self.batch_size)
 
     def __getitem__(self, number):
         start = number * self.batch_size
-        chosen = self.order.indices[start : start + self.batch_size]
+        chosen = self.sampler.indices[start : start + self.batch_size]
         return tuple(array[chosen] for array in self.arrays)
 
 
@@ -96,11 +96,11 @@ def test_the_loops_compute_what_keras_own_do(few_silhouettes, tmp_path, monkeypa
         fit_of(few_silhouettes, tmp_path / "loops", *CASES[case])
     )
 
-    def by_keras(network, training, validation, batch_sizes, order):
+    def by_keras(network, training, validation, batch_sizes, sampler, options):
         network.jit_compile = True  # else Keras runs augmentation uncompiled, which takes long
-        return Batches(training, batch_sizes[0], order), validation
+        return Batches(training, batch_sizes[0], sampler), validation
 
-    monkeypatch.setattr(jax_engine, "feed", by_keras)
+    monkeypatch.setattr(jax_backend, "feed", by_keras)
     expected_weights, expected_history = weights_and_history(
         fit_of(few_silhouettes, tmp_path / "keras", *CASES[case])
     )

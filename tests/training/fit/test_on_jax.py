@@ -1,4 +1,4 @@
-"""The tests of the JAX engine, and both backends side by side."""
+"""The tests of the JAX backend, and both backends side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("jax")
 
 
 @pytest.mark.slow
-def test_the_tests_of_the_jax_engine_pass_on_jax():
+def test_the_tests_of_the_jax_backend_pass_on_jax():
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "", str(FOLDER)],
         env=os.environ | {"KERAS_BACKEND": "jax"},

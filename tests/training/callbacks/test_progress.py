@@ -41,14 +41,14 @@ def last(pattern: str, shown: str) -> str:
     return str(re.findall(pattern, shown)[-1])
 
 
-def test_it_tells_all_that_one_waits_for():
+def test_it_shows_epoch_measures_rate_and_time_left():
     shown = bar_after(3, is_terminal=True)
     for word in ("epoch 3/5", "loss 0.2500", "val_accuracy 0.8750", "examples/s", "left"):
         assert word in shown
     assert "…" not in shown
 
 
-def test_no_rate_is_shown_before_something_was_done_that_did_not_compile():
+def test_no_rate_is_shown_before_a_call_that_did_not_compile():
     shown = bar_after(1, is_terminal=True, compiling=0.1)
     assert "compiling" in shown
     assert "examples/s" not in shown
@@ -65,7 +65,7 @@ def test_the_time_left_counts_the_validation():
     assert last(r"(\d:\d\d:\d\d) left", shown) == "0:00:01"
 
 
-def test_a_rate_of_long_ago_is_forgotten():
+def test_old_rates_are_forgotten():
     pace = Pace()
     for seconds in (1.0, 2.0):
         for _ in range(60):
@@ -101,6 +101,6 @@ def test_a_training_shows_it_on_a_real_terminal_and_nowhere_else(wardrobe_progra
 
 def everything_on(terminal: int) -> Iterator[str]:
     """What is written there until the last writer has closed it."""
-    with contextlib.suppress(OSError):  # which is how Linux tells that
+    with contextlib.suppress(OSError):  # how Linux reports that
         while block := os.read(terminal, 4096):
             yield block.decode(errors="replace")

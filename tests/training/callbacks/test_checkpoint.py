@@ -1,4 +1,4 @@
-"""Trainings that are killed at random moments, and end as if nothing had happened."""
+"""Trainings that are killed at random moments and end with the same bits."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Killed:
         }
 
 
-TOLD = [
+LOGGED = [
     ("train", "epoch_loss", "loss"),
     ("train", "epoch_accuracy", "accuracy"),
     ("train", "epoch_learning_rate", "learning_rate"),
@@ -105,7 +105,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
-def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp_path, backend):
+def test_a_killed_training_ends_with_the_same_bits(wardrobe_program, tmp_path, backend):
     undisturbed = Killed(wardrobe_program, tmp_path / "undisturbed", backend)
     undisturbed.to_the_end()
     seed = random.randrange(10**6)
@@ -120,9 +120,9 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(wardrobe_program, tmp
     assert killed.scalars("train") == undisturbed.scalars("train")
     assert killed.scalars("validation") == undisturbed.scalars("validation")
     columns = dict(zip(killed.history()[0], zip(*killed.history()[1:], strict=True), strict=True))
-    for part, tag, column in TOLD:
-        told = [pytest.approx(float(value)) for value in columns[column]]
-        assert killed.scalars(part)[tag] == list(enumerate(told))
+    for part, tag, column in LOGGED:
+        logged = [pytest.approx(float(value)) for value in columns[column]]
+        assert killed.scalars(part)[tag] == list(enumerate(logged))
     rates = [row[-1] for row in killed.history()[1:]]
     assert 25 < len(rates) < 400
     assert len(set(rates)) > 1

@@ -8,8 +8,8 @@ import pytest
 
 from tests.training.conftest import declared
 from wardrobe.models import DataFacts
-from wardrobe.training.fit import ensemble as vectorised
-from wardrobe.training.fit.compatibility import refuse_strangers
+from wardrobe.training.fit import ensemble
+from wardrobe.training.fit.compatibility import check_compatible
 from wardrobe.training.fit.ensemble import fit_together
 from wardrobe.training.fit.fit import Fit
 
@@ -31,7 +31,7 @@ MEMBERS = [
     ("seed=2",),
     ("seed=2", "model.layers.1.Dropout.rate=0.6", "optimizer.AdamW.weight_decay=0.3"),
     ("seed=1", "optimizer.AdamW.learning_rate=1e-7"),  # learns nothing: stopped early
-    ("seed=1", "optimizer.AdamW.learning_rate=1e30"),  # a loss that is no number
+    ("seed=1", "optimizer.AdamW.learning_rate=1e30"),  # its loss becomes NaN
 ]
 
 
@@ -43,7 +43,7 @@ def fit_of(data, folder, *overrides, text=TEXT) -> Fit:
     return fit
 
 
-def assert_alike(together: Fit, alone: Fit) -> None:
+def assert_same(together: Fit, alone: Fit) -> None:
     pairs = zip(together.network.get_weights(), alone.network.get_weights(), strict=True)
     assert max(np.abs(a - b).max() for a, b in pairs) < 1e-4
     histories = [fit.watchers[0].history for fit in (together, alone)]
@@ -65,16 +65,16 @@ def pair_of(data, folder, members, text) -> tuple[list[Fit], ...]:
 @pytest.fixture(params=["member by member, as on a CPU", "at once, as on a GPU"])
 def device(request, monkeypatch):
     if "GPU" in request.param:
-        monkeypatch.setattr(vectorised, "has_gpu", lambda: True)
+        monkeypatch.setattr(ensemble, "has_gpu", lambda: True)
 
 
 @pytest.mark.usefixtures("device")
 def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS, TEXT)
     fit_together(together)
-    for number in (2, 3):  # of which one differs in all numbers, and one stops early
+    for number in (2, 3):  # one differs in all numbers, one stops early
         alone[number].run()
-        assert_alike(together[number], alone[number])
+        assert_same(together[number], alone[number])
     epochs = [len(fit.watchers[0].history["loss"]) for fit in together]
     assert epochs == [3, 3, 3, 2, 2]
     assert np.isnan(together[4].watchers[0].history["loss"][-1])
@@ -85,7 +85,7 @@ def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes
     together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS[1:3], without)
     fit_together(together)
     alone[1].run()
-    assert_alike(together[1], alone[1])
+    assert_same(together[1], alone[1])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes
         ("training.epochs=4", "training.epochs is 3 and 4"),
         ("model.layers.1.Dropout.rate=0.0", "rate is 0.3 and 0.0"),
         ("callbacks=[]", "callbacks"),
-        ("augmentation={copies: 2, layers: [RandomFlip]}", "are for one alone"),
+        ("augmentation={copies: 2, layers: [RandomFlip]}", "need a training of their own"),
         (
             "optimizer.AdamW.learning_rate={CosineDecay: "
             "{initial_learning_rate: 0.1, decay_epochs: 2.0}}",
@@ -107,4 +107,4 @@ def test_other_differences_are_refused(few_silhouettes, tmp_path, override, plac
     facts = DataFacts(few_silhouettes.input_shape, few_silhouettes.classes)
     pair = [declared(tmp_path, facts, TEXT, *of)[0] for of in ((), (override,))]
     with pytest.raises(ValueError, match=place):
-        refuse_strangers(pair)
+        check_compatible(pair)
