@@ -51,7 +51,7 @@ format: install
 	$(BIN)/ruff format .
 
 docs: install  # the pages of docs/ as a site, in site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: install  # OTHERS: the python of an environment with litserve, bentoml and tensorflow
 	$(BIN)/python -m benchmarks.train
