@@ -21,7 +21,8 @@ def main() -> None:
 
     run = wardrobe.train(
         "mlp-256-128-100",
-        set={"data": options.data, "training.validation": 0.1},
+        set={"training.validation": 0.1},
+        data=options.data,
         epochs=options.epochs,
         seed=1,
     )
