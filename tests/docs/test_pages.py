@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import click
 import pytest
@@ -49,6 +50,15 @@ def test_every_setting_of_the_service_is_named():
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for setting in fields(Settings):
         assert f"`WARDROBE_{setting.name.upper()}`" in text
+
+
+def test_every_metric_is_named():
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    sources = (file.read_text(encoding="utf-8") for file in (ROOT / "serving").rglob("*.py"))
+    metrics = {name for source in sources for name in re.findall(r'"(wardrobe_\w+)"', source)}
+    assert len(metrics) >= 10
+    for name in metrics:
+        assert re.search(rf"`{name}(_total)?\b", text), name
 
 
 @every_page
