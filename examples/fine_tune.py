@@ -31,8 +31,9 @@ def main() -> None:
     x, y = of_classes(data.train, wanted)
     test_x, test_y = of_classes(data.test, wanted)
 
+    keras.utils.set_random_seed(1)
     network = wardrobe.create_model("mlp-1m", pretrained=True, classes=len(CLASSES))
-    *pretrained, head = network.layers
+    pretrained = network.layers[:-1]
     for trainable, learning_rate in ((False, 1e-3), (True, 1e-4)):
         for layer in pretrained:
             layer.trainable = trainable
@@ -43,7 +44,7 @@ def main() -> None:
         )
         network.fit(x[: options.examples], y[: options.examples], epochs=5, verbose=0)
         _, accuracy = network.evaluate(test_x, test_y, verbose=0)
-        trained = "all layers" if trainable else f"only {head.name}"
+        trained = "all layers" if trainable else "only the new head"
         print(f"{trained} trained: test accuracy {accuracy:.4f}")
 
 
