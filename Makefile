@@ -10,7 +10,7 @@ MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 
-.PHONY: install clients run test test-slow test-containers lint format bench lock clean
+.PHONY: install clients run test test-slow test-containers lint format docs bench lock clean
 
 install: $(VENV)/.installed
 
@@ -50,6 +50,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: install  # the pages of docs/ as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: install  # OTHERS: the python of an environment with litserve, bentoml and tensorflow
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.serve pretrained/mlp-256-128-100/1 $(if $(OTHERS),--python $(OTHERS))
@@ -60,9 +63,9 @@ LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(LOCKED) pyproject.toml -o requirements.lock
 	$(LOCKED) pyproject.toml --extra gpu -o requirements-gpu.lock
-	$(LOCKED) pyproject.toml --extra dev --extra lecture -o requirements-dev.lock
-	$(LOCKED) pyproject.toml --extra dev --extra lecture --extra gpu -o requirements-dev-gpu.lock
+	$(LOCKED) pyproject.toml --extra dev --extra docs --extra lecture -o requirements-dev.lock
+	$(LOCKED) pyproject.toml --extra dev --extra docs --extra lecture --extra gpu -o requirements-dev-gpu.lock
 	printf 'tritonclient[http]>=2.60\nkserve>=0.19\n' | $(LOCKED) -o requirements-clients.lock -
 
 clean:
-	rm -rf $(VENV) .venv-clients build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-clients build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,96 @@
+"""What the documentation says can be typed, followed and run."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import click
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, anchors, blocks, links
+from wardrobe import cli
+from wardrobe.models import DataFacts, check, read
+from wardrobe.training.studies import study
+
+PICTURES = DataFacts(input_shape=(28, 28), classes=10)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def of(language, *marks):
+    """The blocks of a language on all pages; with `marks` only those marked so."""
+    found = [block for page in PAGES for block in blocks(page, language)]
+    return [block for block in found if not marks or block.mark in marks]
+
+
+def test_every_command_is_named():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    for name, command in cli.main.commands.items():
+        names = [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
+        for full in names:
+            assert f"`wardrobe {full}" in text
+
+
+def test_every_option_is_named():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    commands = {**cli.main.commands, **cli.main.commands["data"].commands}
+    for command in commands.values():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                for spelling in (*option.opts, *option.secondary_opts):
+                    assert spelling in text, (command.name, spelling)
+
+
+def test_every_setting_of_the_service_is_named():
+    from dataclasses import fields
+
+    from wardrobe.serving.settings import Settings
+
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for setting in fields(Settings):
+        assert f"`WARDROBE_{setting.name.upper()}`" in text
+
+
+def test_every_metric_is_named():
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    sources = (file.read_text(encoding="utf-8") for file in (ROOT / "serving").rglob("*.py"))
+    metrics = {name for source in sources for name in re.findall(r'"(wardrobe_\w+)"', source)}
+    assert len(metrics) >= 10
+    for name in metrics:
+        assert re.search(rf"`{name}(_total)?\b", text), name
+
+
+@every_page
+def test_its_links_lead_somewhere(page):
+    for path, anchor in links(page):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors(target), (path, anchor)
+
+
+@pytest.mark.parametrize("block", of("yaml", ""), ids=str)
+def test_a_declaration_is_sound(block, tmp_path):
+    file = tmp_path / "declaration.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    assert check(read(str(file)), PICTURES) == []
+
+
+@pytest.mark.parametrize("block", of("yaml", "a study"), ids=str)
+def test_a_study_can_be_read(block, tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    assert len(list(study.read(str(file)).axes)) == 2
+
+
+@pytest.mark.parametrize("block", of("python"), ids=str)
+def test_python_compiles(block):
+    compile(block.text, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("block", of("python", "runnable"), ids=str)
+def test_what_is_marked_runnable_runs(block, tmp_path, monkeypatch):
+    (tmp_path / "pretrained").symlink_to(ROOT / "pretrained")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block.text, str(block), "exec"), {})
