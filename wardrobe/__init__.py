@@ -1,1 +1,66 @@
-"""Declare a fully connected Keras network in YAML, train it, serve it."""
+"""Declare a fully connected Keras network in YAML, train it, serve it.
+
+    import wardrobe
+
+    run = wardrobe.train("mlp-256-128-100", epochs=3)
+    model = wardrobe.load(run.artifact)
+    model.classify(["boot.jpg"])
+
+Importing this package loads nothing else: neither TensorFlow nor Keras nor JAX. Each name below is
+imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wardrobe.api import Run as Run
+    from wardrobe.api import create_app as create_app
+    from wardrobe.api import create_model as create_model
+    from wardrobe.api import evaluate as evaluate
+    from wardrobe.api import list_models as list_models
+    from wardrobe.api import load as load
+    from wardrobe.api import load_declaration as load_declaration
+    from wardrobe.api import train as train
+    from wardrobe.model import Model as Model
+    from wardrobe.models.schema.errors import DeclarationError as DeclarationError
+    from wardrobe.serving.errors import ServingError as ServingError
+    from wardrobe.training.data.dataset import DataError as DataError
+    from wardrobe.training.errors import TrainingError as TrainingError
+
+_MODULES = {
+    "Run": "wardrobe.api",
+    "create_app": "wardrobe.api",
+    "create_model": "wardrobe.api",
+    "evaluate": "wardrobe.api",
+    "list_models": "wardrobe.api",
+    "load": "wardrobe.api",
+    "load_declaration": "wardrobe.api",
+    "train": "wardrobe.api",
+    "Model": "wardrobe.model",
+    "DeclarationError": "wardrobe.models.schema.errors",
+    "ServingError": "wardrobe.serving.errors",
+    "DataError": "wardrobe.training.data.dataset",
+    "TrainingError": "wardrobe.training.errors",
+}
+
+__all__ = [*_MODULES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the API, imported when it is first asked for (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("wardrobe")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'wardrobe' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

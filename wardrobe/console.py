@@ -1,0 +1,84 @@
+"""What the command line shows: tables, notices and progress bars, drawn by rich.
+
+Results go to stdout, everything else to stderr, so that a pipe carries results only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+WIDEST = 1000
+"""Columns where the output goes into a file or a pipe: no row is cut or folded there."""
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], formats: Mapping[str, str] = {}) -> None:
+    """Rows as aligned columns, named by the keys of the first.
+
+    formats: format specifications of columns of numbers, such as `{"accuracy": ".4f"}`.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDEST)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in rows[0]:
+        table.add_column(Text(name), justify="right" if name in formats else "left")
+    for row in rows:
+        cells = (
+            "–" if value is None else format(value, formats.get(name, ""))
+            for name, value in row.items()
+        )
+        table.add_row(*map(Text, cells))
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def print_notice(title: str, text: str) -> None:
+    """A notice that cannot be overlooked, on stderr."""
+    from rich.console import Console
+    from rich.panel import Panel
+
+    Console(stderr=True).print(Panel(text, title=title, style="bold yellow"))
+
+
+def measures_in_words(measures: Mapping[str, Any]) -> str:
+    """The numbers among measures, such as `accuracy 0.8947, calibration error 0.0061`."""
+    numbers = {name: value for name, value in measures.items() if isinstance(value, float)}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
+
+
+@contextmanager
+def download_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress bar on stderr; calls say the file's name, its bytes so far and in all."""
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3])
+    with Progress(*columns, DownloadColumn(), console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(file: str, so_far: int, in_all: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = bar.add_task(file, total=in_all)
+            bar.update(tasks[file], completed=so_far)
+
+        yield show
+
+
+def show_members_done(done: int, total: int) -> None:
+    """How much of a study has run, on one line of stderr."""
+    click.echo(f"\r{done} of {total} members", err=True, nl=done == total)

@@ -1,0 +1,159 @@
+"""A trained model as a script uses it: arrays or pictures in, probabilities or labels out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wardrobe.serving.errors import RequestError
+from wardrobe.serving.images.classify import TOP, Upload, classify
+from wardrobe.serving.inference import model as loaded
+from wardrobe.serving.settings import Settings
+
+BATCH = 1000
+"""Examples in one call of the network: memory stays bounded however many are asked about."""
+
+Picture = str | PathLike[str] | bytes | Image.Image | NDArray[Any]
+"""A path, the bytes of a file, a Pillow image, or pixels uint8 `[height, width]`, 0–255, with or
+without a last axis of colours."""
+
+
+class Model:
+    """An artifact, loaded. Made by `wardrobe.load`; safe to use from several threads."""
+
+    def __init__(self, served: loaded.Model) -> None:
+        self._served = served
+
+    def __repr__(self) -> str:
+        return f"<wardrobe.Model {self._served.artifact}: {self.input}>"
+
+    @property
+    def name(self) -> str:
+        return self._served.artifact.name
+
+    @property
+    def version(self) -> int:
+        return self._served.artifact.version
+
+    @property
+    def folder(self) -> Path:
+        """The artifact's folder, NAME/VERSION."""
+        return self._served.artifact.folder
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes in the order of the outputs; empty for a regression."""
+        return self._served.labels
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also `range`
+        (of the pixels) and `ground` ("dark", "light" or "mixed")."""
+        picture = self._served.picture
+        if picture is None:
+            return {"kind": "table", "shape": list(self._served.input_shape)}
+        return {
+            "kind": "image",
+            "shape": list(picture.shape),
+            "range": [0, 255],
+            "ground": picture.ground,
+        }
+
+    @property
+    def card(self) -> str | None:
+        """The model card, in Markdown; None where the artifact has none."""
+        file = self.folder / "assets.extra" / "card.md"
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def predict(self, examples: NDArray[Any]) -> NDArray[np.float32]:
+        """Probabilities float32 `[N, classes]`; of a regression its values `[N, outputs]`.
+
+        examples: pictures, float32 or uint8 `[N, height, width]`, 0–255, prepared as the training
+            examples were; or rows of a table `[N, inputs]`.
+
+        Raises:
+            ServingError: the examples have another shape.
+        """
+        batches = [self._served.predict(batch) for batch in self._batches(examples)]
+        return np.concatenate(batches)
+
+    def classify(
+        self, pictures: Iterable[Picture] | Picture, top: int = TOP, explain: bool = False
+    ) -> list[dict[str, Any]]:
+        """What `POST /predict` answers: a dictionary for each picture, in their order.
+
+        Pictures may be of any size; the garment is found, turned to the polarity of the training
+        pictures and centred. An answer has `label`, `class_index`, `probability`, `uncertain`,
+        `top` (the likeliest classes), `model` and `version`; with `explain` also `input` and
+        `evidence`. A picture that cannot be read has `error` and `status` instead.
+
+        Raises:
+            ServingError: this model does not take pictures.
+            OSError: a file cannot be read.
+        """
+        if isinstance(pictures, str | PathLike | bytes | Image.Image):
+            pictures = [pictures]
+        uploads = [_upload(picture) for picture in pictures]
+        return classify(self._served, uploads, Settings().limits, top=top, explain=explain)
+
+    def explain(self, images: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Attribution float32 `[N, height, width]`, in nats: positive where a pixel spoke for the
+        likeliest class, negative where against it (integrated gradients, Sundararajan et al. 2017).
+
+        images: float32 or uint8 `[N, height, width]`, 0–255. None where the artifact cannot be
+        explained.
+
+        Raises:
+            ServingError: the images have another shape.
+        """
+        parts = [self._served.explain(batch) for batch in self._batches(images)]
+        explained = [part for part in parts if part is not None]
+        return np.concatenate(explained) if explained else None
+
+    def _batches(self, examples: NDArray[Any]) -> list[NDArray[np.float32]]:
+        array = np.asarray(examples)
+        wanted = self._served.input_shape
+        fits = array.ndim == len(wanted) + 1 and all(
+            size in (None, given) for size, given in zip(wanted, array.shape[1:], strict=True)
+        )
+        if not fits:
+            expected = ", ".join(["N", *("any" if size is None else str(size) for size in wanted)])
+            raise RequestError(
+                f"{self._served.artifact} takes arrays of shape [{expected}], not "
+                f"{list(array.shape)}"
+            )
+        starts = range(0, max(len(array), 1), BATCH)
+        return [array[start : start + BATCH].astype(np.float32) for start in starts]
+
+
+def _upload(picture: Picture) -> Upload:
+    """A picture of any kind as the bytes of a file, which is what the service is sent."""
+    if isinstance(picture, bytes):
+        return Upload(None, picture)
+    if isinstance(picture, str | PathLike):
+        return Upload(str(picture), Path(picture).read_bytes())
+    if not isinstance(picture, Image.Image):
+        picture = Image.fromarray(_pixels(picture))
+    encoded = io.BytesIO()
+    picture.save(encoded, "png")
+    return Upload(getattr(picture, "filename", None) or None, encoded.getvalue())
+
+
+def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pixels as uint8; numbers of another type must be in the range 0–255 already."""
+    pixels = np.asarray(array)
+    if pixels.dtype.kind not in "uif" or pixels.ndim not in (2, 3):
+        raise RequestError(
+            f"a picture is an array [height, width] of numbers from 0 to 255, not {pixels.dtype} "
+            f"{list(pixels.shape)}"
+        )
+    if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 255):
+        raise RequestError("a picture's pixels are numbers from 0 to 255; scale them first")
+    return pixels.round().astype(np.uint8)
