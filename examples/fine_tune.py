@@ -9,9 +9,11 @@ them; then all layers are trained with a small learning rate.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 import wardrobe
 from wardrobe.training.data import Examples, load
@@ -48,7 +50,7 @@ def main() -> None:
         print(f"{trained} trained: test accuracy {accuracy:.4f}")
 
 
-def of_classes(examples: Examples, wanted: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def of_classes(examples: Examples, wanted: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The pictures of some classes, `[N, 28, 28]`, and their labels, counted from 0."""
     chosen = np.isin(examples.y, wanted)
     labels = np.array([wanted.index(label) for label in examples.y[chosen]], dtype="int32")

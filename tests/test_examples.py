@@ -30,7 +30,7 @@ def example(tmp_path, monkeypatch, capsys):
     """
     monkeypatch.chdir(tmp_path)
 
-    def run(name: str, *arguments: str) -> str:
+    def run(name, *arguments):
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         capsys.readouterr()
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
@@ -76,7 +76,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     mpl.use("agg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EXAMPLE_EPOCHS", "1")
-    names: dict[str, object] = {}
+    names = {}
     for number, cell in enumerate(json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]):
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), f"{NOTEBOOK.name}[{number}]", "exec"), names)
