@@ -9,7 +9,7 @@
 from wardrobe.models.check import check
 from wardrobe.models.schema.declaration import DataFacts, Declaration, resolve
 from wardrobe.models.schema.errors import DeclarationError, ErrorDetail
-from wardrobe.models.schema.inheritance import complete, find, overridden, read
+from wardrobe.models.schema.inheritance import complete, find, overridden, read, with_overrides
 from wardrobe.models.schema.tree import Document
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "overridden",
     "read",
     "resolve",
+    "with_overrides",
 ]

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import keras_and_temperature, needs_fashion_mnist
-from wardrobe.cli import PRETRAINED
+from wardrobe.api import PRETRAINED
 from wardrobe.models import DataFacts, check, find, read, resolve, zoo
 from wardrobe.serving.inference import artifacts
 from wardrobe.serving.inference import model as saved_model

@@ -16,7 +16,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wardrobe.api import Run as Run
     from wardrobe.api import create_app as create_app
     from wardrobe.api import create_model as create_model
     from wardrobe.api import evaluate as evaluate
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from wardrobe.serving.errors import ServingError as ServingError
     from wardrobe.training.data.dataset import DataError as DataError
     from wardrobe.training.errors import TrainingError as TrainingError
+    from wardrobe.training.train import TrainedRun as TrainedRun
 
 _MODULES = {
-    "Run": "wardrobe.api",
     "create_app": "wardrobe.api",
     "create_model": "wardrobe.api",
     "evaluate": "wardrobe.api",
@@ -44,9 +43,10 @@ _MODULES = {
     "ServingError": "wardrobe.serving.errors",
     "DataError": "wardrobe.training.data.dataset",
     "TrainingError": "wardrobe.training.errors",
+    "TrainedRun": "wardrobe.training.train",
 }
 
-__all__ = [*_MODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

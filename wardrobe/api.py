@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,32 +21,16 @@ if TYPE_CHECKING:
 
     from wardrobe.model import Model
     from wardrobe.models import Declaration
+    from wardrobe.serving.settings import Settings
     from wardrobe.training.data import DataSet, DataUnavailable
     from wardrobe.training.data.download import Progress
-    from wardrobe.training.run import Record
+    from wardrobe.training.train import TrainedRun
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The artifacts that ship with wardrobe."""
 
-
-@dataclass(frozen=True)
-class Run:
-    """A finished training."""
-
-    network: keras.Sequential
-    """The trained network: raw examples in, outputs before calibration out."""
-    history: dict[str, list[float]]
-    """A value for each epoch, by the name of the measure: `loss`, `val_accuracy`, …"""
-    record: Record
-    """All that `run.json` says."""
-    folder: Path
-    artifact: Path
-    """The folder NAME/VERSION that a service can load."""
-
-    @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """The measures of the artifact on the `validation` and the `test` examples."""
-        return self.record.metrics
+Overrides = Mapping[str, Any] | Sequence[str]
+"""Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`."""
 
 
 def list_models(pretrained: bool = False) -> list[str]:
@@ -75,8 +59,7 @@ def create_model(
         DeclarationError: there is no such declaration, or it has errors.
         ServingError: no weights of it ship with wardrobe.
     """
-    import dataclasses
-
+    _choose_backend(None)
     from wardrobe import models
     from wardrobe.models.build import build
     from wardrobe.training.data.declarations import describe_data
@@ -86,21 +69,40 @@ def create_model(
     facts = describe_data(document)
     is_new_head = classes not in (None, facts.classes)
     if is_new_head:
-        facts = dataclasses.replace(facts, classes=classes)
+        facts = replace(facts, classes=classes)
     declaration = models.resolve(document, facts)
     network = build(declaration).network
     if pretrained:
-        _restore(network, declaration.name, without_head=is_new_head)
+        _restore_weights(network, declaration.name, with_head=not is_new_head)
     return network
 
 
+def _restore_weights(network: keras.Sequential, name: str, with_head: bool) -> None:
+    """Gives a network the weights of the shipped artifact of that name."""
+    from wardrobe.serving.errors import ModelNotFoundError
+    from wardrobe.serving.inference import artifacts
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+    from wardrobe.training.export.saved_model import read_weights
+
+    if not (PRETRAINED / name).is_dir():
+        known = ", ".join(list_models(pretrained=True))
+        raise ModelNotFoundError(f"no weights of {name} ship with wardrobe; there are: {known}")
+    load_tensorflow()
+    weights = read_weights(artifacts.at(PRETRAINED / name).folder)
+    for layer in network.layers:
+        if with_head or layer.name != "head":
+            for variable in layer.weights:
+                variable.assign(weights[f"{layer.name}/{variable.name}"])
+
+
 def load_declaration(
-    name_or_file: str | PathLike[str], set: Mapping[str, Any] | None = None
+    name_or_file: str | PathLike[str], set: Overrides | None = None
 ) -> Declaration:
     """A declaration of the zoo or of a file, checked and with every value filled in.
 
     Args:
-        set: values to change, such as `{"training.epochs": 3}`.
+        set: values to change, such as `{"training.epochs": 3}`, or texts as for `--set`, such as
+            `["training.epochs=3"]`.
 
     Raises:
         DeclarationError: with every error, each with its file and line.
@@ -113,7 +115,7 @@ def load_declaration(
 def train(
     declaration: Declaration | str | PathLike[str],
     *,
-    set: Mapping[str, Any] | None = None,
+    set: Overrides | None = None,
     data: DataSet | str | PathLike[str] | None = None,
     seed: int | None = None,
     epochs: int | None = None,
@@ -126,7 +128,7 @@ def train(
     command: str | None = None,
     progress: Progress | None = None,
     on_stand_in: Callable[[DataUnavailable], None] | None = None,
-) -> Run:
+) -> TrainedRun:
     """Trains a network: one run, one artifact. The test examples are used once, at the end.
 
     Args:
@@ -153,24 +155,16 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
-    use_backend(backend)
-    from wardrobe.training.data.declarations import with_data
+    _choose_backend(backend)
     from wardrobe.training.train import train as run_training
 
-    values = dict(set or {})
-    values |= {} if seed is None else {"seed": seed}
-    values |= {} if epochs is None else {"training.epochs": epochs}
-    if isinstance(data, str | PathLike):
-        values, data = values | {"data.name": os.fspath(data)}, None
-    resolved, examples = with_data(
-        declaration,
-        _overrides(values),
-        data,
-        Path(data_folder) if data_folder is not None else None,
-        progress=progress,
-        on_stand_in=on_stand_in,
-    )
-    trained = run_training(
+    overrides = _overrides(set)
+    overrides += [] if seed is None else [f"seed={seed}"]
+    overrides += [] if epochs is None else [f"training.epochs={epochs}"]
+    declared = os.fspath(declaration) if isinstance(declaration, str | PathLike) else declaration
+    folder = None if data_folder is None else Path(data_folder)
+    resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
+    return run_training(
         resolved,
         examples,
         runs=Path(runs),
@@ -179,28 +173,37 @@ def train(
         resume=resume,
         callbacks=callbacks,
     )
-    return Run(
-        trained.network, trained.history, trained.record, trained.folder, trained.artifact
-    )
 
 
-def load(model: str | PathLike[str]) -> Model:
+def load(
+    model: str | PathLike[str] | None = None,
+    artifacts: Sequence[str | PathLike[str]] | None = None,
+) -> Model:
     """A trained model, ready to answer.
 
     Args:
-        model: the path of an artifact (a folder NAME/VERSION, or NAME for its newest version), or
-            the name of a model, or NAME/VERSION, in `artifacts/` or among those that ship with
-            wardrobe. $WARDROBE_ARTIFACTS names other folders, as for the service.
+        model: NAME or NAME/VERSION among the `artifacts`, or the path of an artifact's folder;
+            None: the model with which a service of these artifacts answers by default.
+        artifacts: folders of artifacts; default: $WARDROBE_ARTIFACTS, or `artifacts/` and what
+            ships with wardrobe.
 
     Raises:
         ServingError: there is no such artifact, or it cannot be loaded.
     """
     from wardrobe.model import Model
-    from wardrobe.serving.inference import artifacts
+    from wardrobe.serving.inference import artifacts as on_disk
     from wardrobe.serving.inference.model import load as load_artifact
+    from wardrobe.serving.inference.repository import Repository
 
-    folders = settings().artifacts
-    return Model(load_artifact(artifacts.named(os.fspath(model), folders)))
+    settings = service_settings(artifacts)
+    name, _, version = os.fspath(model or "").partition("/")
+    names = {artifact.name for artifact in on_disk.find(settings.artifacts)}
+    is_name = name in names and (version.isdigit() or not version)
+    if model is not None and not is_name and Path(model).is_dir():
+        return Model(load_artifact(on_disk.at(Path(model))))
+    repository = Repository(settings.artifacts, settings.model)
+    repository.check()
+    return Model(repository.get(name or None, int(version) if version.isdigit() else None))
 
 
 def evaluate(
@@ -224,7 +227,7 @@ def evaluate(
     from wardrobe.training.evaluation.metrics import evaluate_artifact
 
     loaded = load(model) if isinstance(model, str | PathLike) else model
-    return evaluate_artifact(loaded, test_data(loaded, data, data_folder))
+    return evaluate_artifact(loaded, evaluation_data(loaded, data, data_folder))
 
 
 def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:
@@ -239,4 +242,87 @@ def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.
     """
     from wardrobe.serving.app import create_app as create
 
-    return create(settings(artifacts))
+    return create(service_settings(artifacts))
+
+
+def service_settings(
+    artifacts: Sequence[str | PathLike[str]] | None = None, **given: Any
+) -> Settings:
+    """The settings of the service; by default it also serves the artifacts that ship with it.
+
+    Raises:
+        ServingError: a setting cannot be used.
+    """
+    from wardrobe.serving.settings import Settings
+
+    if not artifacts and "WARDROBE_ARTIFACTS" not in os.environ:
+        artifacts = ("artifacts", PRETRAINED)
+    folders = tuple(map(Path, artifacts)) if artifacts else None
+    return Settings.from_environment(artifacts=folders, **given)
+
+
+def evaluation_data(
+    model: Model,
+    data: DataSet | str | PathLike[str] | None = None,
+    data_folder: str | PathLike[str] | None = None,
+) -> DataSet:
+    """The data set whose test examples `evaluate` takes, with the same arguments."""
+    from wardrobe.training.data import declarations
+    from wardrobe.training.data import load as load_data
+
+    folder = None if data_folder is None else Path(data_folder)
+    if data is None:
+        return declarations.data_of_artifact(model.folder, folder)
+    return load_data(os.fspath(data), folder=folder) if isinstance(data, str | PathLike) else data
+
+
+def _with_data(
+    declared: Declaration | str,
+    overrides: list[str],
+    data: DataSet | str | PathLike[str] | None,
+    folder: Path | None,
+    progress: Progress | None,
+    on_stand_in: Callable[[DataUnavailable], None] | None,
+) -> tuple[Declaration, DataSet]:
+    """A declaration resolved for its data, or for the data given in their place."""
+    from wardrobe import models
+    from wardrobe.training.data import declarations
+
+    if data is None or isinstance(data, str | PathLike):
+        overrides += [] if data is None else [f"data.name={json.dumps(os.fspath(data))}"]
+        return declarations.load_with_data(
+            declared, overrides, folder, progress=progress, on_stand_in=on_stand_in
+        )
+    overrides.append(f"data.name={json.dumps(data.name)}")
+    document = declarations.read_document(declared, overrides)
+    return models.resolve(document, models.DataFacts(data.input_shape, data.classes)), data
+
+
+def _overrides(set: Overrides | None) -> list[str]:
+    if isinstance(set, Mapping):
+        return [f"{path}={json.dumps(value)}" for path, value in set.items()]
+    return list(set or ())
+
+
+def _choose_backend(backend: str | None) -> None:
+    """Makes Keras compute with a backend; TensorFlow is imported without its start-up messages.
+
+    Raises:
+        TrainingError: Keras computes with another one already.
+    """
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+    from wardrobe.training.errors import TrainingError
+
+    if "keras" not in sys.modules:
+        wanted = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
+        os.environ["KERAS_BACKEND"] = wanted
+        if wanted == "tensorflow":
+            load_tensorflow()
+        return
+    import keras
+
+    if backend not in (None, keras.backend.backend()):
+        raise TrainingError(
+            f"Keras computes with {keras.backend.backend()} in this process; choose {backend} "
+            f"before Keras is imported, or set KERAS_BACKEND={backend}"
+        )

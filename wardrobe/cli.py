@@ -6,24 +6,20 @@ usage. The rooms are imported inside the commands, so that help and checks start
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from wardrobe import api, console
+
 if TYPE_CHECKING:
-    from wardrobe.serving.settings import Settings
     from wardrobe.training.studies.report import Report
     from wardrobe.training.studies.study import Study
-
-PRETRAINED = Path(__file__).parent / "pretrained"
 
 DataDir = click.option(
     "--data-dir",
@@ -86,9 +82,6 @@ def _fail(message: str) -> NoReturn:
 @click.version_option(package_name="wardrobe")
 def main() -> None:
     """Declare a fully connected network in YAML, train it, serve it."""
-    # Before TensorFlow is loaded: its notices are of no use to who trains or serves.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -112,10 +105,9 @@ def list_(as_json: bool) -> None:
             }
         )
     if as_json:
-        _print_json(rows)
+        console.print_json(rows)
     else:
-        forms = {"parameters": ",d", "accuracy": ".4f"}
-        _print_table(rows, forms)
+        console.print_table(rows, {"parameters": ",d", "accuracy": ".4f"})
 
 
 @main.command()
@@ -124,14 +116,13 @@ def list_(as_json: bool) -> None:
 @Json
 def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a declaration as resolved, each value with where it came from."""
-    from wardrobe.models.schema.rendering import annotated
-    from wardrobe.training.data.declarations import load_declaration
+    from wardrobe.models.schema.rendering import render
 
-    declaration = load_declaration(name, overrides)
+    declaration = api.load_declaration(name, overrides)
     if as_json:
-        _print_json(declaration.tree.plain)
+        console.print_json(declaration.tree.plain)
     else:
-        click.echo(annotated(declaration.tree), nl=False)
+        click.echo(render(declaration.tree), nl=False)
 
 
 @main.command()
@@ -148,19 +139,19 @@ def check(
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
-    problems = []
+    errors: list[models.ErrorDetail] = []
     for file in files:
         try:
-            tree = models.read(file, overrides)
-            problems += models.check(tree, describe_data(tree, data_dir))
+            document = models.read(file, overrides)
+            errors += models.check(document, describe_data(document, data_dir))
         except models.DeclarationError as error:
-            problems += error.problems
+            errors += error.errors
     if as_json:
-        _print_json([vars(problem) for problem in problems])
+        console.print_json([vars(detail) for detail in errors])
     else:
-        for problem in problems:
-            click.echo(str(problem))
-    sys.exit(1 if problems else 0)
+        for detail in errors:
+            click.echo(str(detail))
+    sys.exit(1 if errors else 0)
 
 
 @main.command()
@@ -181,12 +172,12 @@ def check(
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the last run of this declaration and seed, if it was interrupted.",
+    help="Continue the last run of this declaration and seed, if it was interrupted.",
 )
 @click.option(
     "--stand-in",
     is_flag=True,
-    help="Where the data set is to be had nowhere, train on `silhouettes` instead.",
+    help="Train on `silhouettes` if the data set can neither be found nor downloaded.",
 )
 @Json
 def train(
@@ -203,40 +194,28 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
-    if backend:  # before Keras is imported
-        os.environ["KERAS_BACKEND"] = backend
-    from wardrobe import models
-
-    given = {"seed": seed, "training.epochs": epochs}
-    overrides += tuple(f"{key}={value}" for key, value in given.items() if value is not None)
-    from wardrobe.training.data.declarations import load_with_data
-
-    with _download_bar() as progress:
-        declaration, data = load_with_data(
+    with console.download_progress() as progress:
+        run = api.train(
             name_or_file,
-            overrides,
-            data_dir,
+            set=overrides,
+            seed=seed,
+            epochs=epochs,
+            backend=backend,
+            runs=runs,
+            artifacts=artifacts,
+            resume=resume,
+            data_folder=data_dir,
+            command=shlex.join(["wardrobe", *sys.argv[1:]]),
             progress=progress,
             on_stand_in=_notice_stand_in if stand_in else None,
         )
-    from wardrobe.training.train import train as run_training
-
-    trained = run_training(
-        declaration,
-        data,
-        written=models.chain(models.find(name_or_file)),
-        runs=runs,
-        artifacts=artifacts,
-        command=shlex.join(["wardrobe", *sys.argv[1:]]),
-        resume=resume,
-    )
     if as_json:
-        paths = {"run": str(trained.folder), "artifact": str(trained.artifact)}
-        _print_json(trained.record.to_json() | paths)
+        paths = {"run": str(run.folder), "artifact": str(run.artifact)}
+        console.print_json(run.record.to_json() | paths)
     else:
-        for part, measures in trained.metrics.items():
-            click.echo(f"{part}: {_in_words(measures)}")
-        click.echo(f"run: {trained.folder}\nartifact: {trained.artifact}")
+        for part, measures in run.metrics.items():
+            click.echo(f"{part}: {console.measures_in_words(measures)}")
+        click.echo(f"run: {run.folder}\nartifact: {run.artifact}")
 
 
 @main.command()
@@ -245,25 +224,31 @@ def train(
 @Json
 def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
+    from wardrobe.model import Model
     from wardrobe.serving.inference import artifacts
-    from wardrobe.serving.inference import model as saved_model
-    from wardrobe.training.data.declarations import data_of_artifact
-    from wardrobe.training.evaluation.metrics import evaluate_artifact
+    from wardrobe.serving.inference.model import load as load_artifact
 
-    found = artifacts.at(artifact)
-    tested = data_of_artifact(found.folder, data_dir)
-    measures = evaluate_artifact(saved_model.load(found), tested)
+    model = Model(load_artifact(artifacts.at(artifact)))
+    data = api.evaluation_data(model, data_folder=data_dir)
+    measures = api.evaluate(model, data)
     if as_json:
-        _print_json(measures)
+        console.print_json(measures)
         return
-    click.echo(f"{found} on {measures['examples']:,} test examples of {tested.name}")
-    click.echo(_in_words(measures))
-    if tested.class_names is not None:
-        forms = dict.fromkeys(("precision", "recall", "f1"), ".4f")
+    click.echo(
+        f"{model.name}/{model.version} on {measures['examples']:,} test examples of {data.name}"
+    )
+    click.echo(console.measures_in_words(measures))
+    if data.class_names is not None:
         click.echo()
-        _print_table(measures["by_class"], forms)
+        formats = dict.fromkeys(("precision", "recall", "f1"), ".4f")
+        console.print_table(measures["by_class"], formats)
         click.echo("\nconfusion: a row for each true class, a column for each predicted one")
-        _print_table(_confusion_rows(measures["confusion"], tested.class_names), {})
+        console.print_table(
+            [
+                {"": name} | dict(zip(data.class_names, counts, strict=True))
+                for name, counts in zip(data.class_names, measures["confusion"], strict=True)
+            ]
+        )
 
 
 @main.command()
@@ -282,16 +267,9 @@ def predict(
     as_json: bool,
 ) -> None:
     """Name the garments in pictures: the same answer as the server gives."""
-    from wardrobe.serving.images.classify import Upload, classify
-    from wardrobe.serving.inference.repository import Repository
-
-    settings = _settings(artifacts, model=model)
-    repository = Repository(settings.artifacts, settings.model)
-    repository.check()
-    uploads = [Upload(str(image), image.read_bytes()) for image in images]
-    answers = classify(repository.get(), uploads, settings.limits, explain=explain)
+    answers = api.load(model, artifacts).classify(images, explain=explain)
     if as_json:
-        _print_json({"predictions": answers})
+        console.print_json({"predictions": answers})
     else:
         for answer in answers:
             click.echo(_answer_in_words(answer), err="error" in answer)
@@ -318,7 +296,7 @@ def serve(
     """Serve artifacts over HTTP: gunicorn and the Flask application."""
     from wardrobe.serving.server import serve as run_server
 
-    settings = _settings(artifacts, model=model, host=host, port=port, workers=workers)
+    settings = api.service_settings(artifacts, model=model, host=host, port=port, workers=workers)
     run_server(settings, listening=_try if try_it else None)
 
 
@@ -336,10 +314,12 @@ def verify(data_dir: Path | None, as_json: bool) -> None:
 
     place = fashion_mnist.find(data_dir)
     if place is None:
-        raise DataUnavailable("fashion-mnist is nowhere on this machine: `wardrobe data fetch`")
+        raise DataUnavailable(
+            "fashion-mnist is not on this machine; download it with `wardrobe data fetch`"
+        )
     reports = fashion_mnist.verify(place)
     if as_json:
-        _print_json(
+        console.print_json(
             [{**vars(report), "path": str(report.path)} | {"ok": report.ok} for report in reports]
         )
     else:
@@ -359,7 +339,7 @@ def fetch(data_dir: Path | None) -> None:
     """Download the data set from where Keras downloads it."""
     from wardrobe.training.data import fashion_mnist
 
-    with _download_bar() as progress:
+    with console.download_progress() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
         place = fashion_mnist.fetch(folder, progress=progress)
     click.echo(place)
@@ -370,29 +350,29 @@ def fetch(data_dir: Path | None) -> None:
 @Json
 def results(runs: Path, as_json: bool) -> None:
     """Write the zoo's tables and figure from the records of its runs."""
-    from wardrobe.serving.inference import latency as costs
+    from wardrobe.serving.inference.model import size_and_latency
     from wardrobe.training.results import records, table
 
     try:
         from wardrobe.training.results import figure
     except ImportError:
         _fail("the figure is drawn with matplotlib: pip install 'wardrobe[lecture]'")
-    taken = records.collect(runs, costs.measure)
+    taken = records.collect(runs, size_and_latency)
     written = [table.write(), figure.write()]
     if as_json:
         found = {"written": written, "records": taken}
-        _print_json({name: [str(file) for file in files] for name, files in found.items()})
+        console.print_json({name: [str(file) for file in files] for name, files in found.items()})
     else:
         click.echo(written[0].read_text(encoding="utf-8"), nl=False)
-        places = " and ".join(map(str, written))
-        click.echo(f"{len(taken)} records taken up from {runs}; written to {places}", err=True)
+        files = " and ".join(map(str, written))
+        click.echo(f"{len(taken)} records taken from {runs}; written to {files}", err=True)
 
 
 @main.command()
 @click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="All of the lecture, as one HTML page.")
 @click.option("--list", "only_list", is_flag=True, help="List the studies of the lecture.")
-@click.option("--quick", is_flag=True, help="Fewer and smaller members: under a minute each.")
+@click.option("--quick", is_flag=True, help="Fewer and smaller variants: under a minute each.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -420,30 +400,30 @@ def study(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Run a study of the lecture: its members, its figure, its claim."""
-    from wardrobe.training.studies import study as room
+    """Run a study of the lecture: its variants, its figure, its claim."""
+    from wardrobe.training.studies.study import read, read_all
 
     if data_dir:  # the processes of a study inherit it
         os.environ["WARDROBE_DATA"] = str(data_dir)
     if only_list:
-        rows = [_study_row(study) for study in room.read_all()]
-        return _print_json(rows) if as_json else _print_table(rows, {})
+        rows = [_study_row(study) for study in read_all()]
+        return console.print_json(rows) if as_json else console.print_table(rows)
     if (name is None) is not every:
         raise click.UsageError("give the name of a study, --all or --list")
     from wardrobe.training.studies import runner
 
-    studies = room.read_all(quick) if every else [room.read(str(name), quick)]
+    studies = read_all(quick) if every else [read(str(name), quick)]
     folder = runs / "studies"
-    reports = runner.run(studies, folder, jobs, pictures, _show_progress)
+    reports = runner.run(studies, folder, jobs, pictures, console.show_variants_done)
     if every:
         from wardrobe.training.studies.page import write
 
         click.echo(f"written to {write(reports, page or folder / 'lecture.html')}", err=True)
     verdicts = [_verdict_row(report) for report in reports]
     if as_json:
-        _print_json(verdicts)
+        console.print_json(verdicts)
     else:
-        _print_table(verdicts, {})
+        console.print_table(verdicts)
     return None
 
 
@@ -464,44 +444,8 @@ def _verdict_row(report: Report) -> dict[str, Any]:
     }
 
 
-def _show_progress(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total} members", err=True, nl=done == total)
-
-
-@contextmanager
-def _download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar on a terminal that shows how far a download is."""
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3])
-    bar = Progress(*columns, DownloadColumn(), console=Console(stderr=True))
-    tasks: dict[str, Any] = {}
-
-    def show(file: str, so_far: int, in_all: int | None) -> None:
-        bar.start()
-        if file not in tasks:
-            tasks[file] = bar.add_task(file, total=in_all)
-        bar.update(tasks[file], completed=so_far)
-
-    try:
-        yield show
-    finally:
-        if tasks:
-            bar.stop()
-
-
-def _settings(artifacts: tuple[Path, ...], **given: Any) -> Settings:
-    """The settings of the service; the networks that ship with wardrobe are served by default."""
-    from wardrobe.serving.settings import Settings
-
-    if not artifacts and "WARDROBE_ARTIFACTS" not in os.environ:
-        artifacts = (Path("artifacts"), PRETRAINED)
-    return Settings.from_environment(artifacts=artifacts or None, **given)
-
-
 def _try(url: str) -> None:
-    """Begins a process that shows the service's answer to a garment that this program draws."""
+    """Starts a process that shows the service's answer to a garment that this program draws."""
     if os.fork():
         return
     os.closerange(3, 64)  # the address is the server's alone
@@ -509,7 +453,7 @@ def _try(url: str) -> None:
 
     from PIL import Image
 
-    from wardrobe.serving.smoke_test import first_answer
+    from wardrobe.serving.server import first_answer
     from wardrobe.training.data import fashion_mnist, silhouettes
 
     drawn = silhouettes.draw(1, seed=1)
@@ -524,51 +468,20 @@ def _try(url: str) -> None:
     os._exit(0)
 
 
-def _in_words(measures: dict[str, Any]) -> str:
-    numbers = {k: v for k, v in measures.items() if isinstance(v, float)}
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
-
-
 def _answer_in_words(answer: dict[str, Any]) -> str:
     if "error" in answer:
         return f"{answer['file']}: {answer['error']}"
-    likeliest = ", ".join(f"{of['label']} {of['probability']:.2f}" for of in answer["top"])
+    likeliest = ", ".join(f"{each['label']} {each['probability']:.2f}" for each in answer["top"])
     return f"{answer['file']}: {answer['label']}  ({likeliest}; {answer['model']})"
 
 
-def _confusion_rows(confusion: list[list[int]], names: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {"": name} | dict(zip(names, counts, strict=True))
-        for name, counts in zip(names, confusion, strict=True)
-    ]
-
-
 def _notice_stand_in(error: Exception) -> None:
-    from rich.console import Console
-    from rich.panel import Panel
-
-    text = (
+    console.print_notice(
+        "FASHION-MNIST NOT FOUND",
         f"{error}.\n\nTraining on SILHOUETTES instead: garments drawn by this program, NOT "
         "Fashion-MNIST. What is trained now knows nothing of real garments; the pretrained "
-        "networks that ship with wardrobe do, and are served beside it."
+        "networks that ship with wardrobe do, and are served beside it.",
     )
-    Console(stderr=True).print(Panel(text, title="FASHION-MNIST NOT FOUND", style="bold yellow"))
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print_table(rows: list[dict[str, Any]], forms: dict[str, str]) -> None:
-    """Rows as aligned columns; `forms` are the formats of columns of numbers."""
-    texts = [list(rows[0])] + [
-        ["–" if v is None else format(v, forms.get(name, "")) for name, v in row.items()]
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    for row in texts:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
 
 
 if __name__ == "__main__":

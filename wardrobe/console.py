@@ -79,6 +79,6 @@ def download_progress() -> Iterator[Callable[[str, int, int | None], None]]:
         yield show
 
 
-def show_members_done(done: int, total: int) -> None:
+def show_variants_done(done: int, total: int) -> None:
     """How much of a study has run, on one line of stderr."""
-    click.echo(f"\r{done} of {total} members", err=True, nl=done == total)
+    click.echo(f"\r{done} of {total} variants", err=True, nl=done == total)

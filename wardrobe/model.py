@@ -48,6 +48,11 @@ class Model:
         return self._served.artifact.folder
 
     @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of one example."""
+        return self._served.input_shape
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of the classes in the order of the outputs; empty for a regression."""
         return self._served.labels
@@ -63,7 +68,7 @@ class Model:
             "kind": "image",
             "shape": list(picture.shape),
             "range": [0, 255],
-            "ground": picture.ground,
+            "ground": picture.polarity,
         }
 
     @property
@@ -119,7 +124,7 @@ class Model:
 
     def _batches(self, examples: NDArray[Any]) -> list[NDArray[np.float32]]:
         array = np.asarray(examples)
-        wanted = self._served.input_shape
+        wanted = self.input_shape
         fits = array.ndim == len(wanted) + 1 and all(
             size in (None, given) for size, given in zip(wanted, array.shape[1:], strict=True)
         )

@@ -208,7 +208,7 @@ class Declaration(_Strict):
 
     _tree: Node = PrivateAttr()
     _data: DataFacts = PrivateAttr()
-    _files: tuple[FilePath, ...] = PrivateAttr(default=())
+    _document: Document = PrivateAttr()
 
     @property
     def tree(self) -> Node:
@@ -223,7 +223,12 @@ class Declaration(_Strict):
     @property
     def files(self) -> tuple[FilePath, ...]:
         """The files that the declaration was read from: its own, then its parents."""
-        return self._files
+        return self._document.files
+
+    @property
+    def document(self) -> Document:
+        """What it was resolved from, without the values that follow from the data."""
+        return self._document
 
     @property
     def takes_class_indices(self) -> bool:
@@ -275,7 +280,7 @@ def resolve(document: Document, facts: DataFacts) -> Declaration:
     declaration, errors = validate(document, facts)
     if declaration is None:
         raise DeclarationError(detail for _, detail in errors)
-    declaration._files = document.files
+    declaration._document = document
     return declaration
 
 

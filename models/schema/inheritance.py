@@ -39,7 +39,15 @@ def read(name_or_file: str, overrides: Sequence[str] = ()) -> Document:
         DeclarationError: a file cannot be read, a parent is unknown, parents form a loop, or
             an override does not fit.
     """
-    document = _with_parents([_read(find(name_or_file))])
+    return with_overrides(_with_parents([_read(find(name_or_file))]), overrides)
+
+
+def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
+    """The document with values laid over it, each written as `a.b=c`, as with `--set`.
+
+    Raises:
+        DeclarationError: an override does not fit.
+    """
     for override in overrides:
         document = _override(document, override)
     return document

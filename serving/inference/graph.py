@@ -1,14 +1,11 @@
-"""A SavedModel's graph and its signatures: the one place in serving that imports TensorFlow.
+"""A SavedModel's graph and its signatures.
 
 The graph is loaded into a session, as in TensorFlow Serving. A call takes about half the CPU time
 of one through `tf.saved_model.load`, a dropped graph is freed, and the SavedModel's own signature
 definitions hold everything that the protocols report about a signature.
 """
 
-import gc
-import logging
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wardrobe.serving.errors import ArtifactError, RequestError
+from wardrobe.serving.inference.tensorflow import load_tensorflow
 
 Array = npt.NDArray[Any]
 DEFAULT = "serving_default"
@@ -84,7 +82,7 @@ class Network:
 
         Raises `ArtifactError` with the reason if it cannot be loaded or called.
         """
-        tensorflow = _tensorflow()
+        tensorflow = load_tensorflow()
         self._invalid = tensorflow.errors.InvalidArgumentError
         try:
             session = tensorflow.compat.v1.Session(graph=tensorflow.Graph(), config=_threads())
@@ -130,28 +128,12 @@ class Network:
 
 def example_type() -> Any:
     """`tf.train.Example`, the message that `:classify` and `:regress` pass to a graph."""
-    return _tensorflow().train.Example
-
-
-def _tensorflow() -> Any:
-    """TensorFlow, imported late: finding and checking artifacts does not need it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # failures arrive as exceptions
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # workers share the GPU
-    is_first = "tensorflow" not in sys.modules
-    has_no_jax = is_first and sys.modules.setdefault("jax", None) is None  # type: ignore[arg-type]
-    import tensorflow
-
-    if has_no_jax:  # TensorFlow Lite would import it: 100 MB and half a second
-        del sys.modules["jax"]
-    if is_first:
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # calls its sessions deprecated
-        gc.freeze()  # half a million permanent objects that garbage collection can skip
-    return tensorflow
+    return load_tensorflow().train.Example
 
 
 def _threads() -> Any:
     """Threads of a call, as the server has set them; 0, all cores, if it has not."""
-    return _tensorflow().compat.v1.ConfigProto(
+    return load_tensorflow().compat.v1.ConfigProto(
         intra_op_parallelism_threads=int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)),
         inter_op_parallelism_threads=int(os.environ.get("TF_NUM_INTEROP_THREADS", 0)),
     )
@@ -178,7 +160,7 @@ def _signature(definition: Any) -> Signature:
 def _spec(info: Any) -> Spec:
     shape = info.tensor_shape
     sizes = tuple(None if axis.size < 0 else int(axis.size) for axis in shape.dim)
-    dtype = _tensorflow().dtypes.as_dtype(info.dtype).name
+    dtype = load_tensorflow().dtypes.as_dtype(info.dtype).name
     return Spec(dtype, None if shape.unknown_rank else sizes)
 
 

@@ -82,7 +82,9 @@ def test_list_shows_the_measured_accuracies(installed: Path, crowded: Path) -> N
 
 
 def test_the_lecture_is_in_it(installed: Path, crowded: Path) -> None:
-    assert len(json.loads(run(installed / "wardrobe", "study", "--list", "--json", cwd=crowded))) > 20
+    assert (
+        len(json.loads(run(installed / "wardrobe", "study", "--list", "--json", cwd=crowded))) > 20
+    )
 
 
 def test_a_script_imports_it_beside_packages_of_its_own(installed: Path, crowded: Path) -> None:

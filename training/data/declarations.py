@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from wardrobe.models import DataFacts, Declaration, read, resolve
+from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
 from wardrobe.models.schema.tree import Node
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
@@ -26,20 +26,31 @@ def describe_data(tree: Node, folder: Path | None = None) -> DataFacts:
 
 
 def load_declaration(
-    name_or_file: str, overrides: Sequence[str] = (), folder: Path | None = None
+    declared: Declaration | str, overrides: Sequence[str] = (), folder: Path | None = None
 ) -> Declaration:
     """Reads a declaration and resolves it for its data, without loading them.
 
     Args:
-        name_or_file: a name of the zoo, or the path of a YAML file.
+        declared: a name of the zoo, the path of a YAML file, or a declaration to be changed.
         overrides: settings such as `training.epochs=3`, as with `--set`.
         folder: the folder of data sets; None: $WARDROBE_DATA.
 
     Raises:
         DeclarationError: with every error in it.
     """
-    tree = read(name_or_file, overrides)
-    return resolve(tree, describe_data(tree, folder))
+    document = read_document(declared, overrides)
+    return resolve(document, describe_data(document, folder))
+
+
+def read_document(declared: Declaration | str, overrides: Sequence[str]) -> Document:
+    """What `load_declaration` resolves.
+
+    Raises:
+        DeclarationError: it cannot be read, or an override does not fit.
+    """
+    if isinstance(declared, str):
+        return read(declared, overrides)
+    return with_overrides(declared.document, overrides)
 
 
 def for_declaration(
@@ -63,7 +74,7 @@ def for_declaration(
 
 
 def load_with_data(
-    name_or_file: str,
+    declared: Declaration | str,
     overrides: Sequence[str] = (),
     folder: Path | None = None,
     *,
@@ -73,7 +84,7 @@ def load_with_data(
     """Loads a declaration and its data set.
 
     Args:
-        name_or_file, overrides, folder: as in `load_declaration`.
+        declared, overrides, folder: as in `load_declaration`.
         progress: is told how far a download is.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be
             downloaded; it is called with the reason first. The declaration then has another name,
@@ -83,11 +94,11 @@ def load_with_data(
         DeclarationError: with every error in the declaration, before anything is downloaded.
         DataError, DataUnavailable: as in `for_declaration`.
     """
-    declaration = load_declaration(name_or_file, overrides, folder)
+    declaration = load_declaration(declared, overrides, folder)
     if declaration.data.name == fashion_mnist.NAME and not fashion_mnist.find(folder):
-        from wardrobe.models.build.assembly import assemble  # imports Keras
+        from wardrobe.models.build import build  # imports Keras
 
-        assemble(declaration)  # reports errors that only Keras finds
+        build(declaration)  # reports errors that only Keras finds
     try:
         return declaration, for_declaration(declaration, folder, progress)
     except DataUnavailable as error:
@@ -99,7 +110,7 @@ def load_with_data(
         "training.validation=0.1",
         f"name={declaration.name}-{silhouettes.NAME}",
     )
-    return load_with_data(name_or_file, (*overrides, *stand_in), folder)
+    return load_with_data(declared, (*overrides, *stand_in), folder)
 
 
 def data_of_artifact(artifact: Path, folder: Path | None = None) -> DataSet:

@@ -32,9 +32,7 @@ def targets(
 
     `teacher` is the folder of its run, `x` are raw inputs, `labels` one-hot rows `[N, classes]`.
     """
-    softened = np.asarray(
-        apply_temperature(teacher_outputs(teacher, x), distillation.temperature)
-    )
+    softened = np.asarray(apply_temperature(teacher_outputs(teacher, x), distillation.temperature))
     share = np.float32(distillation.weight)
     return share * softened + (1 - share) * labels
 

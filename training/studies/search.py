@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardrobe.models.schema.tree import Origin, node_of
-from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.studies import executor
 from wardrobe.training.studies.records import Record

@@ -1,0 +1,58 @@
+"""TensorFlow, imported late, with what this project needs and without its start-up messages."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+START_UP_MESSAGE = re.compile(
+    rb"^I\d{4} |absl::InitializeLog|cudart_stub|cuInit|rebuild TensorFlow with the appropriate"
+)
+"""Lines on stderr that say nothing to a user: notices, and that there is no GPU."""
+
+
+def load_tensorflow() -> Any:
+    """The module `tensorflow`; finding and checking artifacts does without it."""
+    if "tensorflow" in sys.modules:
+        import tensorflow
+
+        return tensorflow
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
+    has_no_jax = sys.modules.setdefault("jax", None) is None  # type: ignore[arg-type]
+    with _without_start_up_messages():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
+    if has_no_jax:  # TensorFlow Lite would import it: 100 MB and half a second
+        del sys.modules["jax"]
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # calls its sessions deprecated
+    gc.freeze()  # half a million permanent objects that garbage collection can skip
+    return tensorflow
+
+
+@contextmanager
+def _without_start_up_messages() -> Iterator[None]:
+    """Holds back what is written to stderr, below Python too, then passes on what matters."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held_back.seek(0)
+            for line in held_back:
+                if not START_UP_MESSAGE.search(line):
+                    os.write(2, line)
