@@ -63,14 +63,15 @@ def _write(network: keras.Sequential, outputs: Outputs, folder: Path) -> None:
 
 
 def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The weights in a SavedModel that `write` wrote, such as `dense_1/kernel`, by name.
+    """The weights in a SavedModel that `write` wrote, by layer and name: `dense_1/kernel`.
 
     Needs TensorFlow, whatever Keras computes with.
     """
     import tensorflow as tf
 
     return {
-        variable.name.removesuffix(":0"): variable.numpy()
+        # Some begin with the network's name; a network read from a file writes them without it.
+        "/".join(variable.name.removesuffix(":0").split("/")[-2:]): variable.numpy()
         for variable in tf.saved_model.load(str(folder))._all_variables
     }
 

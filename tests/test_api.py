@@ -1,0 +1,179 @@
+"""The Python API: what a training script calls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import wardrobe
+from wardrobe.api import PRETRAINED
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
+SMALL = """\
+name: small
+data: silhouettes
+model: {layers: [{Dense: {units: 8, activation: relu}}]}
+training: {epochs: 1, batch_size: 256}
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    return wardrobe.load("mlp-256-128-100")
+
+
+@pytest.fixture
+def small(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL)
+    return file
+
+
+def train(declaration, tmp_path, **arguments):
+    return wardrobe.train(
+        declaration, runs=tmp_path / "runs", artifacts=tmp_path / "artifacts", **arguments
+    )
+
+
+def test_importing_it_loads_neither_tensorflow_nor_keras_nor_jax():
+    code = (
+        "import sys, time; began = time.perf_counter(); import wardrobe;"
+        "assert time.perf_counter() - began < 0.2;"
+        "print({'tensorflow', 'keras', 'jax', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_name_it_promises_is_there():
+    assert all(getattr(wardrobe, name) for name in wardrobe.__all__)
+    assert set(wardrobe.__all__) <= set(dir(wardrobe))
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = wardrobe.trian
+
+
+def test_the_models_with_weights_are_among_all_models():
+    pretrained = wardrobe.list_models(pretrained=True)
+    assert "mlp-1m" in pretrained
+    assert set(pretrained) < set(wardrobe.list_models())
+    assert "fashion-base" not in wardrobe.list_models()
+
+
+@pytest.mark.parametrize("name", ["mlp-1m", "mlp-he-bn", "softmax-regression"])
+def test_a_pretrained_network_names_what_its_artifact_names(name):
+    network = wardrobe.create_model(name, pretrained=True)
+    assert isinstance(network, keras.Sequential)
+    by_network = network.predict(IMAGES.astype(np.float32), verbose=0)
+    calibration = PRETRAINED / name / "1" / "assets.extra" / "calibration.json"
+    temperature = json.loads(calibration.read_text())["temperature"]
+    powers = by_network ** (1 / temperature)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    assert np.abs(wardrobe.load(name).predict(IMAGES) - expected).max() < 1e-5
+
+
+def test_a_new_head_leaves_the_other_weights():
+    network = wardrobe.create_model("mlp-1m", pretrained=True, classes=4)
+    assert network.output_shape == (None, 4)
+    whole = wardrobe.create_model("mlp-1m", pretrained=True)
+    for layer, same in zip(network.layers[:-1], whole.layers[:-1], strict=True):
+        for weights, expected in zip(layer.get_weights(), same.get_weights(), strict=True):
+            assert (weights == expected).all()
+
+
+def test_weights_that_do_not_ship_are_refused_in_words():
+    with pytest.raises(wardrobe.ServingError, match=r"no weights of mlp-4m ship.*mlp-1m"):
+        wardrobe.create_model("mlp-4m", pretrained=True)
+
+
+def test_a_declaration_is_loaded_with_values_changed(small):
+    declaration = wardrobe.load_declaration(small, {"training.epochs": 3, "optimizer": "SGD"})
+    assert declaration.training.epochs == 3
+    assert declaration.optimizer == {"SGD": {}}
+    with pytest.raises(wardrobe.DeclarationError, match="did you mean 'training'"):
+        wardrobe.load_declaration(small, {"trainign.epochs": 3})
+
+
+class Epochs(keras.callbacks.Callback):
+    """A callback such as those of MLflow or Weights & Biases."""
+
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.losses.append(logs["loss"])
+
+
+def test_train_takes_what_the_command_takes_and_a_callback(small, tmp_path):
+    epochs = Epochs()
+    declaration = wardrobe.load_declaration(small)
+    run = train(declaration, tmp_path, epochs=2, seed=3, callbacks=[epochs])
+    assert len(epochs.losses) == 2
+    assert run.history["loss"] == pytest.approx(epochs.losses)
+    assert run.record.callbacks == ["Epochs"]
+    assert run.record.seed == 3
+    assert set(run.metrics) == {"validation", "test"}
+    assert run.network.output_shape == (None, 10)
+    assert (run.folder / "declared" / "small.yaml").read_text() == SMALL
+
+    model = wardrobe.load(run.artifact)
+    assert (model.name, model.version) == ("small", 1)
+    assert wardrobe.evaluate(model)["accuracy"] == run.metrics["test"]["accuracy"]
+    assert wardrobe.evaluate(run.artifact, data="silhouettes") == wardrobe.evaluate(model)
+
+
+def test_train_takes_a_data_set_in_place_of_the_declared_one(small, tmp_path, few_silhouettes):
+    run = train(str(small), tmp_path, data=few_silhouettes)
+    assert run.record.data.examples["train"] == 1000
+
+
+def test_another_backend_is_refused_once_keras_is_there(small, tmp_path):
+    other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
+    with pytest.raises(wardrobe.TrainingError, match=f"choose {other} before Keras is imported"):
+        train(small, tmp_path, backend=other)
+
+
+def test_a_model_is_found_by_name_version_and_folder():
+    for named in ("mlp-1m", "mlp-1m/1", PRETRAINED / "mlp-1m" / "1", str(PRETRAINED / "mlp-1m")):
+        assert (wardrobe.load(named).name, wardrobe.load(named).version) == ("mlp-1m", 1)
+    for wrong in ("mlp-2m", "mlp-1m/7"):
+        with pytest.raises(wardrobe.ServingError, match=r"there is no model|has no version"):
+            wardrobe.load(wrong)
+
+
+def test_a_model_says_what_it_is(model):
+    assert model.labels[9] == "Ankle boot"
+    assert model.input == {
+        "kind": "image", "shape": [28, 28], "range": [0, 255], "ground": "dark",
+    }  # fmt: skip
+    assert model.card.startswith("# mlp-256-128-100")
+
+
+def test_predict_takes_bytes_and_floats_of_the_right_shape(model):
+    probabilities = model.predict(IMAGES)
+    assert probabilities.shape == (3, 10)
+    assert (probabilities == model.predict(IMAGES.astype(np.float32))).all()
+    assert model.predict(IMAGES[:0]).shape == (0, 10)
+    assert model.explain(IMAGES).shape == (3, 28, 28)
+    with pytest.raises(wardrobe.ServingError, match=r"\[N, 28, 28\], not \[28, 28\]"):
+        model.predict(IMAGES[0])
+
+
+def test_classify_takes_pictures_of_every_kind_and_answers_as_the_service_does(model, tmp_path):
+    image, file = Image.fromarray(IMAGES[0]), tmp_path / "a.png"
+    image.save(file)
+    answers = model.classify([file, str(file), file.read_bytes(), image, IMAGES[0]])
+    assert [answer["file"] for answer in answers] == [str(file), str(file), None, None, None]
+    assert len({str(answer["top"]) for answer in answers}) == 1
+
+    client = wardrobe.create_app([PRETRAINED]).test_client()
+    response = client.post("/predict?model=mlp-256-128-100", data=file.read_bytes())
+    (served,) = response.json["predictions"]
+    assert served == answers[2]
+    assert model.classify([b"no picture"])[0]["status"] == 415
