@@ -24,7 +24,7 @@ def reserve() -> None:
 
     Must be called before the first metric is made, in each process or before the fork.
     """
-    values.MmapedDict = _open
+    vars(values)["MmapedDict"] = _open
 
 
 def _open(filename: str) -> Any:
@@ -32,7 +32,7 @@ def _open(filename: str) -> Any:
     try:
         with Path(filename).open("ab") as file:
             _allocate(file.fileno(), RESERVED)
-        return _Reserved(filename)
+        return _Reserved(filename)  # type: ignore[no-untyped-call]
     except OSError as error:
         with suppress(OSError):
             Path(filename).unlink()  # an empty file cannot be read by whoever answers /metrics
@@ -51,11 +51,14 @@ class _Reserved(MmapedDict):
     is not kept."""
 
     def read_value(self, key: str) -> tuple[float, float]:
-        return super().read_value(key) if self._has_room(key) else (0.0, 0.0)
+        if not self._has_room(key):
+            return 0.0, 0.0
+        value: tuple[float, float] = super().read_value(key)  # type: ignore[no-untyped-call]
+        return value
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
         if self._has_room(key):
-            super().write_value(key, value, timestamp)
+            super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
 
     def _has_room(self, key: str) -> bool:
         if key in self._positions or self._used + len(key.encode()) + 32 <= self._capacity:
