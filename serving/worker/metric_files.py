@@ -24,7 +24,7 @@ def reserve() -> None:
 
     Must be called before the first metric is made, in each process or before the fork.
     """
-    values.MmapedDict = _open  # type: ignore[assignment,attr-defined]
+    vars(values)["MmapedDict"] = _open
 
 
 def _open(filename: str) -> Any:
@@ -51,7 +51,10 @@ class _Reserved(MmapedDict):
     is not kept."""
 
     def read_value(self, key: str) -> tuple[float, float]:
-        return super().read_value(key) if self._has_room(key) else (0.0, 0.0)  # type: ignore[no-untyped-call]
+        if not self._has_room(key):
+            return 0.0, 0.0
+        value: tuple[float, float] = super().read_value(key)  # type: ignore[no-untyped-call]
+        return value
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
         if self._has_room(key):

@@ -28,7 +28,7 @@ FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r
 @pytest.fixture(scope="module")
 def large(encode, band) -> bytes:
     """A picture that takes a tenth of a second to decode, though its file is small."""
-    return bytes(encode(np.kron(band(6), np.ones((120, 120), np.uint8)), "PNG", compress_level=1))
+    return bytes(encode(np.kron(band(6), np.ones((220, 220), np.uint8)), "PNG", compress_level=1))
 
 
 def post(url: str, data: bytes, headers: dict[str, str] | None = None) -> tuple[int, Any, float]:

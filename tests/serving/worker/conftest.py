@@ -2,9 +2,8 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +30,6 @@ class Raw:
 
     socket: socket.socket
     received: bytes = b""
-    sent: list[bytes] = field(default_factory=list)
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -64,12 +62,6 @@ class Raw:
         return list(iter(self.answer, None))
 
 
-def seconds_of(act: Callable[[], Any]) -> float:
-    begun = time.monotonic()
-    act()
-    return time.monotonic() - begun
-
-
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Raw]]:
     """`connect(server, data=b"")`: a new connection on which `data` has been sent."""
@@ -77,9 +69,10 @@ def connect() -> Iterator[Callable[..., Raw]]:
 
     def run(server: Any, data: bytes = b"", timeout: float = 30) -> Raw:
         address = urlsplit(server.url)
-        opened.append(Raw(socket.create_connection((address.hostname, address.port), timeout)))
-        opened[-1].send(data)
-        return opened[-1]
+        raw = Raw(socket.create_connection((address.hostname, address.port), timeout))
+        opened.append(raw)
+        raw.send(data)
+        return raw
 
     yield run
     for raw in opened:
