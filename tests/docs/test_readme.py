@@ -26,7 +26,7 @@ def test_its_table_of_the_zoo_is_that_of_the_results():
 
     text = README.read_text(encoding="utf-8")
     for name, runs in records.records().items():
-        summary = records.summary(runs)
-        spread = summary["test_accuracy_spread"]
-        accuracy = f"{summary['test_accuracy']:.4f}" + (f" ± {spread:.4f}" if spread else "")
-        assert f"| `{name}` | {summary['parameters']:,} | {accuracy} |" in text
+        summary = records.summarize(runs)
+        spread = summary.accuracy_spread
+        accuracy = f"{summary.accuracy:.4f}" + (f" ± {spread:.4f}" if spread else "")
+        assert f"| `{name}` | {summary.parameters:,} | {accuracy} |" in text
