@@ -227,7 +227,7 @@ def test_runs_of_one_second_have_folders_of_their_own(tmp_path, few_silhouettes)
     began = datetime.now(UTC)
     for number in range(1, 4):
         folder = new_folder(tmp_path, declaration, began)
-        Run.start(folder, a_record(declaration, few_silhouettes), declaration, [file])
+        Run.start(folder, a_record(declaration, few_silhouettes), declaration)
         assert len(list((tmp_path / "small").iterdir())) == number
 
 

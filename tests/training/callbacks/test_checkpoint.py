@@ -173,7 +173,7 @@ def begun(tmp_path, few_silhouettes):
     declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
     record = a_record(declaration, few_silhouettes)
     folder = tmp_path / "small" / "run"
-    return Run.start(folder, record, declaration, [file]), declaration
+    return Run.start(folder, record, declaration), declaration
 
 
 def test_a_run_that_is_being_trained_is_left_alone(begun, tmp_path):
