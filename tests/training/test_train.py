@@ -223,7 +223,7 @@ def test_folders_that_cannot_be_written(run, few_silhouettes, tmp_path):
 
 
 def test_runs_of_one_second_have_folders_of_their_own(tmp_path, few_silhouettes):
-    declaration, file = declared(tmp_path, PICTURES, SMALL)
+    declaration, _ = declared(tmp_path, PICTURES, SMALL)
     began = datetime.now(UTC)
     for number in range(1, 4):
         folder = new_folder(tmp_path, declaration, began)

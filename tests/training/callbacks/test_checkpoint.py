@@ -170,7 +170,7 @@ def test_a_run_killed_after_its_artifact_is_there_writes_no_second_one(wardrobe,
 @pytest.fixture
 def begun(tmp_path, few_silhouettes):
     """A run that has begun, and its declaration."""
-    declaration, file = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
+    declaration, _ = declared(tmp_path, DataFacts((28, 28), 10), SMALL)
     record = a_record(declaration, few_silhouettes)
     folder = tmp_path / "small" / "run"
     return Run.start(folder, record, declaration), declaration
