@@ -59,9 +59,7 @@ def create_model(
         DeclarationError: there is no such declaration, or it has errors.
         ServingError: no weights of it ship with wardrobe.
     """
-    _choose_backend(None)
     from wardrobe import models
-    from wardrobe.models.build import build
     from wardrobe.training.data.declarations import describe_data
 
     overrides = [] if classes is None else [f"model.head.classes={classes}"]
@@ -71,6 +69,10 @@ def create_model(
     if is_new_head:
         facts = replace(facts, classes=classes)
     declaration = models.resolve(document, facts)
+    _choose_backend(None)
+    _load_backend()
+    from wardrobe.models.build import build
+
     network = build(declaration).network
     if pretrained:
         _restore_weights(network, declaration.name, with_head=not is_new_head)
@@ -156,14 +158,15 @@ def train(
             resumed. The run's record says why.
     """
     _choose_backend(backend)
-    from wardrobe.training.train import train as run_training
-
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
     overrides += [] if epochs is None else [f"training.epochs={epochs}"]
     declared = os.fspath(declaration) if isinstance(declaration, str | PathLike) else declaration
     folder = None if data_folder is None else Path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
+    _load_backend()
+    from wardrobe.training.train import train as run_training
+
     return run_training(
         resolved,
         examples,
@@ -290,8 +293,10 @@ def _with_data(
 
     if data is None or isinstance(data, str | PathLike):
         overrides += [] if data is None else [f"data.name={json.dumps(os.fspath(data))}"]
+        resolved = declarations.load_declaration(declared, overrides, folder)
+        _load_backend()  # only now, so that a misspelt declaration is reported at once
         return declarations.load_with_data(
-            declared, overrides, folder, progress=progress, on_stand_in=on_stand_in
+            resolved, (), folder, progress=progress, on_stand_in=on_stand_in
         )
     overrides.append(f"data.name={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
@@ -305,24 +310,28 @@ def _overrides(set: Overrides | None) -> list[str]:
 
 
 def _choose_backend(backend: str | None) -> None:
-    """Makes Keras compute with a backend; TensorFlow is imported without its start-up messages.
+    """Chooses what Keras computes with.
 
     Raises:
-        TrainingError: Keras computes with another one already.
+        TrainingError: Keras computes with something else already.
     """
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
-    from wardrobe.training.errors import TrainingError
-
     if "keras" not in sys.modules:
-        wanted = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
-        os.environ["KERAS_BACKEND"] = wanted
-        if wanted == "tensorflow":
-            load_tensorflow()
+        os.environ["KERAS_BACKEND"] = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
         return
     import keras
+
+    from wardrobe.training.errors import TrainingError
 
     if backend not in (None, keras.backend.backend()):
         raise TrainingError(
             f"Keras computes with {keras.backend.backend()} in this process; choose {backend} "
             f"before Keras is imported, or set KERAS_BACKEND={backend}"
         )
+
+
+def _load_backend() -> None:
+    """Imports TensorFlow without its start-up messages, before Keras would with them."""
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+
+    if "keras" not in sys.modules and os.environ["KERAS_BACKEND"] == "tensorflow":
+        load_tensorflow()
