@@ -68,15 +68,20 @@ def download_progress() -> Iterator[Callable[[str, int, int | None], None]]:
     from rich.progress import DownloadColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3])
-    with Progress(*columns, DownloadColumn(), console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
+    bar = Progress(*columns, DownloadColumn(), console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
 
-        def show(file: str, so_far: int, in_all: int | None) -> None:
-            if file not in tasks:
-                tasks[file] = bar.add_task(file, total=in_all)
-            bar.update(tasks[file], completed=so_far)
+    def show(file: str, so_far: int, in_all: int | None) -> None:
+        bar.start()  # not before: a bar of nothing is an empty line
+        if file not in tasks:
+            tasks[file] = bar.add_task(file, total=in_all)
+        bar.update(tasks[file], completed=so_far)
 
+    try:
         yield show
+    finally:
+        if tasks:
+            bar.stop()
 
 
 def show_variants_done(done: int, total: int) -> None:
