@@ -12,6 +12,8 @@ from typing import Any
 
 import keras
 
+from wardrobe.training.fit.keras_private import event_writers
+
 
 def default_logs(
     declared: Sequence[keras.callbacks.Callback], folder: Path
@@ -47,7 +49,7 @@ class EventFiles(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for callback in self.writers:
-            for writer in callback._writers.values():
+            for writer in event_writers(callback):
                 writer.flush()
         self.sizes = {file.name: file.stat().st_size for file in self._files()}
 

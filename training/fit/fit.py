@@ -1,9 +1,7 @@
-"""Fits a declared network to a data set.
+"""Fits a declared network to a data set: what is trained, on which arrays, with which callbacks.
 
-Keras' own `fit`, with two settings that matter for small networks: most of the time of a stock
-`fit` goes into calling a step, not into computing it, so many steps run in one call
-(`steps_per_execution`), and a step is compiled to one program (XLA). On the JAX backend the call
-itself is one program, see `jax_backend`.
+The epochs are in `loop`. Most of the time of Keras' own `fit` goes into calling a step of a small
+network, not into computing it, so an epoch is one compiled program on either backend.
 """
 
 from __future__ import annotations
@@ -29,11 +27,9 @@ from wardrobe.training.callbacks.tensorboard import EventFiles, default_logs
 from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.fit import augmentation, distillation
-from wardrobe.training.fit.samplers import ShuffledSampler
+from wardrobe.training.fit.loop import Member, Program, finish, train
+from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
 from wardrobe.training.run import CHECKPOINT
-
-# More steps in one call gain nothing, and the progress bar would stand still.
-STEPS_PER_EXECUTION = 100
 
 # Compiling costs about two seconds, and each step then saves two milliseconds.
 FEWEST_STEPS_TO_COMPILE = 1500
@@ -77,15 +73,8 @@ class Fit:
         draw_from(declaration.seed)
         self.parts = build(declaration, self.steps, folder)
         self.network = self.parts.network
-        compiled = "auto" if _on_jax() else self._is_worth_compiling()
-        if declaration.deterministic and not _on_jax():
-            _compute_deterministically(is_compiled=bool(compiled))
         self.network.compile(
-            optimizer=self.parts.optimizer,
-            loss=self.parts.loss,
-            metrics=self.parts.metrics,
-            steps_per_execution=min(self.steps, STEPS_PER_EXECUTION),
-            jit_compile=compiled,
+            optimizer=self.parts.optimizer, loss=self.parts.loss, metrics=self.parts.metrics
         )
         # They come last: an epoch's files are complete when they see its end.
         self.watchers: list[keras.callbacks.Callback] = [
@@ -105,52 +94,60 @@ class Fit:
         """
         copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
         sampler = ShuffledSampler(len(self.data.train), self.declaration.seed, copies)
-        training, validation = self._batches(sampler, teacher)
-        epochs = self.declaration.training.epochs
+        training = self._program(self._training_arrays(copies, teacher), sampler)
+        validation = self._validation()
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
         logs = default_logs(self.parts.callbacks, self.folder / "tensorboard")
         declared = [*self.parts.callbacks, *logs]
         with_state = [*declared, divergence, history, EventFiles(declared)]
         checkpoint = Checkpoint(self.folder / CHECKPOINT, with_state)
+        callbacks = [*with_state, *self.callbacks, checkpoint, *self.watchers]
+        member = self.member(sampler, callbacks)
+        epochs = self.declaration.training.epochs
+        first = epochs if checkpoint.has_stopped else checkpoint.epochs_done
         try:
-            self.network.fit(
-                training,
-                initial_epoch=epochs if checkpoint.has_stopped else checkpoint.epochs_done,
-                epochs=epochs,
-                shuffle=False,
-                validation_data=validation,
-                validation_batch_size=VALIDATION_BATCH,
-                callbacks=[sampler, *with_state, *self.callbacks, checkpoint, *self.watchers],
-                verbose=0,
-            )
+            train([member], training, validation, range(first, epochs))
+            finish([member])
         except Exception as error:
             if type(error).__module__.startswith("tensorflow"):  # no memory, a full disk
                 raise TrainingError(f"training stopped: {in_words(error)}") from error
             raise
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
-    def _batches(self, sampler: ShuffledSampler, teacher: Path | None) -> tuple[Any, Any]:
-        """Training batches in the sampler's order, and validation examples or None, for `fit`."""
-        training = self._training_arrays(sampler.copies, teacher)
+    def member(self, sampler: ShuffledSampler, callbacks: list[keras.callbacks.Callback]) -> Member:
+        """The network as the epoch loop takes it."""
+        epochs = self.declaration.training.epochs
+        return Member(self.network, sampler, callbacks, epochs=epochs, steps=self.steps)
+
+    def _validation(self) -> Program | None:
         held_out = self.data.validation
-        validation = arrays(self.declaration, held_out) if len(held_out) else None
+        if not len(held_out):
+            return None
+        return self._program(arrays(self.declaration, held_out), SequentialSampler(len(held_out)))
+
+    def _program(
+        self,
+        examples: tuple[NDArray[Any], NDArray[Any]],
+        sampler: ShuffledSampler | SequentialSampler,
+    ) -> Program:
+        """A compiled pass over the examples, which trains if they are shuffled."""
+        trains = isinstance(sampler, ShuffledSampler)
+        batch_size = self.batch_size if trains else min(sampler.count, VALIDATION_BATCH)
+        given = self.network, examples, sampler, batch_size
         if _on_jax():
             from wardrobe.training.fit import jax_backend
 
-            batch_sizes = (self.batch_size, VALIDATION_BATCH)
-            return jax_backend.feed(
-                self.network,
-                training,
-                validation,
-                batch_sizes,
-                sampler,
-                jax_backend.compiler_options(self.declaration),
-            )
+            options = jax_backend.compiler_options(self.declaration)
+            return jax_backend.Program(*given, trains=trains, is_static=has_gpu(), options=options)
         from wardrobe.training.fit import tensorflow_backend
 
-        batches = tensorflow_backend.GatheredBatches(training, sampler, self.batch_size)
-        return batches, validation
+        is_compiled = self._is_worth_compiling() and (trains or has_gpu())
+        if self.declaration.deterministic:
+            _compute_deterministically()
+        return tensorflow_backend.Program(
+            *given, trains=trains, is_static=has_gpu(), is_compiled=is_compiled
+        )
 
     def _training_arrays(
         self, copies: int, teacher: Path | None
@@ -191,18 +188,18 @@ def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], 
     return examples.x, targets
 
 
-def _compute_deterministically(is_compiled: bool) -> None:
+def _compute_deterministically() -> None:
     """Makes TensorFlow give bit-identical results for the same declaration and seed on a GPU.
 
     A CPU gives them anyway: work is divided by the number of threads, not by their speed. On a GPU
     some kernels sum in any order unless told not to. XLA reads its flags with the first program
-    that TensorFlow compiles; JAX takes them with each program, see `jax_backend`. For what is not
-    compiled, there is a setting after which Keras compiles nothing more in this process.
+    that TensorFlow compiles, other kernels theirs when the first of them runs; JAX is told with
+    each program, see `jax_backend`.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if _DETERMINISTIC not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}".strip()
-    if not is_compiled and has_gpu():
+    if has_gpu():
         os.environ["TF_DETERMINISTIC_OPS"] = "1"
 
 

@@ -1,14 +1,12 @@
-"""Training on the JAX backend: an epoch is a handful of compiled calls.
+"""An epoch on JAX: a loop over Keras' own steps, compiled as one program.
 
-Keras' own `fit` stays in charge of epochs, callbacks and validation. What is replaced is what it
-calls for the steps: instead of one compiled step a batch, one compiled loop over up to
-`steps_per_execution` batches. The examples lie on the device, as bytes where they are pictures;
-all that goes there in an epoch is the order in which they are taken.
+The examples stay on the device, as bytes where they are images; what goes there in an epoch is the
+order in which they are taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,83 +15,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import Declaration
-from wardrobe.training.fit.batches import Batches
-from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
+from wardrobe.training.fit.keras_private import build_metrics
+from wardrobe.training.fit.loop import Logs
+from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler, batches
 
-Arrays = tuple[NDArray[Any], NDArray[Any]]
 State = tuple[Any, ...]
 
 
-def feed(
-    network: keras.Sequential,
-    training: Arrays,
-    validation: Arrays | None,
-    batch_sizes: tuple[int, int],
-    sampler: ShuffledSampler,
-    options: dict[str, Any],
-) -> tuple[IndexBatches, IndexBatches | None]:
-    """Gives a compiled network its loops; returns what its `fit` takes as data and validation.
-
-    `batch_sizes` are those of training and of validation.
-    """
-    steps = network.steps_per_execution
-    # `fit` would build metrics and optimizer from its first batch, but it gets indices only.
-    network._symbolic_build(data_batch=tuple(array[: batch_sizes[0]] for array in training))
-    network.train_function = _function(network, network.train_step, training, options)
-    batches = IndexBatches(sampler, batch_sizes[0], steps)
-    if validation is None:
-        return batches, None
-    network.test_function = _function(network, network.test_step, validation, options)
-    count = len(validation[0])
-    return batches, IndexBatches(SequentialSampler(count), min(count, batch_sizes[1]), steps)
-
-
-class IndexBatches(Batches):
-    """What Keras iterates over: for each compiled call, the indices of its examples.
-
-    An element is `(batches, count, rest)`: int32 `[steps, batch]` of which the first `count` rows
-    are meant, and the indices of the partial batch that ends an epoch, empty elsewhere. All
-    `batches` have one shape, so that the loop over them is compiled once.
-    """
+class Program:
+    """A pass of one network over examples, see `loop.Program`."""
 
     def __init__(
-        self, sampler: ShuffledSampler | SequentialSampler, batch_size: int, steps_per_call: int
+        self,
+        network: keras.Sequential,
+        examples: tuple[NDArray[Any], NDArray[Any]],
+        sampler: ShuffledSampler | SequentialSampler,
+        batch_size: int,
+        *,
+        trains: bool,
+        is_static: bool,
+        options: dict[str, Any],
     ) -> None:
-        super().__init__(sampler, batch_size)
-        self.steps_per_call = steps_per_call
+        build_metrics(network, examples)
+        self.network, self.sampler, self.batch_size = network, sampler, batch_size
+        self.steps, self.is_static = -(-sampler.count // batch_size), is_static
+        self.examples = jax.device_put(examples)
+        self.trains = trains
+        step = network.train_step if trains else network.test_step
+        self.program = jax.jit(loop(network, step), donate_argnums=0, compiler_options=options)
 
-    def get_jax_iterator(self) -> Iterator[tuple[Any, ...]]:
-        full = self.full_batches
-        whole, rest = np.split(self.sampler.indices, [full * self.batch_size])
-        batches = whole.reshape(full, self.batch_size)
-        rows = min(full, self.steps_per_call)
-        for start in range(0, self.num_batches, self.steps_per_call):
-            chosen = batches[start : start + self.steps_per_call]
-            padded = np.zeros((rows, self.batch_size), np.int32)
-            padded[: len(chosen)] = chosen
-            is_last = start + self.steps_per_call >= self.num_batches
-            yield padded, len(chosen), rest if is_last else rest[:0]
+    def run(self, live: Sequence[Any], first: int, last: int) -> list[Logs]:
+        """Makes the steps from `first` up to `last`; the measures since step 0."""
+        if first == 0:
+            self.network.reset_metrics()
+        state = tuple([variable.value for variable in group] for group in self._variables())
+        logs: dict[str, Any] = {}
+        for call in calls(self.sampler.indices, self.batch_size, first, last, self.is_static):
+            logs, state = self.program(state, self.examples, *call)
+        for group, values in zip(self._variables(), state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return [{name: float(value) for name, value in logs.items()}]
 
-
-def loop(network: keras.Sequential, step: Callable[..., Any]) -> Callable[..., Any]:
-    """`(state, examples, batches, count) -> (logs, state)`: a step for each of `count` batches.
-
-    `step` is the network's `train_step` or `test_step`, whose state ends with the metrics;
-    `batches` are indices of examples, int32 `[steps, batch]`. To be compiled; however many steps
-    are counted, it is one program, which a `scan` over the batches would not be.
-    """
-
-    def steps(state: State, examples: Any, batches: Any, count: Any) -> tuple[Any, State]:
-        def body(number: Any, state: State) -> State:
-            batch = tuple(array[batches[number]] for array in examples)
-            return step(state, batch)[1]  # type: ignore[no-any-return]
-
-        state = jax.lax.fori_loop(0, count, body, state)
-        metrics = list(zip(network.metrics_variables, state[-1], strict=True))
-        with keras.StatelessScope(state_mapping=metrics):
-            return network.get_metrics_result(), state
-
-    return steps
+    def _variables(self) -> tuple[list[Any], ...]:
+        network = self.network
+        optimizer = [network.optimizer.variables] if self.trains else []
+        return (
+            network.trainable_variables,
+            network.non_trainable_variables,
+            *optimizer,
+            network.metrics_variables,
+        )
 
 
 def compiler_options(declaration: Declaration) -> dict[str, Any]:
@@ -101,21 +73,43 @@ def compiler_options(declaration: Declaration) -> dict[str, Any]:
     return {"xla_gpu_deterministic_ops": declaration.deterministic}
 
 
-def _function(
-    network: keras.Sequential,
-    step: Callable[..., Any],
-    examples: Arrays,
-    options: dict[str, Any],
-) -> Any:
-    """What Keras' trainer calls for the steps: `(state, iterator) -> (logs, state)`."""
-    compiled = jax.jit(loop(network, step), donate_argnums=0, compiler_options=options)
-    on_device = jax.device_put(examples)
+def calls(
+    indices: NDArray[np.int32], batch_size: int, first: int, last: int, is_static: bool
+) -> list[tuple[Any, ...]]:
+    """The arguments of `loop` for the steps from `first` up to `last`: batches and two bounds.
 
-    def function(state: State, iterator: Iterator[tuple[Any, ...]]) -> tuple[Any, State]:
-        batches, count, rest = next(iterator)
-        logs, state = compiled(state, on_device, batches, count)
-        if len(rest):
-            logs, state = compiled(state, on_device, rest[None], 1)
-        return logs, state
+    On a CPU one program serves all bounds. On a GPU, which would report to the host before each
+    step whether it was the last, the number of steps is that of the batches given.
+    """
+    full, rest = batches(indices, batch_size)
+    arguments: list[tuple[Any, ...]] = []
+    if first < (end := min(last, len(full))):
+        bounds = np.int32(first), np.int32(end)
+        bounded = (full[first:end], None, None) if is_static else (full, *bounds)
+        arguments.append(bounded)
+    if last > len(full):
+        arguments.append((rest[None], None, None))
+    return arguments
 
-    return function
+
+def loop(network: keras.Sequential, step: Callable[..., Any]) -> Callable[..., Any]:
+    """`(state, examples, batches, first, last) -> (logs, state)`, to be compiled.
+
+    Makes a step for the rows of int32 `[steps, batch]` from `first` up to `last`, or for all of
+    them if these are None. `step` is the network's `train_step` or `test_step`, whose state ends
+    with the metrics.
+    """
+
+    def steps(state: State, examples: Any, batches: Any, first: Any, last: Any) -> Any:
+        def body(number: Any, state: State) -> State:
+            batch = tuple(array[batches[number]] for array in examples)
+            return step(state, batch)[1]  # type: ignore[no-any-return]
+
+        if first is None:
+            first, last = 0, len(batches)
+        state = jax.lax.fori_loop(first, last, body, state)
+        metrics = list(zip(network.metrics_variables, state[-1], strict=True))
+        with keras.StatelessScope(state_mapping=metrics):
+            return network.get_metrics_result(), state
+
+    return steps

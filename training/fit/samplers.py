@@ -43,3 +43,11 @@ def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int32]:
     """The numbers from 0 to `count` - 1 in the order of one epoch."""
     generator = np.random.default_rng((seed, epoch))
     return generator.permutation(count).astype(np.int32)
+
+
+def batches(
+    indices: NDArray[np.int32], batch_size: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Full batches `[batches, batch_size]`, and the indices that are left for a partial one."""
+    whole, rest = np.split(indices, [len(indices) // batch_size * batch_size])
+    return whole.reshape(-1, batch_size), rest

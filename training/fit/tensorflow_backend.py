@@ -1,52 +1,75 @@
-"""Batches for Keras' `fit` on TensorFlow, gathered by TensorFlow's own threads.
+"""An epoch on TensorFlow: a loop over Keras' own steps in one graph, compiled with XLA or not.
 
-As Keras' adapter for arrays does it, but in the sampler's order: a dataset of Python batches took
-half as long again an epoch.
+The examples stay on the device, as bytes where they are images; what goes there in an epoch is the
+order in which they are taken.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from wardrobe.training.fit.batches import Batches
-from wardrobe.training.fit.samplers import ShuffledSampler
+from wardrobe.training.fit.keras_private import build_metrics
+from wardrobe.training.fit.loop import Logs
+from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler, batches
 
 
-class GatheredBatches(Batches):
-    """Batches of two arrays for Keras to iterate over, in a new order in each epoch."""
+class Program:
+    """A pass of one network over examples, see `loop.Program`."""
 
     def __init__(
-        self, arrays: tuple[NDArray[Any], NDArray[Any]], sampler: ShuffledSampler, batch_size: int
+        self,
+        network: keras.Sequential,
+        examples: tuple[NDArray[Any], NDArray[Any]],
+        sampler: ShuffledSampler | SequentialSampler,
+        batch_size: int,
+        *,
+        trains: bool,
+        is_compiled: bool,
+        is_static: bool,
     ) -> None:
-        super().__init__(sampler, batch_size)
-        self._arrays = arrays
+        build_metrics(network, examples)
+        self.network, self.sampler, self.batch_size = network, sampler, batch_size
+        self.steps, self.is_static = -(-sampler.count // batch_size), is_static
+        self.examples = tuple(map(tf.constant, examples))
+        self.step = network.train_step if trains else network.test_step
+        self.loop = tf.function(self._loop, jit_compile=is_compiled, autograph=False)
+        self.partial = tf.function(self._partial, autograph=False)
 
-    def get_tf_dataset(self) -> Any:
-        whole = self.full_batches * self.batch_size
+    def run(self, live: Sequence[Any], first: int, last: int) -> list[Logs]:
+        """Makes the steps from `first` up to `last`; the measures since step 0."""
+        if first == 0:
+            self.network.reset_metrics()
+        full, rest = batches(self.sampler.indices, self.batch_size)
+        if first < (end := min(last, len(full))):
+            if self.is_static:
+                logs = self.loop(tf.constant(full[first:end]), None, None)
+            else:
+                logs = self.loop(tf.constant(full), tf.constant(first), tf.constant(end))
+        if last > len(full):
+            logs = self.partial(tf.constant(rest))
+        return [{name: float(value) for name, value in logs.items()}]
 
-        def indices(_: Any) -> Any:
-            """The order of the epoch that begins; Keras makes a new iterator for each."""
-            drawn = tf.numpy_function(lambda: self.sampler.indices, [], np.int32)
-            return tf.ensure_shape(drawn, [self.sampler.count])
+    def _loop(self, full: Any, first: Any, last: Any) -> Any:
+        """Steps for rows of int32 `[steps, batch]`: all of them, or those that are not traced."""
+        if first is None:
+            first, last = 0, full.shape[0]
 
-        def batches(drawn: Any) -> Any:
-            full = tf.reshape(drawn[:whole], [-1, self.batch_size])
-            dataset = tf.data.Dataset.from_tensor_slices(full)
-            if self.has_partial_batch:
-                dataset = dataset.concatenate(tf.data.Dataset.from_tensors(drawn[whole:]))
-            return dataset
+        def body(number: Any) -> Any:
+            self._step(full[number])
+            return (number + 1,)
 
-        examples = tf.data.Dataset.from_tensors(self._arrays).repeat()
-        chosen = tf.data.Dataset.range(1).map(indices).flat_map(batches)
-        return (
-            tf.data.Dataset.zip((chosen, examples))
-            .map(
-                lambda index, arrays: tuple(tf.gather(array, index) for array in arrays),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        # The steps change variables, which the next ones read.
+        tf.while_loop(lambda number: number < last, body, [first], parallel_iterations=1)
+        return self.network.get_metrics_result()
+
+    def _partial(self, indices: Any) -> Any:
+        self._step(indices)
+        return self.network.get_metrics_result()
+
+    def _step(self, indices: Any) -> None:
+        self.step(tuple(tf.gather(array, indices) for array in self.examples))

@@ -1,0 +1,54 @@
+"""The private names of Keras that training relies on; a test fails when a release changes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+
+def build_metrics(network: keras.Sequential, examples: tuple[NDArray[Any], ...]) -> None:
+    """Creates the variables of the metrics of a compiled network, as Keras' `fit` does.
+
+    Public methods create them by computing with a batch, which compiles each operation on JAX.
+    """
+    network._symbolic_build(data_batch=tuple(array[:1] for array in examples))
+
+
+def learning_rate_schedule(optimizer: keras.optimizers.Optimizer) -> Any:
+    """The schedule of an optimizer, or the variable that holds a constant learning rate."""
+    return optimizer._learning_rate
+
+
+def event_writers(callback: keras.callbacks.TensorBoard) -> list[Any]:
+    """TensorFlow's writers of the event files that the callback has opened so far."""
+    return list(callback._writers.values())
+
+
+def profiles_batches(callback: keras.callbacks.TensorBoard) -> bool:
+    """Whether the callback was given `profile_batch`."""
+    return bool(callback._stop_batch)
+
+
+class TracedRate:
+    """A rate of dropout above 0 and below 1 whose value is not known while a program is traced.
+
+    Dropout compares its rate with 0 and subtracts it from 1.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __gt__(self, other: float) -> bool:
+        assert other == 0
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __rsub__(self, other: float) -> Any:
+        return other - self.value
