@@ -57,14 +57,16 @@ bench: install  # OTHERS: the python of an environment with litserve, bentoml an
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.serve pretrained/mlp-256-128-100/1 $(if $(OTHERS),--python $(OTHERS))
 
+DEV_EXTRAS := --extra dev --extra docs --extra lecture --extra heif --extra tables --extra export \
+              --extra mlflow --extra cluster
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(LOCKED) pyproject.toml -o requirements.lock
 	$(LOCKED) pyproject.toml --extra gpu -o requirements-gpu.lock
-	$(LOCKED) pyproject.toml --extra dev --extra docs --extra lecture -o requirements-dev.lock
-	$(LOCKED) pyproject.toml --extra dev --extra docs --extra lecture --extra gpu -o requirements-dev-gpu.lock
+	$(LOCKED) pyproject.toml $(DEV_EXTRAS) -o requirements-dev.lock
+	$(LOCKED) pyproject.toml $(DEV_EXTRAS) --extra gpu -o requirements-dev-gpu.lock
 	printf 'tritonclient[http]>=2.60\nkserve>=0.19\n' | $(LOCKED) -o requirements-clients.lock -
 
 clean:
