@@ -115,6 +115,8 @@ class Data(_Strict):
     """The data set, by name or path; `resplit`: seed of a new test set, `take`: examples to use."""
 
     name: str = Field(min_length=1)
+    target: str | None = None
+    columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
 

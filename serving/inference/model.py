@@ -13,7 +13,7 @@ import numpy.typing as npt
 from wardrobe.serving.errors import ArtifactError
 from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, at, read_extras
 from wardrobe.serving.inference.batching import Batcher
-from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature
+from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature, Spec
 from wardrobe.serving.metrics import PredictionMetrics
 
 Floats = npt.NDArray[np.float32]
@@ -50,17 +50,28 @@ class Model:
             self.metrics.count(outputs[PROBABILITIES])
         return outputs
 
-    def predict(self, examples: Floats) -> Floats:
+    def predict(self, examples: Floats | Mapping[str, Array]) -> Floats:
         """Pictures `float32 [N, height, width]`, 0–255 → probabilities `float32 [N, classes]`;
-        rows of a table `float32 [N, inputs]` → probabilities, or values `float32 [N, outputs]`."""
-        signature = self.network.signatures[DEFAULT]
-        (name,) = signature.inputs
-        outputs = self.call(DEFAULT, {name: examples})
+        rows of a table `float32 [N, inputs]`, or its columns if the network takes them one by one,
+        → probabilities, or values `float32 [N, outputs]`."""
+        if not isinstance(examples, Mapping):
+            (name,) = self.network.signatures[DEFAULT].inputs
+            examples = {name: examples}
+        outputs = self.call(DEFAULT, examples)
         return outputs[PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs))]
 
     @property
+    def columns(self) -> Mapping[str, Spec]:
+        """The inputs of a network that takes the columns of a table one by one; else none."""
+        inputs = self.network.signatures[DEFAULT].inputs
+        return inputs if all(spec.shape == (None,) for spec in inputs.values()) else {}
+
+    @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of one example, as the signature declares it."""
+        """The shape of one example, as the signature declares it; of a table that is taken by
+        column, the number of columns."""
+        if self.columns:
+            return (len(self.columns),)
         (spec,) = self.network.signatures[DEFAULT].inputs.values()
         return tuple(spec.shape or ())[1:]
 

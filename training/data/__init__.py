@@ -1,14 +1,18 @@
 """Data sets by name or path, split and ready for training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.errors import did_you_mean
-from wardrobe.training.data import fashion_mnist, idx, image_folder, silhouettes, tables
+from wardrobe.training.data import fashion_mnist, idx, image_folder, lecture_tables, silhouettes
+from wardrobe.training.data.columns import Encoding, as_written
 from wardrobe.training.data.dataset import (
     Collection,
     DataError,
@@ -20,7 +24,7 @@ from wardrobe.training.data.dataset import (
     measure_polarity,
 )
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.split import split
+from wardrobe.training.data.split import Indices, split
 
 __all__ = [
     "DataError",
@@ -36,7 +40,7 @@ __all__ = [
 
 def names() -> tuple[str, ...]:
     """The built-in data sets; any other is given by the path of its folder."""
-    return (fashion_mnist.NAME, silhouettes.NAME, *tables.TABLES)
+    return (fashion_mnist.NAME, silhouettes.NAME, *lecture_tables.TABLES)
 
 
 def load(
@@ -66,7 +70,7 @@ def load(
     if take is not None and take > len(train):
         raise DataError(f"take: {take:,} of {len(train):,} training examples; take fewer")
     train = train[:take]
-    examples = collection.examples
+    examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=name,
         train=examples[train],
@@ -77,7 +81,22 @@ def load(
         split_hash=array_hash(train, validate, test),
         source=collection.source,
         ground=measure_polarity(examples.x[train]) if examples.x.ndim == 3 else None,
+        encoding=encoding,
+        test_rows=test_rows,
     )
+
+
+def _encoded(
+    collection: Collection, train: Indices, test: Indices
+) -> tuple[Examples, Encoding | None, Mapping[str, NDArray[Any]] | None]:
+    """The examples as a network takes them; of a table of one's own also how its columns were
+    encoded, which only the training rows decide, and its test rows as they were."""
+    raw, target, examples = collection.columns, collection.target, collection.examples
+    if raw is None or target is None:
+        return examples, None, None
+    encoding = Encoding.fit(raw, target, examples.x[train], examples.y[train])
+    x, y = encoding.encode(raw, examples.x), encoding.target.scale(examples.y)
+    return Examples(x, y), encoding, as_written(raw, examples.x[test])
 
 
 def describe(name: str, folder: Path | None = None) -> DataFacts:
@@ -103,8 +122,10 @@ def _origin(name: str, folder: Path | None, progress: Progress | None = None) ->
         )
     if name == silhouettes.NAME:
         return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
-    if name in tables.TABLES:
-        return _Origin(partial(tables.describe, name), partial(tables.collect, name))
+    if name in lecture_tables.TABLES:
+        return _Origin(
+            partial(lecture_tables.describe, name), partial(lecture_tables.collect, name)
+        )
     found = _find_folder(name, folder)
     kind = idx if idx.is_idx_folder(found) else image_folder
     return _Origin(partial(kind.describe, found), partial(kind.collect, found))

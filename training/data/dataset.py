@@ -2,12 +2,15 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wardrobe.training.data.columns import Encoding, RawColumn, Target
 
 Polarity = Literal["dark", "light", "mixed"]
 
@@ -47,6 +50,7 @@ class Collection:
 
     test_size: number of examples, at the end, of the official test set; None: there is none.
     divisible: False for a set so small that all of it is used to train, validate and test.
+    columns, target: of a table of one's own, whose x is float32 [N, columns], see `columns`.
     """
 
     examples: Examples
@@ -55,6 +59,8 @@ class Collection:
     hashes: dict[str, str]
     source: str
     divisible: bool = True
+    columns: tuple[RawColumn, ...] | None = None
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,16 @@ class DataSet:
     split_hash: str  # SHA-256 over the indices of the train, validation and test examples
     source: str  # where it was found, for people
     ground: Polarity | None  # of the training images: what they show things on; None: not images
+    encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
+    test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         return self.train.x.shape[1:]
+
+    def targets(self, examples: Examples) -> NDArray[Any]:
+        """The targets of some of its examples, those of a regression in their own units."""
+        return examples.y if self.encoding is None else self.encoding.target.restore(examples.y)
 
     @property
     def classes(self) -> int | None:

@@ -193,7 +193,7 @@ def _classes(found: _Folder) -> tuple[Sequence[str], int]:
 
 
 def _mapped_names(found: _Folder) -> list[str] | None:
-    """The characters in EMNIST's mapping: a line with a label and its ASCII codes for each class."""
+    """The characters in EMNIST's mapping: for each class a line, its label and its ASCII codes."""
     file = found.path / f"{found.prefix}mapping.txt"
     if not file.is_file():
         return None

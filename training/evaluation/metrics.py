@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +19,11 @@ class Predictor(Protocol):
     @property
     def input_shape(self) -> tuple[int | None, ...]: ...
 
-    def predict(self, examples: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """Examples `[N, *input_shape]` to probabilities `[N, classes]` or values `[N, outputs]`."""
+    def predict(
+        self, examples: NDArray[np.float32] | Mapping[str, NDArray[Any]], /
+    ) -> NDArray[np.float32]:
+        """Examples `[N, *input_shape]`, or the columns of a table, to probabilities `[N, classes]`
+        or values `[N, outputs]`."""
         ...
 
 
@@ -30,6 +33,9 @@ def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
     Raises:
         DataError: the data set's examples have another shape than the artifact's inputs.
     """
+    if data.encoding is not None and data.test_rows is not None:
+        outputs = model.predict(data.test_rows)
+        return evaluate(outputs, data.targets(data.test), data.class_names)
     if model.input_shape != data.input_shape:
         raise DataError(
             f"the artifact takes examples of shape {model.input_shape}, but those of {data.name} "

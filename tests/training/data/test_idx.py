@@ -258,7 +258,7 @@ def test_what_macos_leaves_beside_them_is_passed_over(write_idx_folder):
 def test_two_sets_in_one_folder_are_told_apart(write_idx_folder, idx_bytes):
     folder = write_idx_folder()
     (folder / f"emnist-digits-{TRAIN}").write_bytes(idx_bytes(np.ones((5, 9, 7))))
-    with pytest.raises(DataError, match="several data sets.*'emnist-digits-'.*folder of its own"):
+    with pytest.raises(DataError, match=r"several data sets.*'emnist-digits-'.*folder of its own"):
         load(str(folder))
 
 
@@ -281,7 +281,7 @@ def test_a_fourth_dimension_holds_colours(write_idx_folder, idx_bytes, sizes, sh
 
 def test_other_numbers_of_channels_are_refused(write_idx_folder, idx_bytes):
     folder = write_idx_folder(train_images=idx_bytes(np.ones((60, 9, 7, 5))))
-    with pytest.raises(DataError, match="60 × 9 × 7 × 5.*1 or 3 channels"):
+    with pytest.raises(DataError, match=r"60 × 9 × 7 × 5.*1 or 3 channels"):
         load(str(folder))
 
 

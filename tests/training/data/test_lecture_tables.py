@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wardrobe.training.data import DataError, DataFacts, describe, load
-from wardrobe.training.data.tables import TABLES
+from wardrobe.training.data.lecture_tables import TABLES
 
 PLANE = ["xor", "rings", "moons", "spirals"]
 
