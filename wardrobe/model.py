@@ -67,8 +67,9 @@ class Model:
 
     @property
     def input(self) -> dict[str, Any]:
-        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also `range`
-        (of the pixels) and `ground` ("dark", "light" or "mixed"); of a table of one's own its
+        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also
+        `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
+        `prepare`, which says how a picture is brought into this form; of a table of one's own its
         `columns` instead of the shape."""
         picture = self._served.picture
         if self._served.columns:
@@ -77,9 +78,11 @@ class Model:
             return {"kind": "table", "shape": list(self._served.input_shape)}
         return {
             "kind": "image",
-            "shape": list(picture.shape),
+            "shape": list(picture.example_shape),
+            "channels": picture.channels,
             "range": [0, 255],
             "ground": picture.polarity,
+            "prepare": picture.prepare,
         }
 
     @property
@@ -115,8 +118,7 @@ class Model:
     ) -> list[dict[str, Any]]:
         """What `POST /predict` answers: a dictionary for each picture, in their order.
 
-        Pictures may be of any size; the garment is found, turned to the polarity of the training
-        pictures and centred. An answer has `label`, `class_index`, `probability`, `uncertain`,
+        Pictures may be of any size; they are prepared as the training pictures were. An answer has `label`, `class_index`, `probability`, `uncertain`,
         `top` (the likeliest classes), `model` and `version`; with `explain` also `input` and
         `evidence`. A picture that cannot be read has `error` and `status` instead.
 
@@ -133,7 +135,7 @@ class Model:
         """Attribution float32 `[N, height, width]`, in nats: positive where a pixel spoke for the
         likeliest class, negative where against it (integrated gradients, Sundararajan et al. 2017).
 
-        images: float32 or uint8 `[N, height, width]`, 0–255. None where the artifact cannot be
+        images: float32 or uint8 `[N, *input_shape]`, 0–255. None where the artifact cannot be
         explained.
 
         Raises:

@@ -48,16 +48,17 @@ class Table:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a path is such a file, or a folder with training files, or with one file and no
-    folders in it."""
+    """Whether a path is such a file, or a folder that holds some, but no folders."""
     if path.is_file():
         return FILE.fullmatch(path.name) is not None
-    files = _files(path)
-    if len(files) == 1 and not any(
-        entry.is_dir() and not entry.name.startswith((".", "__")) for entry in path.iterdir()
-    ):
-        return True
-    return any(_part(file) == "train" for file in files)
+    return bool(_files(path)) and not has_folders(path)
+
+
+def has_folders(path: Path) -> bool:
+    """Whether a folder holds others, which may be those of classes; systems' own do not count."""
+    return any(
+        entry.is_dir() and not entry.name.startswith((".", "__", "@")) for entry in path.iterdir()
+    )
 
 
 def parts(path: Path) -> dict[Part, list[Path]]:

@@ -6,14 +6,14 @@ besides the graph:
 | file | holds |
 |---|---|
 | `labels.json` | the names of the classes, in the order of the outputs |
-| `input.json` | kind and shape of an input, range of its pixels, polarity (`ground`); of a table of
-one's own its columns and its target |
+| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare`; of a
+table of one's own its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
 | `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain |
 | `card.md` | the model card |
-| `run.json` | the `id` of the run that wrote it |
+| `run.json` | the `id` of the run that wrote it, and where its `data` were found |
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
     """The files of `assets.extra/`, by name."""
     values: dict[str, Any] = {
         "input.json": _input(data),
-        "run.json": {"id": record.id},
+        "run.json": {"id": record.id, "data": data.source},
         "metrics.json": record.metrics,
     }
     if data.class_names is not None:
@@ -124,7 +124,14 @@ def _input(data: DataSet) -> dict[str, Any]:
         return {"kind": "table", **_table(data.encoding)}
     if len(shape) == 1:
         return {"kind": "table", "shape": shape}
-    return {"kind": "image", "shape": shape, "range": [0, 255], "ground": data.ground}
+    return {
+        "kind": "image",
+        "shape": shape,
+        "channels": 1 if len(shape) == 2 else shape[2],
+        "range": [0, 255],
+        "ground": data.ground,
+        "prepare": data.prepare,
+    }
 
 
 def _table(encoding: Encoding) -> dict[str, Any]:

@@ -16,6 +16,14 @@ SHOWN = 20
 """Categories of a column that the card names."""
 
 
+_PREPARED = {
+    "none": "is taken as it is (`prepare: none`)",
+    "resize": "is resized to that (`prepare: resize`)",
+    "pad": "is resized in proportion and centred on black (`prepare: pad`)",
+    "garment": "has its garment cut out and centred (`prepare: garment`)",
+}
+
+
 def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
     """A model card in Markdown, after Mitchell et al. 2019 (arXiv 1810.03993).
 
@@ -99,7 +107,10 @@ def _inputs(data: DataSet) -> str:
         return f"One tensor for each column, as the table has it.\n\n{_columns(data.encoding)}\n\n"
     if len(data.input_shape) == 1:
         return f"`features`: float32 `[N, {shape}]`. "
-    return f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
+    return (
+        f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
+        f"In training as in serving, a picture {_PREPARED[data.prepare]}. "
+    )
 
 
 def _columns(encoding: Encoding) -> str:
