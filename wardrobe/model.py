@@ -188,9 +188,8 @@ def _tensor(name: str, spec: Spec, values: Iterable[Any]) -> NDArray[Any]:
     is_text = spec.dtype == STRING
     for value in values:
         if value is not None and isinstance(value, str) is not is_text:
-            raise RequestError(
-                f"column {name!r} holds {'text' if is_text else 'numbers'}: {value!r}"
-            )
+            wanted = "text" if is_text else "numbers"
+            raise RequestError(f"column {name!r} holds {wanted}, not {value!r}")
     if is_text:
         return np.array([(value or "").encode() for value in values], object)
     return np.array([np.nan if value is None else value for value in values], np.float32)

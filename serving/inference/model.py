@@ -38,6 +38,8 @@ class Model:
     uncertain_below: float | None
     network: Network | Batcher
     metrics: PredictionMetrics | None
+    columns: Mapping[str, Spec]
+    """The inputs of a network that takes the columns of a table one by one; else none."""
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature; a classifier's predictions are counted.
@@ -59,12 +61,6 @@ class Model:
             examples = {name: examples}
         outputs = self.call(DEFAULT, examples)
         return outputs[PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs))]
-
-    @property
-    def columns(self) -> Mapping[str, Spec]:
-        """The inputs of a network that takes the columns of a table one by one; else none."""
-        inputs = self.network.signatures[DEFAULT].inputs
-        return inputs if all(spec.shape == (None,) for spec in inputs.values()) else {}
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -104,7 +100,8 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
         labels = _labels(network.example[PROBABILITIES], extras.labels)
         metrics = PredictionMetrics(artifact.name, artifact.version, labels)
     called = Batcher(network, artifact.name) if batched else network
-    return Model(artifact, labels, picture, extras.uncertain_below, called, metrics)
+    columns = _columns(network.signatures[DEFAULT], extras)
+    return Model(artifact, labels, picture, extras.uncertain_below, called, metrics, columns)
 
 
 def size_and_latency(folder: Path) -> dict[str, Any]:
@@ -133,6 +130,16 @@ def _median_latency(model: Model, examples: Floats) -> float:
         model.predict(examples)
         seconds.append(time.perf_counter() - begun)
     return 1e6 * statistics.median(seconds)
+
+
+def _columns(signature: Signature, extras: Extras) -> dict[str, Spec]:
+    """The inputs that are columns of a table, in its order."""
+    if extras.columns and {*extras.columns} != {*signature.inputs}:
+        raise ArtifactError(
+            f"input.json declares the columns {list(extras.columns)}, but the signature takes "
+            f"{list(signature.inputs)}; export the model again"
+        )
+    return {name: signature.inputs[name] for name in extras.columns}
 
 
 def _picture(signature: Signature, extras: Extras) -> PictureInput | None:

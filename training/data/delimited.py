@@ -58,6 +58,8 @@ def opened(path: Path) -> Iterator[io.TextIOWrapper]:
                 if _begins(buffered, beginning):
                     raise DataError(f"{path}: not CSV but {what}")
             encoding = BYTE_ORDER_MARKS.get(buffered.peek(2)[:2], "utf-8-sig")
+            if encoding != "utf-16" and b"\0" in buffered.peek(1)[:1000]:
+                raise DataError(f"{path}: not text, for it holds zero bytes; save it as UTF-8")
             with io.TextIOWrapper(buffered, encoding, newline="") as text:
                 yield text
     except UnicodeDecodeError as error:
