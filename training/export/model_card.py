@@ -10,7 +10,6 @@ from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN
 from wardrobe.training.markdown import table
 from wardrobe.training.record import Record
 
-
 _PREPARED = {
     "none": "is taken as it is (`prepare: none`)",
     "resize": "is resized to that (`prepare: resize`)",
