@@ -136,7 +136,7 @@ def load_with_data(
 
 def data_of_artifact(
     artifact: Path,
-    picture: PictureInput | None,
+    picture: PictureInput | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> DataSet:
