@@ -15,6 +15,7 @@ from PIL import Image
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
 from wardrobe.serving.inference import model as loaded
+from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.inference.graph import STRING, Spec
 from wardrobe.serving.settings import Settings
 
@@ -66,12 +67,17 @@ class Model:
         return self._served.labels
 
     @property
+    def picture(self) -> PictureInput | None:
+        """The pictures that the network takes, and how any other becomes one; None: a table."""
+        return self._served.picture
+
+    @property
     def input(self) -> dict[str, Any]:
         """What one example is: `kind` ("image" or "table") and `shape`; of pictures also
         `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
         `prepare`, which says how a picture is brought into this form; of a table of one's own its
         `columns` instead of the shape."""
-        picture = self._served.picture
+        picture = self.picture
         if self._served.columns:
             return {"kind": "table", "columns": list(self._served.columns)}
         if picture is None:
@@ -118,9 +124,10 @@ class Model:
     ) -> list[dict[str, Any]]:
         """What `POST /predict` answers: a dictionary for each picture, in their order.
 
-        Pictures may be of any size; they are prepared as the training pictures were. An answer has `label`, `class_index`, `probability`, `uncertain`,
-        `top` (the likeliest classes), `model` and `version`; with `explain` also `input` and
-        `evidence`. A picture that cannot be read has `error` and `status` instead.
+        Pictures may be of any size; they are prepared as the training pictures were. An answer has
+        `label`, `class_index`, `probability`, `uncertain`, `top` (the likeliest classes), `model`
+        and `version`; with `explain` also `input` and `evidence`. A picture that cannot be read has
+        `error` and `status` instead.
 
         Raises:
             ServingError: this model does not take pictures.

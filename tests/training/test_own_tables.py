@@ -213,7 +213,17 @@ class TestTheArtifact:
 def test_a_network_trained_on_jax_takes_the_same_rows(folder, people, tmp_path):
     declared = tmp_path / "declared.yaml"
     declared.write_text(CLASSES.replace("FILE", str(folder / "people.csv")), encoding="utf-8")
-    command = [sys.executable, "-m", "wardrobe.cli", "train", str(declared), "--backend", "jax"]
+    command = [
+        sys.executable,
+        "-m",
+        "wardrobe.cli",
+        "train",
+        str(declared),
+        "--backend",
+        "jax",
+        "--epochs",
+        "1",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     model = api.load(tmp_path / "artifacts" / "people" / "1")

@@ -19,6 +19,9 @@ class Predictor(Protocol):
     @property
     def input_shape(self) -> tuple[int | None, ...]: ...
 
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
     def predict(
         self, examples: NDArray[np.float32] | Mapping[str, NDArray[Any]], /
     ) -> NDArray[np.float32]:
@@ -30,19 +33,40 @@ class Predictor(Protocol):
 def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
     """The measures of a loaded artifact on the test examples of a data set.
 
+    Its classes are found by name among those of the artifact, or by number where they are numbers.
+
     Raises:
-        DataError: the data set's examples have another shape than the artifact's inputs.
+        DataError: the data set's examples have another shape than the artifact's inputs, or a class
+            that the artifact lacks.
     """
-    if data.encoding is not None and data.test_rows is not None:
+    if data.test_rows is not None:
         outputs = model.predict(data.test_rows)
-        return evaluate(outputs, data.targets(data.test), data.class_names)
-    if model.input_shape != data.input_shape:
+    elif model.input_shape == data.input_shape:
+        outputs = model.predict(data.test.x.astype(np.float32))
+    else:
         raise DataError(
             f"the artifact takes examples of shape {model.input_shape}, but those of {data.name} "
             f"have {data.input_shape}: it was trained on other data; train it again"
         )
-    outputs = model.predict(data.test.x.astype(np.float32))
-    return evaluate(outputs, data.test.y, data.class_names)
+    targets = data.targets(data.test)
+    if data.class_names is None or not model.labels:
+        return evaluate(outputs, targets, data.class_names)
+    return evaluate(outputs, _indices(data, model.labels)[targets], model.labels)
+
+
+def _indices(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """The index of each class of the data set among the labels of an artifact."""
+    assert data.class_names is not None
+    names = data.class_names
+    are_numbers = any(all(name.isdecimal() for name in some) for some in (names, labels))
+    if are_numbers and len(names) == len(labels):
+        return np.arange(len(names))
+    if unknown := [name for name in names if name not in labels]:
+        raise DataError(
+            f"{data.name} has the class {unknown[0]!r}, which the artifact lacks; it has "
+            f"{', '.join(labels)}"
+        )
+    return np.array([labels.index(name) for name in names])
 
 
 def evaluate(
