@@ -74,8 +74,8 @@ class Extras:
     labels: tuple[str, ...] | None = None
     kind: str | None = None
     picture: PictureInput | None = None
-    columns: tuple[str, ...] = ()
     uncertain_below: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 def find(folders: Sequence[Path]) -> list[Artifact]:

@@ -42,13 +42,13 @@ def table(rows: int) -> str:
         city = random.choice(["Oslo", "Bergen", "Tromsø", ""])
         income = "high" if age + hours > 75 else "low"
         price = 1000 * size + 50_000 * (city == "Oslo")
-        age = age if random.random() > 0.1 else "NA"
-        lines.append(f"{age},{city},{hours},{size:.3f},{age},{income},{price:.2f}\n")
+        known = age if random.random() > 0.1 else "NA"
+        lines.append(f"{known},{city},{hours},{size:.3f},{age},{income},{price:.2f}\n")
     return "".join(lines)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     (folder / "people.csv").write_text(table(300), encoding="utf-8")
     return folder
@@ -58,8 +58,8 @@ def trained(folder: Path, text: str) -> TrainedRun:
     file = folder / "declared.yaml"
     file.write_text(text.replace("FILE", "people.csv"), encoding="utf-8")
     declaration, data = load_with_data(str(file))
-    places = {"runs": folder / "runs", "artifacts": folder / "artifacts"}
-    return train(declaration, data, **places, command="wardrobe train declared.yaml")
+    runs, artifacts = folder / "runs", folder / "artifacts"
+    return train(declaration, data, runs=runs, artifacts=artifacts, command="wardrobe train")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def client(people, prices):
     return create_app(Settings(artifacts=(people.artifact.parents[1],))).test_client()
 
 
-def rows_of(test_rows) -> list[dict]:
+def rows_of(test_rows):
     """The rows of a table, as JSON has them."""
     columns = {name: values.tolist() for name, values in test_rows.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -89,7 +89,7 @@ def data_of(run: TrainedRun, folder: Path):
     return load(str(folder / "people.csv"), target=target, columns=kinds, validation=0.1)
 
 
-def asked(client, name: str, body: dict):
+def asked(client, name: str, body):
     answer = client.post(f"/v1/models/{name}:predict", data=json.dumps(body))
     assert answer.status_code == 200, answer.text
     return answer.json

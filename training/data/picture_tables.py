@@ -127,9 +127,11 @@ def _layout(file: Path, target: str | None, size: Sequence[int] | None) -> _Layo
             f"{file}: which of {others} are the labels? Declare it: data: {{name: …, target: "
             "COLUMN}"
         )
+    if not labels:
+        return _Layout(None, (), ())
     in_order = sorted(pixels, key=pixels.__getitem__)
     shape = _shape([pixels[index] for index in in_order], file, size)
-    return _Layout(labels[0] if labels else None, tuple(in_order), shape)
+    return _Layout(labels[0], tuple(in_order), shape)
 
 
 def _layout_without_header(file: Path, size: Sequence[int] | None) -> _Layout:
@@ -213,7 +215,7 @@ def _pixels(
     chunk: Sequence[tuple[int, list[str]]],
 ) -> Pixels:
     first, last = layout.pixels[0], layout.pixels[-1] + 1
-    are_together = last - first == len(layout.pixels)
+    are_together = layout.pixels == tuple(range(first, last))
     taken = [
         cells[first:last] if are_together else [cells[index] for index in layout.pixels]
         for _, cells in chunk

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wardrobe.models import DataFacts
 from wardrobe.training.data import DataError, DataSet, describe, load, tables
-from wardrobe.training.data.columns import Column, RawColumn, as_written
+from wardrobe.training.data.columns import Column, Kind, RawColumn, as_written
 
 PEOPLE = """\
 age,city,hours,income
@@ -26,7 +26,7 @@ age,city,hours,income
 def write(tmp_path):
     """Writes a table and returns its path."""
 
-    def write_file(text: str | bytes, name: str = "people.csv") -> Path:
+    def write_file(text, name="people.csv"):
         path = tmp_path / name
         content = text if isinstance(text, bytes) else text.encode()
         path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
@@ -49,7 +49,7 @@ def people(rows: int, seed: int = 1) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read(path: Path, target: str | None = "income", **kinds: tables.Kind) -> dict[str, list]:
+def read(path: Path, target: str | None = "income", **kinds: Kind) -> dict[str, list[object]]:
     """The columns of a table as they were read, and its targets."""
     collection = tables.collect(path, target, kinds)
     assert collection.columns is not None
