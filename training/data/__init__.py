@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from wardrobe.training.data import (
     table_files,
     tables,
 )
+from wardrobe.training.data.cache import cached
 from wardrobe.training.data.classes import mapped
 from wardrobe.training.data.columns import Encoding, as_written
 from wardrobe.training.data.dataset import (
@@ -198,20 +199,23 @@ def _on_disk(
     found: Path, wanted: Data, picture: PictureInput | None, progress: Progress | None
 ) -> _Origin:
     """What kind of data set lies at a path."""
-    is_idx = idx.is_idx_folder(found)
-    if table_files.is_table(found) and not is_idx:
-        return _Origin(None, partial(_collect_table, found, wanted))
-    _refuse_columns(wanted)
-    if is_idx:
+    described: Callable[[], DataFacts] | None = None
+    if idx.is_idx_folder(found):
+        _refuse_columns(wanted)
         return _Origin(partial(idx.describe, found), partial(idx.collect, found))
-    if archive := npz.find(found):
-        return _Origin(None, partial(npz.collect, archive))
-    if found.is_dir():
-        return _Origin(
-            partial(image_folder.describe, found, wanted),
-            partial(image_folder.collect, found, wanted, picture, progress),
-        )
-    raise DataError(f"{found}: not a data set; there are {_KINDS}")
+    if table_files.is_table(found):
+        collect = partial(_collect_table, found, wanted)
+    elif archive := npz.find(found):
+        _refuse_columns(wanted)
+        collect = partial(npz.collect, archive)
+    elif found.is_dir():
+        _refuse_columns(wanted)
+        described = partial(image_folder.describe, found, wanted)
+        collect = partial(image_folder.collect, found, wanted, picture, progress)
+    else:
+        raise DataError(f"{found}: not a data set; there are {_KINDS}")
+    how = [wanted.model_dump(exclude={"take", "resplit"}), picture and asdict(picture)]
+    return _Origin(described, partial(cached, found, how, collect))
 
 
 def _collect_table(found: Path, wanted: Data) -> Collection:

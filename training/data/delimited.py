@@ -79,6 +79,12 @@ def _begins(file: Any, beginning: bytes) -> bool:
     return bool(file.peek(len(beginning)).startswith(beginning))
 
 
+def size(path: Path) -> int:
+    """Bytes of a file's text; about, if it is compressed."""
+    with path.open("rb") as file:
+        return path.stat().st_size * (4 if _begins(file, b"\x1f\x8b") else 1)
+
+
 def layout(path: Path) -> Layout:
     """The separator and the columns of a file, from its first lines.
 

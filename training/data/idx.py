@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
+from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
 
 ByteStream = gzip.GzipFile | io.BufferedReader
@@ -90,6 +91,8 @@ def collect(folder: Path, class_names: Sequence[str] | None = None) -> Collectio
     Raises DataError, naming the file, for missing and damaged files and ones that do not match.
     """
     found = _find(folder)
+    sizes = [math.prod(read_sizes(found[name], 3, 4)) for name in (TRAIN_IMAGES, TEST_IMAGES)]
+    memory.require(folder, sum(sizes), "train on a machine with more")
     images = [_images(found[name]) for name in (TRAIN_IMAGES, TEST_IMAGES)]
     if images[0].shape[1:] != images[1].shape[1:]:
         raise DataError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
 from wardrobe.training.data.table_files import has_folders
 
@@ -37,6 +38,8 @@ def collect(file: Path) -> Collection:
     are never unpickled: that would run code.
     """
     try:
+        size = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
+        memory.require(file, size, "train on a machine with more")
         with np.load(file, allow_pickle=False) as arrays:
             if not isinstance(arrays, Mapping):
                 raise DataError(f"{file}: holds one array, not an archive of several")

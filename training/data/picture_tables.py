@@ -73,6 +73,7 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
             are named by file, line and column.
     """
     parts, notes = table_files.parts(path), []
+    table_files.require_memory((*parts["train"], *parts["test"]), 0.5)
     read: dict[str, list[tuple[Pixels, list[str]]]] = {"train": [], "test": []}
     for part, files in parts.items():
         for file in files:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.training.data import delimited, parquet
+from wardrobe.training.data import delimited, memory, parquet
 from wardrobe.training.data.dataset import DataError
 
 FILE = re.compile(
@@ -102,6 +102,18 @@ def _part(file: Path) -> Part | None:
     if match is None:
         return None
     return "train" if match["part"].lower().startswith("train") else "test"
+
+
+def require_memory(files: Iterable[Path], each_byte: float) -> None:
+    """Refuses files that need more memory than there is.
+
+    each_byte: bytes of memory for each byte of text; those of Parquet need two.
+    """
+    for file in files:
+        size = 2 * parquet.size(file) if is_parquet(file) else each_byte * delimited.size(file)
+        memory.require(
+            file, int(size), "take fewer rows into the file, or train on a machine with more"
+        )
 
 
 def is_parquet(file: Path) -> bool:
