@@ -71,7 +71,11 @@ def test_the_metadata_of_an_artifact_is_read(artifact: Artifact) -> None:
         ("input.json", [28, 28], "input.json must be a JSON object"),
         ("input.json", {"kind": "image", "shape": [28, 28, 4]}, r"must be \[height, width\]"),
         ("input.json", {"kind": "image", "shape": [28, 28], "channels": 3}, "channels is 3"),
-        ("input.json", {"kind": "image", "shape": [28, 28], "prepare": "crop"}, "prepare is 'crop'"),
+        (
+            "input.json",
+            {"kind": "image", "shape": [28, 28], "prepare": "crop"},
+            "prepare is 'crop'",
+        ),
         (
             "input.json",
             {"kind": "image", "shape": [28, 28, 3], "prepare": "garment"},
