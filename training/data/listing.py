@@ -11,7 +11,7 @@ from pathlib import Path
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.serving.images.decode import is_picture
 from wardrobe.training.data.classes import Classes, mapping, note_left_out
-from wardrobe.training.data.dataset import DataError
+from wardrobe.training.data.dataset import DataError, counted
 
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -116,11 +116,11 @@ class _Seen:
         notes = []
         if self.others:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self.others.most_common(5))
-            notes.append(f"{self.others.total():,} files that are not pictures ({kinds})")
+            notes.append(f"{counted(self.others.total(), 'file')} of other kinds ({kinds})")
         if self.beside:
-            notes.append(f"{self.beside:,} pictures that are in no class folder")
+            notes.append(f"{counted(self.beside, 'picture')} in no class folder")
         if self.folders:
-            notes.append(f"folders that are no part of the split: {', '.join(self.folders)}")
+            notes.append(f"what is in no part of the split: {', '.join(self.folders)}")
         return notes
 
     def _is_picture(self, file: Path) -> bool:
