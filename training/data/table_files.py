@@ -112,7 +112,7 @@ def require_memory(files: Iterable[Path], each_byte: float) -> None:
     for file in files:
         size = 2 * parquet.size(file) if is_parquet(file) else each_byte * delimited.size(file)
         memory.require(
-            file, int(size), "take fewer rows into the file, or train on a machine with more"
+            file, int(size), "use a file with fewer rows, or train on a machine with more"
         )
 
 

@@ -27,13 +27,13 @@ def test_a_numpy_archive(tmp_path):
 
 def test_a_table(tmp_path):
     (tmp_path / "a.csv").write_text("a,label\n" + "1,x\n" * 100)
-    refused(tmp_path / "a.csv", "take fewer rows")
+    refused(tmp_path / "a.csv", "use a file with fewer rows")
 
 
 def test_a_table_of_pictures(tmp_path):
     header = ",".join(["label", *(f"pixel{n}" for n in range(16))])
     (tmp_path / "a.csv").write_text(f"{header}\n" + ("1," + "255," * 15 + "0\n") * 10)
-    refused(tmp_path / "a.csv", "take fewer rows")
+    refused(tmp_path / "a.csv", "use a file with fewer rows")
 
 
 def test_a_folder_of_pictures(picture_folder):
