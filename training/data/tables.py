@@ -90,28 +90,29 @@ def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
         for one, other in ((first, table), (table, first)):
             for name in one.columns.keys() - other.columns.keys():
                 raise DataError(f"{other.path}: has no column {name!r}, but {one.path} has")
-    for name in declared - first.columns.keys():
-        known = ", ".join(first.columns)
+    known = ", ".join(first.columns)
+    for name in sorted(declared - first.columns.keys()):
         raise DataError(
-            f"{first.path}: has no column {name!r}{did_you_mean(name, list(first.columns)) or ''}; "
-            f"there are {known}"
+            f"{first.path}: has no column {name!r}"
+            f"{did_you_mean(name, list(first.columns)) or f'; there are {known}'}"
         )
 
 
 def _target(table: Table, declared: str | None) -> str:
     names = list(table.columns)
+    known = ", ".join(names)
     if declared is None:
         found = [name for name in names if name.lower() in TARGETS]
         if len(found) == 1:
             return found[0]
         raise DataError(
             f"{table.path}: which column is to be predicted? Declare it: data: {{name: …, target: "
-            f"COLUMN}}; there are {', '.join(names)}"
+            f"COLUMN}}; there are {known}"
         )
     if declared not in names:
         raise DataError(
             f"{table.path}: target: has no column {declared!r}"
-            f"{did_you_mean(declared, names) or ''}; there are {', '.join(names)}"
+            f"{did_you_mean(declared, names) or f'; there are {known}'}"
         )
     return declared
 
