@@ -31,7 +31,7 @@ DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
 FEW_NUMBERS = 20
 """A target of whole numbers is a class unless there are more of them than that."""
 
-BYTES_OF_A_CELL = 6.0
+MEMORY_OF_TEXT = 8.0
 """Memory for each byte of text while a table is read, half of what was measured: see `memory`."""
 
 FEW_CATEGORIES = 50
@@ -53,7 +53,7 @@ def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -
     kinds = dict(kinds or {})
     parts = table_files.parts(path)
     ignored = [name for name, kind in kinds.items() if kind == "ignore"]
-    table_files.require_memory((*parts["train"], *parts["test"]), BYTES_OF_A_CELL)
+    table_files.require_memory((*parts["train"], *parts["test"]), MEMORY_OF_TEXT)
     tables = {part: [table_files.read(file, ignored) for file in parts[part]] for part in parts}
     every = [*tables["train"], *tables["test"]]
     _check_names(every, {*kinds} - {*ignored})
