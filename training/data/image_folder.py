@@ -98,13 +98,16 @@ def read_all(
             return hashlib.sha256(content).digest(), _why_not(error)
         return hashlib.sha256(content).digest(), ""
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders release Python's lock
+    pool = ThreadPoolExecutor(os.cpu_count())  # decoders release Python's lock
+    try:
         found = pool.map(read_one, range(len(files)))
         for index, (file, (contents, problem)) in enumerate(zip(files, found, strict=True)):
             digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + contents)
             if problem:
                 unreadable[file] = problem
             report(index + 1)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, nothing more is read
     if unreadable:
         raise _unreadable(folder, unreadable, len(files))
     return images, digest.hexdigest()

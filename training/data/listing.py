@@ -76,7 +76,7 @@ def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """The files below a folder that are pictures, or by their names are meant to be, without debris.
+    """The files below a folder that are pictures, or that their names say are pictures.
 
     Raises OSError if it cannot be read.
     """

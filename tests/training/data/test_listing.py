@@ -20,7 +20,7 @@ def put(folder: Path, *names: str, ending: str = "png") -> None:
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def folder(tmp_path: Path) -> Path:
     put(tmp_path / "pets", *(f"{name}/{index}.png" for name in ("cat", "dog") for index in "012"))
     return tmp_path / "pets"
 
