@@ -37,6 +37,9 @@ Artifacts = click.option(
     help="Folder of artifacts, can be given several times.  "
     "[default: $WARDROBE_ARTIFACTS, or artifacts and what ships with wardrobe]",
 )
+Cluster = click.option(
+    "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: auto, HOST:PORT or local."
+)
 Json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -66,6 +69,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         "wardrobe.training.data.dataset": "DataError",
         "wardrobe.training.errors": "TrainingError",
         "wardrobe.serving.errors": "ServingError",
+        "wardrobe.cluster": "ClusterError",
     }
     return tuple(
         getattr(sys.modules[module], name)
@@ -304,6 +308,42 @@ def predict(
         for answer in answers:
             click.echo(_answer_in_words(answer), err="error" in answer)
     sys.exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A file that ends in .parquet, .csv or .jsonl.",
+)
+@click.option("--model", help="Name of the model; default: the first that takes pictures.")
+@Artifacts
+@click.option("--resume", is_flag=True, help="Go on where it was interrupted.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: cores]")
+@Cluster
+@Json
+def classify(
+    inputs: tuple[str, ...],
+    to: Path,
+    model: str | None,
+    artifacts: tuple[Path, ...],
+    resume: bool,
+    jobs: int | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Name the garments in many pictures: folders, globs, lists, tar files, Parquet columns."""
+    with console.picture_progress() as progress:
+        written = api.classify(
+            inputs, to, model, artifacts, resume=resume, jobs=jobs, cluster=cluster,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        console.print_json({"to": str(to), **vars(written)})
+    else:
+        click.echo(f"{to}: {written.pictures:,} pictures, {written.errors:,} of them with an error")
 
 
 @main.command()
