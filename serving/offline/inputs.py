@@ -111,7 +111,7 @@ def sources(inputs: Iterable[str]) -> Iterator[Source]:
         if not path.exists():
             raise InputError(f"{text} is not there")
         if path.is_dir():
-            yield from _in_groups(path, _files_below(path))
+            yield from _in_groups(path, files_below(path))
         elif path.name.lower().endswith(ARCHIVES):
             yield Source(_readable_archive(path))
         elif path.suffix.lower() == ".parquet":
@@ -128,14 +128,14 @@ def _in_groups(path: Path, names: Iterable[str]) -> Iterator[Source]:
         yield Source(path, group)
 
 
-def _files_below(folder: Path) -> Iterator[str]:
+def files_below(folder: Path) -> Iterator[str]:
     """All files, folder by folder in the order of their names."""
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.startswith(".") or entry.name.lower() in DEBRIS:
             continue
         if entry.is_dir():
-            yield from _files_below(Path(entry.path))
+            yield from files_below(Path(entry.path))
         elif entry.is_file():
             yield entry.path
 

@@ -12,6 +12,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import pytest
@@ -29,7 +30,7 @@ ARTIFACT = wardrobe.load(MODEL).folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory):
     """Drawn garments, of which one is no picture."""
     folder = tmp_path_factory.mktemp("pictures")
     for number, pixels in enumerate(silhouettes.draw(COUNT, seed=4).x):
@@ -39,7 +40,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(folder) -> list[dict]:
+def expected(folder) -> list[dict[str, Any]]:
     """What `POST /predict` answers."""
     return wardrobe.load(MODEL).classify(sorted(folder.iterdir()))
 
@@ -86,7 +87,7 @@ def test_all_outputs_hold_the_services_answers_in_order(folder, expected, here, 
     assert_same(tmp_path / "answers.jsonl", expected)
 
 
-def assert_same(output: Path, expected: list[dict]) -> None:
+def assert_same(output: Path, expected: list[dict[str, Any]]) -> None:
     """Compares JSON lines with the service's answers, whose batches may round otherwise."""
     answers = [json.loads(line) for line in output.read_text().splitlines()]
     for answer, other in zip(answers, expected, strict=True):

@@ -21,7 +21,7 @@ COUNT = 2500
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     for number, pixels in enumerate(silhouettes.draw(COUNT, seed=4).x):
         Image.fromarray(pixels).save(folder / f"{number:04}.png")
