@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class ClusterError(Exception):
@@ -26,7 +28,10 @@ def connected(address: str) -> Iterator[None]:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a future default; it warns
-    if _is_loopback(address):
+    options: dict[str, Any] = {"include_dashboard": False}
+    if address != "local":
+        options = {"address": _reachable(address)}
+    if address == "local" or options["address"].startswith(("127.", "localhost:", "[::1]:")):
         # Otherwise Ray replaces 127.0.0.1 by the address by which other machines know this one, on
         # which a cluster bound to loopback does not listen.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -34,24 +39,29 @@ def connected(address: str) -> Iterator[None]:
         import ray
     except ImportError:
         raise ClusterError("a cluster needs Ray: pip install 'wardrobe[cluster]'") from None
-    options = {"include_dashboard": False} if address == "local" else {"address": address}
     try:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(
-            f"there is no Ray cluster at {address} ({error}); start one with `ray start --head`, "
-            "or name `local`"
-        ) from error
+        raise ClusterError(f"the Ray cluster at {address} does not answer: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _is_loopback(address: str) -> bool:
-    """Whether the cluster is bound to this machine's loopback address."""
+def _reachable(address: str) -> str:
+    """HOST:PORT of a cluster, tried at once: Ray itself would wait for it for minutes."""
+    found = address
     if address == "auto":
         current = Path(tempfile.gettempdir(), "ray", "ray_current_cluster")  # `ray start` writes it
-        found = current.read_text(encoding="utf-8") if current.is_file() else ""
-        address = os.environ.get("RAY_ADDRESS") or found
-    return address == "local" or address.startswith(("127.", "localhost:", "[::1]:"))
+        known = current.read_text(encoding="utf-8") if current.is_file() else ""
+        found = os.environ.get("RAY_ADDRESS") or known
+    host, _, port = found.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError):
+        raise ClusterError(
+            f"there is no Ray cluster at {found or address}; start one with `ray start --head`, or "
+            "name `local`"
+        ) from None
+    return found
