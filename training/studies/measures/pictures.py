@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+import jax
+import keras
 import numpy as np
 
 from wardrobe.training.evaluation.metrics import classification
@@ -67,18 +72,27 @@ def averaged_copies(model: TrainedModel) -> Found:
     The perturbations are those that the network itself was trained with: its augmentation layers
     are switched on, its dropout stays off.
     """
+    x = model.data.test.x[:AVERAGED_EXAMPLES].astype(np.float32)
     classes = model.data.test.y[:AVERAGED_EXAMPLES]
-    passes = np.stack([_perturbed(model) for _ in range(COPIES)])
+    look = jax.jit(partial(_perturbed, model.network))
+    state = [variable.value for variable in model.network.variables]
+    looks = []
+    for _ in range(COPIES):
+        outputs, state = look(state, x)
+        looks.append(np.asarray(outputs))
+    passes = np.stack(looks)
     return {
         "one_copy_accuracy": float((passes[0].argmax(axis=1) == classes).mean()),
         "averaged_accuracy": float((passes.mean(axis=0).argmax(axis=1) == classes).mean()),
     }
 
 
-def _perturbed(model: TrainedModel) -> np.ndarray:
-    x = model.data.test.x[:AVERAGED_EXAMPLES].astype(np.float32)
-    for layer in model.network.layers:
-        kind = type(layer).__name__
-        perturbs = kind.startswith("Random") or kind == "GaussianNoise"
-        x = np.asarray(layer(x, training=True) if perturbs else layer(x))
-    return x
+def _perturbed(network: keras.Sequential, state: list[Any], x: Any) -> tuple[Any, list[Any]]:
+    """The outputs for one perturbed look, and the variables after it: those of seeds move on."""
+    mapping = list(zip(network.variables, state, strict=True))
+    with keras.StatelessScope(state_mapping=mapping) as scope:
+        for layer in network.layers:
+            kind = type(layer).__name__
+            perturbs = kind.startswith("Random") or kind == "GaussianNoise"
+            x = layer(x, training=True) if perturbs else layer(x)
+        return x, [scope.get_current_value(variable) for variable in network.variables]
