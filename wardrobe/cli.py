@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wardrobe import api, console
+from wardrobe import ERRORS, api, console
 
 if TYPE_CHECKING:
     from wardrobe.training.studies.report import Report
@@ -60,15 +60,9 @@ class _Failures(click.Group):
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """The exceptions of those rooms that the failed command has imported."""
-    names = {
-        "wardrobe.models.schema.errors": "DeclarationError",
-        "wardrobe.training.data.dataset": "DataError",
-        "wardrobe.training.errors": "TrainingError",
-        "wardrobe.serving.errors": "ServingError",
-    }
     return tuple(
         getattr(sys.modules[module], name)
-        for module, name in names.items()
+        for name, module in ERRORS.items()
         if module in sys.modules
     )
 
@@ -224,11 +218,7 @@ def train(
 @Json
 def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
-    from wardrobe.model import Model
-    from wardrobe.serving.inference import artifacts
-    from wardrobe.serving.inference.model import load as load_artifact
-
-    model = Model(load_artifact(artifacts.at(artifact)))
+    model = api.load(artifact)
     data = api.evaluation_data(model, data_folder=data_dir)
     measures = api.evaluate(model, data)
     if as_json:

@@ -131,4 +131,4 @@ def _records(study: Study, trials: optuna.Study) -> Iterator[Record]:
             **values,
             **importance,
         }
-        yield Record(_variant(study, study.frame.search, trial.params), numbers, {})
+        yield Record({}, numbers, {})

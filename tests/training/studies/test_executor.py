@@ -38,15 +38,15 @@ def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
 
 
-def test_errors_in_variants_name_file_and_line(wardrobe, tmp_path):
+def test_errors_in_variants_name_file_and_line(invoke, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(PLAIN.replace("activation: tanh", "activaton: tanh"))
-    done = wardrobe("study", file)
+    done = invoke("study", file)
     assert done.returncode == 1
     assert "small.yaml:6: Dense has no argument 'activaton'" in done.stderr
     assert "Traceback" not in done.stderr
     file.write_text(PLAIN.replace("figure:", "measure: [tempo]\nfigure:"))
-    done = wardrobe("study", file)
+    done = invoke("study", file)
     assert done.returncode == 1
     assert "no measure 'tempo'; known: activation_curve" in done.stderr
     assert "Traceback" not in done.stderr

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import needs_fashion_mnist
-from wardrobe.training.studies.claims import Measured, judge
+from wardrobe.training.studies.claims import judge
 from wardrobe.training.studies.study import read_all
 
 pytestmark = needs_fashion_mnist
@@ -54,12 +54,11 @@ def test_the_claims_of_a_row_are_computed_from_real_runs(lecture, row):
                 history = record.arrays["history_loss"]
                 assert len(history) == record.numbers["epochs"]
                 assert record.numbers["moved"] > 0 or "step" in record.labels.values()
-        measured = [Measured(record.labels, record.numbers) for record in records]
-        verdicts = [judge(claim, measured) for claim in study.frame.claim]
+        verdicts = [judge(claim, records) for claim in study.frame.claim]
         said = lecture.verdicts[name]
         assert said["computed"] == "; ".join(verdict.computed for verdict in verdicts)
         assert (said["claim"] == "holds") is all(verdict.holds for verdict in verdicts)
-        nothing = [replace(one, numbers=dict.fromkeys(one.numbers, np.nan)) for one in measured]
+        nothing = [replace(one, numbers=dict.fromkeys(one.numbers, np.nan)) for one in records]
         assert not any(judge(claim, nothing).holds for claim in study.frame.claim)
 
 
