@@ -86,7 +86,7 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from wardrobe.training.results import records, zoo
 
-    measured = {name: records.summarize(runs) for name, runs in records.records().items()}
+    measured = records.summarize_all() | records.summarize_all(teachers=True)
     rows = []
     for declaration in zoo.networks():
         summary = measured.get(declaration.name)
