@@ -332,12 +332,12 @@ def verify(data_dir: Path | None, as_json: bool) -> None:
     """Say where the data set was found, and whether its hashes are right."""
     from wardrobe.training.data import DataUnavailable, fashion_mnist
 
-    place = fashion_mnist.find(data_dir)
-    if place is None:
+    folder = fashion_mnist.find(data_dir)
+    if folder is None:
         raise DataUnavailable(
             "fashion-mnist is not on this machine; download it with `wardrobe data fetch`"
         )
-    reports = fashion_mnist.verify(place)
+    reports = fashion_mnist.verify(folder)
     if as_json:
         console.print_json(
             [{**vars(report), "path": str(report.path)} | {"ok": report.ok} for report in reports]
@@ -361,8 +361,8 @@ def fetch(data_dir: Path | None) -> None:
 
     with console.download_progress() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
-        place = fashion_mnist.fetch(folder, progress=progress)
-    click.echo(place)
+        fetched = fashion_mnist.fetch(folder, progress=progress)
+    click.echo(fetched)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""Runs the variants of a study that have not run yet, in processes of their own."""
+"""Runs the unfinished variants of a study in separate processes."""
 
 from __future__ import annotations
 

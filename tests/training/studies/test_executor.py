@@ -12,7 +12,7 @@ from tests.training.studies.test_study import TEXT
 PLAIN = TEXT.replace("quick: {axes: {seed: [1]}, set: {training.epochs: 1}}\n", "")
 
 
-# Many groups, of which a process that is told to stop still ends the few that it has begun.
+# Many groups: an interrupted process still finishes the few that it has begun.
 MANY = PLAIN.replace("values: [1, 2]", "values: [1, 2, 3, 4, 5, 6]").replace("[1, 2, 3]\n", "[1]\n")
 
 

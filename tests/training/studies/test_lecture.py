@@ -87,8 +87,8 @@ def test_every_study_leaves_a_report_and_its_figure(lecture, name):
 def test_the_page_needs_nothing_but_itself(lecture):
     page = (lecture.folder / "studies" / "lecture.html").read_text()
     assert "built with <code>--quick</code>" in page
-    places = [page.index(f'<section id="{name}">') for name in STUDIES]
-    assert places == sorted(places)
+    positions = [page.index(f'<section id="{name}">') for name in STUDIES]
+    assert positions == sorted(positions)
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page)
     assert "@import" not in page
     assert not re.findall(r"url\((?!#)", page)

@@ -25,7 +25,7 @@ from wardrobe.training.studies.records import Record
 
 
 def weighted_sums(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """Each input with its weighted sum, coloured by what the unit says; a panel a label of `by`.
+    """Each input with its weighted sum, coloured by the output; a panel for each label of `by`.
 
     Option `names`: what the inputs are called.
     """
@@ -81,7 +81,7 @@ def activation_curves(records: Sequence[Record], options: dict[str, Any]) -> Fig
 
 
 def fitted_curves(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """What networks of one input say, over the examples; a panel a label of `by`."""
+    """The outputs of networks with one input, over the examples; a panel for each label of `by`."""
     groups = by_label(records, options["by"])
     figure, axes = panels(len(groups), 3, 2.5, 2.2)
     for panel, (label, group) in zip(axes, groups.items(), strict=True):
@@ -130,7 +130,7 @@ SUCCESS = 0.98
 
 
 def region_grid(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """A panel a label of `by`: the decision of one seed, and how many seeds succeed.
+    """A panel for each label of `by`: the decision of one seed, and how many seeds succeed.
 
     The seed that is drawn is the one with the median test accuracy.
     """
@@ -149,7 +149,7 @@ def region_grid(records: Sequence[Record], options: dict[str, Any]) -> Figure:
 
 
 def spaces(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """A row a label of `by`: the decision in the input space, and the line in the hidden space.
+    """A row for each label of `by`: the decision in the input space, the line in the hidden space.
 
     Of several seeds the best is drawn.
     """
@@ -171,7 +171,7 @@ def spaces(records: Sequence[Record], options: dict[str, Any]) -> Figure:
 
 
 def draw_regions(axes: Axes, arrays: dict[str, NDArray[Any]], space: str) -> None:
-    """The probability as ground, the border where it is a half, and the examples."""
+    """The probability as background, the border where it is a half, and the examples."""
     probability = arrays[f"{space}probability"]
     left, right, low, high = (float(edge) for edge in arrays[f"{space}extent"])
     points, classes = arrays[f"{space}points"], arrays["classes"]
