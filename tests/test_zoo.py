@@ -137,12 +137,17 @@ def test_what_ships_was_trained_on_fashion_mnist(folder):
     assert json.loads((extra / "labels.json").read_text())[9] == "Ankle boot"
 
 
+@pytest.fixture(scope="module")
+def official():
+    return load("fashion-mnist")
+
+
 @needs_fashion_mnist
 @every_shipped
-def test_what_ships_scores_what_its_card_says(folder):
-    data = load("fashion-mnist")
-    outputs = saved_model.load(artifacts.at(folder)).predict(data.test.x.astype("float32"))
-    measured = evaluate(outputs, data.test.y, data.class_names)
+def test_what_ships_scores_what_its_card_says(folder, official):
+    test = official.test
+    outputs = saved_model.load(artifacts.at(folder)).predict(test.x.astype("float32"))
+    measured = evaluate(outputs, test.y, official.class_names)
     (record,) = runs_of(folder)
     said = record.metrics["test"]
     assert measured["accuracy"] == pytest.approx(said["accuracy"], abs=2e-4)
