@@ -41,7 +41,10 @@ def weighted_sums(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         panel.scatter(sums[order], rows, color=colours, s=26, zorder=3)
         threshold = -record.arrays["bias"][0]
         panel.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 2)))
-        panel.text(threshold, -0.75, f" threshold {threshold:g}", fontsize=8, va="bottom")
+        panel.annotate(
+            f"threshold {threshold:g}", (threshold, -0.75), xytext=(4, 0),
+            textcoords="offset points", fontsize=8, va="bottom",
+        )  # fmt: skip
         panel.set_yticks(rows, [_in_words(inputs[at], options["names"]) for at in order])
         panel.set_ylim(len(order) - 0.4, -1.1)
         panel.tick_params(axis="y", length=0, labelsize=8)
