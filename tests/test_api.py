@@ -159,6 +159,8 @@ def test_a_model_is_found_by_name_version_and_folder():
     for wrong in ("mlp-2m", "mlp-1m/7"):
         with pytest.raises(wardrobe.ServingError, match=r"there is no model|has no version"):
             wardrobe.load(wrong)
+    with pytest.raises(wardrobe.ServingError, match="give a folder NAME/VERSION"):
+        wardrobe.load("no/such/folder")
 
 
 def test_a_model_says_what_it_is(model):

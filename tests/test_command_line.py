@@ -192,6 +192,14 @@ def test_evaluate_refuses_data_of_another_shape(invoke, trained, tmp_path):
     assert "takes examples of shape (28, 28)" in says_in_words(invoke("evaluate", artifact))
 
 
+def test_evaluate_takes_a_folder_even_if_a_model_that_ships_has_its_name(invoke, trained, tmp_path):
+    shutil.copytree(trained / "artifacts/small/1", tmp_path / "mlp-1m" / "1")
+    answer = json.loads((trained / "answer.json").read_text())
+    measured = json.loads(invoke("evaluate", "mlp-1m/1", "--json").stdout)
+    assert measured["accuracy"] == answer["metrics"]["test"]["accuracy"]
+    assert "give a folder NAME/VERSION" in says_in_words(invoke("evaluate", "no-such/1"))
+
+
 @pytest.fixture
 def pictures(tmp_path):
     drawn = silhouettes.draw(4, seed=9).x

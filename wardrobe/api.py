@@ -239,8 +239,9 @@ def load(
     settings = service_settings(artifacts)
     name, _, version = os.fspath(model or "").partition("/")
     names = {artifact.name for artifact in on_disk.find(settings.artifacts)}
-    is_name = name in names and (version.isdigit() or not version)
-    if model is not None and not is_name and Path(model).is_dir():
+    may_be_name = version.isdigit() or not version
+    is_name = may_be_name and name in names
+    if model is not None and not is_name and (not may_be_name or Path(model).is_dir()):
         return Model(load_artifact(on_disk.at(Path(model))))
     repository = Repository(settings.artifacts, settings.model)
     repository.check()

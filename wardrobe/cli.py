@@ -219,7 +219,7 @@ def train(
 @Json
 def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
-    model = api.load(artifact)
+    model = api.load(artifact.absolute())  # a folder, even if a model that ships has its name
     data = api.evaluation_data(model, data_folder=data_dir)
     measures = api.evaluate(model, data)
     if as_json:
