@@ -102,7 +102,7 @@ def test_a_declaration_is_loaded_with_values_changed(small):
 def test_a_data_set_is_loaded_as_a_run_splits_it(tmp_path):
     data = wardrobe.load_data("silhouettes", validation=0.25, take=500)
     assert isinstance(data, wardrobe.DataSet)
-    for part, examples in (("train", 500), ("validation", 2_500), ("test", 2_000)):
+    for part, examples in (("train", 500), ("validation", 3_000), ("test", 2_000)):
         drawn = getattr(data, part)
         assert (drawn.x.shape, drawn.x.dtype) == ((examples, 28, 28), np.uint8)
         assert (drawn.y.shape, drawn.y.dtype) == ((examples,), np.int32)
