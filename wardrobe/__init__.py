@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wardrobe.api import classify as classify
     from wardrobe.api import create_app as create_app
     from wardrobe.api import create_model as create_model
     from wardrobe.api import evaluate as evaluate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wardrobe.api import load_data as load_data
     from wardrobe.api import load_declaration as load_declaration
     from wardrobe.api import train as train
+    from wardrobe.cluster import ClusterError as ClusterError
     from wardrobe.model import Model as Model
     from wardrobe.models.schema.errors import DeclarationError as DeclarationError
     from wardrobe.serving.errors import ServingError as ServingError
@@ -39,10 +41,12 @@ ERRORS = {
     "ServingError": "wardrobe.serving.errors",
     "DataError": "wardrobe.training.data.dataset",
     "TrainingError": "wardrobe.training.errors",
+    "ClusterError": "wardrobe.cluster",
 }
 """What a user can cause, each with the module that defines it; the message says what to do."""
 
 _MODULES = {
+    "classify": "wardrobe.api",
     "create_app": "wardrobe.api",
     "create_model": "wardrobe.api",
     "evaluate": "wardrobe.api",
