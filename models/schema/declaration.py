@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -26,6 +26,7 @@ from pydantic import (
     ValidationError,
 )
 
+from wardrobe.models.schema import slips
 from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
@@ -88,7 +89,9 @@ def _held_out(value: Any) -> Any:
     is_count = type(value) is int and value >= 0
     if is_count or (type(value) is float and 0 <= value < 1):
         return value
-    raise ValueError(f"must be a number of examples or a fraction below 1, not {value!r}")
+    raise ValueError(
+        f"must be a number of examples or a fraction below 1, not {value!r}{slips.in_value(value)}"
+    )
 
 
 HeldOut = Annotated[int | float, PlainValidator(_held_out)]
@@ -295,6 +298,7 @@ def validate(
         declaration = Declaration.model_validate(tree.plain)
     except ValidationError as error:
         errors = [_in_words(dict(detail)) for detail in error.errors()] + errors
+    errors = _with_empty_values(errors, tree)
     if declaration is None or errors:
         located = [(path, ErrorDetail.at(tree.origin_of(path), text)) for path, text in errors]
         return None, located
@@ -303,17 +307,83 @@ def validate(
     return declaration, []
 
 
+def not_indented(tree: Node, path: Path = ()) -> Iterator[ErrorDetail]:
+    """An error for each key of a file that was meant to be part of the one above it."""
+    if isinstance(tree.value, list):
+        for index, child in enumerate(tree.value):
+            yield from not_indented(child, (*path, index))
+    if not isinstance(tree.value, dict):
+        return
+    known = _keys_at(path)
+    for (key, value), (after, below) in pairwise(tree.value.items()):
+        is_object = key[:1].isupper() and not after[:1].isupper()
+        is_section = key in known and after not in known and not did_you_mean(after, known)
+        is_a_slip = slips.in_empty_key(after, None) is not None
+        if value.value is None and (is_object or is_section) and not is_a_slip:
+            yield ErrorDetail.at(
+                below.origin,
+                f"'{after}' is not indented: to belong to '{key}', it must begin further right",
+            )
+    for key, child in tree.value.items():
+        yield from not_indented(child, (*path, key))
+
+
+def _with_empty_values(errors: list[tuple[Path, str]], tree: Node) -> list[tuple[Path, str]]:
+    """The errors, with one for each null: inheritance has left those that delete nothing."""
+    empty = dict(_empty_values(tree))
+    kept = [
+        (path, text)
+        for path, text in errors
+        if path not in empty or (empty[path] is None and text.startswith(_UNKNOWN_KEY))
+    ]
+    told = {path for path, _ in kept}
+    return kept + [
+        (path, slip or _nothing_at(path)) for path, slip in empty.items() if path not in told
+    ]
+
+
+def _empty_values(node: Node, path: Path = ()) -> Iterator[tuple[Path, str | None]]:
+    """The path of each null, and the slip to which it is due, if it is due to one."""
+    if isinstance(node.value, dict):
+        before = None
+        for key, child in node.value.items():
+            if child.value is None:
+                yield (*path, key), slips.in_empty_key(key, before)
+            else:
+                yield from _empty_values(child, (*path, key))
+            before = (key, child.value)
+    elif isinstance(node.value, list):
+        for index, child in enumerate(node.value):
+            if child.value is None:
+                yield (*path, index), None
+            else:
+                yield from _empty_values(child, (*path, index))
+
+
+def _nothing_at(path: Path) -> str:
+    key = path[-1]
+    if isinstance(key, int):
+        return "an entry of this list is empty: write a value, or remove the entry"
+    if key[:1].isupper():
+        return f"'{key}:' has no arguments: write '{key}' without a colon, or '{key}: {{}}'"
+    return (
+        f"'{key}' is empty: write a value after the colon, or leave '{key}' out; an empty value "
+        "deletes only what a parent defines"
+    )
+
+
 def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
     """The tree, with values filled in that follow from the data and from the head."""
     is_image = len(facts.input_shape) > 1
     front: list[Any] = [{"Rescaling": {"scale": 1 / 255}}, "Flatten"] if is_image else []
-    declared_head = tree.get("model", "head")
+    node = tree.get("model", "head")
+    declared_head = node.plain if node and isinstance(node.value, dict) else {}
     head: dict[str, Any] = {}
-    if declared_head is None or not {"classes", "outputs"} & set(declared_head.plain or {}):
+    if not {"classes", "outputs"} & set(declared_head):
         head = {"outputs": 1} if facts.classes is None else {"classes": facts.classes}
-    activation = (declared_head.plain or {}).get("activation") if declared_head else None
-    by_head = Origin(f"default of a {activation} head")
-    by_data = Origin("default for this data")
+    activation = declared_head.get("activation")
+    by_head = Origin(f"default of a {activation} head", is_default=True)
+    by_data = Origin("default for this data", is_default=True)
     values = {
         "model": Node(
             {
@@ -327,6 +397,8 @@ def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
     }
     return merge(Node(values, by_data), tree)
 
+
+_UNKNOWN_KEY = "unknown key"
 
 _LOSSES = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}
 
@@ -395,7 +467,7 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        message = f"unknown key '{key}'{did_you_mean(str(key), known) or f'; known: {known}'}"
+        message = f"{_UNKNOWN_KEY} '{key}'{did_you_mean(str(key), known) or f'; known: {known}'}"
     elif kind == "missing":
         message = f"'{place}' is missing"
     elif kind == "value_error":
@@ -406,13 +478,23 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
         )
     else:
         wanted = detail["msg"].removeprefix("Input should be ")
-        message = f"{place} must be {wanted}, not {detail['input']!r}"
+        if kind.startswith("model_"):
+            wanted = f"a mapping, such as '{key}: {{{_keys_at(path)[0]}: …}}'"
+        given = detail["input"]
+        message = f"{place} must be {wanted}, not {given!r}{slips.in_value(given)}"
     return path, message
 
 
 def _keys_at(path: Path) -> list[str]:
+    """The keys of the mapping at a path; none where the schema does not say them."""
     model: Any = Declaration
     for key in path:
-        kind = model.model_fields[key].annotation
-        model = next(iter(get_args(kind)), kind)  # of `X | None` the X
+        field = model.model_fields.get(key)
+        if field is None:
+            return []
+        # Of `X | None`, or of several kinds, the one that is a mapping.
+        kinds = [kind for kind in (*get_args(field.annotation), field.annotation)]
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        if model is None:
+            return []
     return [*model.model_fields, *(("extends",) if model is Declaration else ())]
