@@ -17,6 +17,7 @@ from typing import Any
 import keras
 
 from wardrobe.models.build.custom_objects import LocalNormal, step
+from wardrobe.models.schema import slips
 from wardrobe.models.schema.declaration import ObjectSpec, snake_case
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.tree import Path
@@ -87,6 +88,21 @@ class KerasFactory:
             spec = value if isinstance(value, ObjectSpec) else ObjectSpec.parse(value, path)
         except ValueError as error:
             return self.add_error(path, str(error))
+        maker = self._maker(kind, spec)
+        if maker is None or inspect.isclass(maker):
+            return maker and self._instance(maker, spec)
+        if spec.arguments:
+            return self.add_error(spec.path, f"the {kind} '{spec.name}' takes no arguments")
+        return maker
+
+    def check(self, kind: str, spec: ObjectSpec) -> None:
+        """Checks a name and the arguments given, which need not be all that are needed."""
+        maker = self._maker(kind, spec)
+        if inspect.isclass(maker):
+            self._arguments(maker, spec)
+
+    def _maker(self, kind: str, spec: ObjectSpec) -> Any:
+        """The class or the function of a name, or None after an error."""
         known = _known(kind)
         if spec.name in _NOT_ALLOWED:
             return self.add_error(
@@ -95,22 +111,38 @@ class KerasFactory:
         if spec.name not in known:
             hint = did_you_mean(spec.name, known) or f"; see {_KINDS[kind][0].__name__}"
             return self.add_error(spec.path, f"Keras has no {kind} '{spec.name}'{hint}")
-        maker = known[spec.name]
-        if not inspect.isclass(maker):
-            if spec.arguments:
-                return self.add_error(spec.path, f"the {kind} '{spec.name}' takes no arguments")
-            return maker
-        return self._instance(maker, spec)
+        return known[spec.name]
 
     def add_error(self, path: Path, message: str) -> None:
         self.errors.append((path, message))
 
     def _instance(self, maker: Callable[..., Any], spec: ObjectSpec) -> Any:
         found_before = len(self.errors)
+        arguments = self._arguments(maker, spec)
+        if len(self.errors) > found_before:
+            return None
+        for name, parameter in inspect.signature(maker).parameters.items():
+            is_needed = parameter.default is parameter.empty and name in _parameters(maker)
+            if is_needed and name not in arguments:
+                return self.add_error(spec.path, f"{maker.__name__} needs the argument '{name}'")
+        named = _parameters(maker).get("name")
+        if issubclass(maker, keras.metrics.Metric) and named and named.default is None:
+            # Keras would call the second one in this process auc_1.
+            arguments.setdefault("name", snake_case(maker.__name__))
+        try:
+            return maker(**arguments)
+        except Exception as error:  # whatever a constructor rejects is an error in the file
+            message = one_line(error)
+            named = [name for name in spec.arguments if re.search(rf"\b{name}\b", message)]
+            path = spec.path_of(named[0]) if len(named) == 1 else spec.path
+            return self.add_error(path, f"{maker.__name__}: {message}")
+
+    def _arguments(self, maker: Callable[..., Any], spec: ObjectSpec) -> dict[str, Any]:
+        """The arguments as the constructor takes them, without those that are wrong."""
         parameters = _parameters(maker)
         arguments = {}
         for name, value in self._in_steps(spec, parameters).items():
-            path = (*spec.path, name)
+            path = spec.path_of(name)
             if name not in parameters:
                 known = (*parameters, *_epoch_names(parameters))
                 self.add_error(
@@ -118,16 +150,7 @@ class KerasFactory:
                 )
                 continue
             arguments[name] = self._argument(maker, parameters[name], value, path)
-        if len(self.errors) > found_before:
-            return None
-        for name, parameter in inspect.signature(maker).parameters.items():
-            is_needed = parameter.default is parameter.empty and name in parameters
-            if is_needed and name not in arguments:
-                return self.add_error(spec.path, f"{maker.__name__} needs the argument '{name}'")
-        try:
-            return maker(**arguments)
-        except Exception as error:  # whatever a constructor rejects is an error in the file
-            return self.add_error(spec.path, f"{maker.__name__}: {one_line(error)}")
+        return arguments
 
     def _in_steps(self, spec: ObjectSpec, parameters: dict[str, Any]) -> dict[str, Any]:
         """The arguments, with durations given in epochs converted to optimizer steps."""
@@ -135,7 +158,7 @@ class KerasFactory:
         for in_epochs, in_steps in _epoch_names(parameters).items():
             if in_epochs not in arguments:
                 continue
-            value, path = arguments.pop(in_epochs), (*spec.path, in_epochs)
+            value, path = arguments.pop(in_epochs), spec.path_of(in_epochs)
             epochs = value if isinstance(value, list) else [value]
             if in_steps in arguments:
                 self.add_error(
@@ -157,13 +180,15 @@ class KerasFactory:
             if not (_is_number(value) and value >= 0):
                 return self.add_error(
                     path,
-                    f"{parameter.name} takes a number of at least 0 or a schedule, not {value!r}",
+                    f"{parameter.name} takes a number of at least 0 or a schedule, not {value!r}"
+                    f"{slips.in_value(value)}",
                 )
             return float(value)
         if kind is not None and isinstance(value, (str, dict)):
             return self.create(kind, value, path)
         if (wrong := _wrong_type(parameter, value)) is not None:
-            return self.add_error(path, f"{maker.__name__}: {parameter.name} {wrong}")
+            message = f"{maker.__name__}: {parameter.name} {wrong}{slips.in_value(value)}"
+            return self.add_error(path, message)
         return _floats(value) if _wants_float(maker, parameter) else value
 
 

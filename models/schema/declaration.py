@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
@@ -38,11 +38,31 @@ FILE_ARGUMENTS = frozenset({"filepath", "log_dir", "backup_dir", "directory"})
 
 @dataclass(frozen=True)
 class ObjectSpec:
-    """A Keras object by its name and arguments, and its path in the declaration."""
+    """A Keras object by its name and arguments, and its path in the declaration.
+
+    Arguments of a layer that stand in `model.defaults` are `inherited` from that path.
+    """
 
     name: str
     arguments: dict[str, Any]
     path: Path
+    inherited: Path = ()
+    inherited_arguments: frozenset[str] = frozenset()
+
+    def path_of(self, argument: str) -> Path:
+        """The path of one of its arguments."""
+        above = self.inherited if argument in self.inherited_arguments else self.path
+        return (*above, argument)
+
+    def with_defaults(self, defaults: dict[str, dict[str, Any]]) -> ObjectSpec:
+        """The same with the arguments that it lacks taken from `model.defaults`."""
+        given = defaults.get(self.name, {})
+        return replace(
+            self,
+            arguments={**given, **self.arguments},
+            inherited=("model", "defaults", self.name),
+            inherited_arguments=frozenset(given.keys() - self.arguments.keys()),
+        )
 
     @classmethod
     def parse(cls, value: Any, path: Path = ()) -> ObjectSpec:
@@ -61,6 +81,7 @@ class ObjectSpec:
                 return cls(name, arguments, (*path, name))
             raise ValueError(
                 f"write the arguments of {name} by name: '{name}: {{argument: value}}'"
+                f"{slips.in_value(arguments)}"
             )
         raise ValueError("write one name, such as 'Dropout', or one name with its arguments")
 
@@ -266,8 +287,7 @@ class Declaration(_Strict):
     def layers(self, *path: str) -> Iterator[ObjectSpec]:
         """The layers of a list, with `repeat` expanded and `model.defaults` filled in."""
         for layer in _expanded(self.tree.get(*path).plain, path):  # type: ignore[union-attr]
-            defaults = self.model.defaults.get(layer.name, {})
-            yield ObjectSpec(layer.name, {**defaults, **layer.arguments}, layer.path)
+            yield layer.with_defaults(self.model.defaults)
 
     def error(self, path: Path, message: str) -> ErrorDetail:
         """An error in the value at a path, at the line where that was written."""
@@ -300,11 +320,20 @@ def validate(
         errors = [_in_words(dict(detail)) for detail in error.errors()] + errors
     errors = _with_empty_values(errors, tree)
     if declaration is None or errors:
-        located = [(path, ErrorDetail.at(tree.origin_of(path), text)) for path, text in errors]
-        return None, located
+        return None, [(path, ErrorDetail.at(_origin(tree, path), text)) for path, text in errors]
     declaration._tree = _in_order(tree)
     declaration._data = facts
     return declaration, []
+
+
+def _origin(tree: Node, path: Path) -> Origin:
+    """Where the wrong value at a path was written; of `Dense: 3`, the number."""
+    node = tree.get(*path)
+    if node is not None and isinstance(node.value, dict) and len(node.value) == 1:
+        (inner,) = node.value.values()
+        if not isinstance(inner.value, dict):
+            return inner.origin
+    return tree.origin_of(path)
 
 
 def not_indented(tree: Node, path: Path = ()) -> Iterator[ErrorDetail]:
@@ -316,16 +345,27 @@ def not_indented(tree: Node, path: Path = ()) -> Iterator[ErrorDetail]:
         return
     known = _keys_at(path)
     for (key, value), (after, below) in pairwise(tree.value.items()):
-        is_object = key[:1].isupper() and not after[:1].isupper()
-        is_section = key in known and after not in known and not did_you_mean(after, known)
-        is_a_slip = slips.in_empty_key(after, None) is not None
-        if value.value is None and (is_object or is_section) and not is_a_slip:
+        above = _last_empty_key(key, value)
+        if above is None or after in known or below.slip:
+            continue
+        is_object = above[:1].isupper() and not after[:1].isupper()
+        if is_object or (above in known and not did_you_mean(after, known)):
             yield ErrorDetail.at(
                 below.origin,
-                f"'{after}' is not indented: to belong to '{key}', it must begin further right",
+                f"'{after}' is not indented: to belong to '{above}', it must begin further right",
             )
     for key, child in tree.value.items():
         yield from not_indented(child, (*path, key))
+
+
+def _last_empty_key(key: str, value: Node) -> str | None:
+    """The last key within an entry of a mapping, if it has no value: `Dense` of `- Dense:`."""
+    if value.value is None:
+        return key if value.slip is None else None
+    if isinstance(value.value, list) and value.value and isinstance(value.value[-1].value, dict):
+        *_, (last, inner) = [("", value), *value.value[-1].value.items()]
+        return last if inner.value is None else None
+    return None
 
 
 def _with_empty_values(errors: list[tuple[Path, str]], tree: Node) -> list[tuple[Path, str]]:
@@ -344,20 +384,13 @@ def _with_empty_values(errors: list[tuple[Path, str]], tree: Node) -> list[tuple
 
 def _empty_values(node: Node, path: Path = ()) -> Iterator[tuple[Path, str | None]]:
     """The path of each null, and the slip to which it is due, if it is due to one."""
-    if isinstance(node.value, dict):
-        before = None
-        for key, child in node.value.items():
-            if child.value is None:
-                yield (*path, key), slips.in_empty_key(key, before)
-            else:
-                yield from _empty_values(child, (*path, key))
-            before = (key, child.value)
-    elif isinstance(node.value, list):
-        for index, child in enumerate(node.value):
-            if child.value is None:
-                yield (*path, index), None
-            else:
-                yield from _empty_values(child, (*path, index))
+    entries: Any = node.value.items() if isinstance(node.value, dict) else ()
+    entries = enumerate(node.value) if isinstance(node.value, list) else entries
+    for key, child in entries:
+        if child.value is None:
+            yield (*path, key), child.slip
+        else:
+            yield from _empty_values(child, (*path, key))
 
 
 def _nothing_at(path: Path) -> str:

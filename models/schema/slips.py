@@ -11,6 +11,7 @@ _DIGITS = re.compile(r"[0-9]+([eE][-+]?[0-9]+)?$")
 _NO_SPACE = re.compile(r"([A-Za-z_]\w*)\s*(?::|=|:=)\s*(\S.*)$")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?$")
 _OBJECT_WITHOUT_COLON = re.compile(r"\s*-\s+([A-Z]\w*)\s*$")
+_TWO_IN_A_LINE = re.compile(r"\s*(?:-\s+)?(\w+):\s+(\w+):\s+([^\s{].*?)\s*$")
 _ENTRY = re.compile(r"\s*[a-z_]\w*:\s")
 
 _OPENING, _CLOSING = "“„‟‘‚‛«‹", "”‟’‛»›“‘"
@@ -39,6 +40,15 @@ def in_characters(text: str) -> str | None:
     if not text.isascii() and re.fullmatch(_NUMBER, text.translate(_DASHES)):
         return f"a dash in '{text}' that is not a minus sign: write {text.translate(_DASHES)}"
     return None
+
+
+def in_key(key: str) -> str | None:
+    """What is wrong with a key that is not in quotes, or None."""
+    if (dash := re.match(r"-(\w.*)", key)) is not None:
+        return f"'{key}' is no entry of a list: write '- {dash[1]}', with a space after the dash"
+    if (brace := re.match(r"(\w+)\s*\{", key)) is not None:
+        return f"a colon is missing after {brace[1]}: write '{brace[1]}: {{…}}'"
+    return in_characters(key)
 
 
 def in_empty_key(key: str, before: tuple[str, Any] | None) -> str | None:
@@ -90,6 +100,8 @@ def in_lines(lines: list[str], number: int) -> str:
     above = _OBJECT_WITHOUT_COLON.match(lines[number - 1]) if 0 < number < len(lines) else None
     if above and _ENTRY.match(lines[number]):
         return f"; write '{above[1]}:' with a colon, and its arguments further right"
+    if 0 <= number < len(lines) and (two := _TWO_IN_A_LINE.match(lines[number])):
+        return f"; write '{two[1]}: {{{two[2]}: {two[3]}}}'"
     for line in lines[max(number - 1, 0) : number + 1]:
         slip = re.match(r"\s*(?:-\s+)?([a-z_]\w*)[:=]([^\s:=/\\].*)$", line)
         if slip:

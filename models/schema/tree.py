@@ -24,10 +24,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Node:
-    """A mapping of nodes, a list of nodes or a scalar, with its origin."""
+    """A mapping of nodes, a list of nodes or a scalar, with its origin.
+
+    `slip` says to which slip of the keyboard it is due that a value is null.
+    """
 
     value: Any
     origin: Origin
+    slip: str | None = field(default=None, kw_only=True)
 
     @property
     def plain(self) -> Any:

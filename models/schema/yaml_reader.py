@@ -128,6 +128,7 @@ class _Builder:
 
     def mapping(self, events: Iterator[Any], depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}
+        before = None
         for key in iter(lambda: next(events), None):
             if isinstance(key, yaml.MappingEndEvent):
                 break
@@ -135,12 +136,15 @@ class _Builder:
                 self.node(key, events, depth + 1)
                 self.add_error(key, "a key must be a string")
             name = getattr(key, "value", "")
-            if not getattr(key, "style", "'") and (wrong := slips.in_characters(name)):
+            if not getattr(key, "style", "'") and (wrong := slips.in_key(name)):
                 self.add_error(key, wrong)
             is_prose = depth == 0 and name == "about"
             value = self.node(next(events), events, depth + 1, is_prose)
             if isinstance(value.value, (dict, list)):  # a block begins in a line of its own
                 value = Node(value.value, Origin(self.source, key.start_mark.line + 1))
+            if value.value is None:
+                value = Node(None, value.origin, slip=slips.in_empty_key(name, before))
+            before = (name, value.value)
             if name in entries:
                 first = entries[name].origin.line
                 self.add_error(key, f"duplicate key '{name}', first given in line {first}")
