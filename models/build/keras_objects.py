@@ -59,6 +59,7 @@ _NOT_ALLOWED = {
     "History": "is part of every run",
     "CallbackList": "is the list 'callbacks' itself",
     "ProgbarLogger": "is part of every run",
+    "LossScaleOptimizer": "is set by 'precision: mixed_float16'",
     "CSVLogger": "is part of every run, as history.csv",
 }
 
@@ -66,6 +67,12 @@ _NOT_ALLOWED = {
 _NEVER_NEGATIVE = re.compile(
     r"(^|_)(rate|decay|momentum|patience|clipnorm|clipvalue|epsilon|stddev|steps|l1|l2|rank)$"
 )
+
+# Quantities that Keras leaves unchecked until it computes with them.
+_NUMBERS = re.compile(r"^(baseline|initial_value_threshold|loss_scale_factor)$")
+_WHOLE = re.compile(r"^(patience|cooldown|start_from_epoch|k)$")
+_SHARES = re.compile(r"(^|_)(beta_[12]|rho|momentum)$")
+_MAY_BE_LISTS = re.compile(r"^(dilation_rate|steps)$")
 
 
 @dataclass
@@ -266,12 +273,23 @@ def _wrong_type(parameter: inspect.Parameter, value: Any) -> str | None:
     if isinstance(default, str):
         is_string = isinstance(value, str) or parameter.name.endswith("_freq")
         return None if is_string else f"takes a string, not {value!r}"
+    name = parameter.name
     numbers = list(_elements(value))
-    is_quantity = _NEVER_NEGATIVE.search(parameter.name) is not None
-    if (_is_number(default) or is_quantity) and not all(map(_is_number, numbers)):
+    is_quantity = _NEVER_NEGATIVE.search(name) is not None
+    is_number = _is_number(default) or is_quantity or _NUMBERS.match(name) is not None
+    is_list = isinstance(value, list) and is_quantity and not _MAY_BE_LISTS.match(name)
+    if is_number and (is_list or not all(map(_is_number, numbers))):
         return f"takes a number, not {value!r}"
+    return _wrong_range(name, numbers, value, is_quantity) if is_number else None
+
+
+def _wrong_range(name: str, numbers: list[Any], value: Any, is_quantity: bool) -> str | None:
     if is_quantity and any(number < 0 for number in numbers):
         return f"cannot be negative ({value!r})"
+    if _WHOLE.match(name) and any(number != int(number) for number in numbers):
+        return f"takes a whole number, not {value!r}"
+    if _SHARES.search(name) and any(not 0 <= number <= 1 for number in numbers):
+        return f"must be between 0 and 1, not {value!r}"
     return None
 
 

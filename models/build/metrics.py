@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from typing import Any
 
 import keras
@@ -142,23 +143,24 @@ def try_out(
             labels = keras.ops.one_hot(labels, head.units, dtype="float32")
     if loss is not None:
         _try(factory, ObjectSpec.parse(declaration.loss, ("loss",)), lambda: loss(labels, outputs))
-    for index, (spec, metric) in enumerate(zip(declaration.metrics, measured, strict=True)):
+    for index, (written, metric) in enumerate(zip(declaration.metrics, measured, strict=True)):
         if isinstance(metric, keras.metrics.Metric):
-            trial = type(metric).from_config(metric.get_config())
-            of_metric = ObjectSpec.parse(spec, ("metrics", index))
-            _try(factory, of_metric, lambda trial=trial: trial(labels, outputs))
+            spec = ObjectSpec.parse(written, ("metrics", index))
+            trial = _metric(declaration, factory, spec)  # the other one is to be used
+            _try(factory, spec, lambda trial=trial: trial(labels, outputs))
 
 
 def _try(factory: KerasFactory, spec: ObjectSpec, compute: Any) -> None:
     try:
-        value = compute()
+        with warnings.catch_warnings(action="ignore"):
+            value = compute()
     except Exception as error:  # Keras and its backends raise many types
         factory.add_error(spec.path, f"{spec.name} cannot be computed here: {one_line(error)}")
         return
     is_loss_function = spec.path[0] == "loss" and spec.name == snake_case(spec.name)
     if len(value.shape) and not is_loss_function:
-        cure = " (Keras' argument 'average')" if "average" not in spec.arguments else ""
+        is_f_score = spec.name in ("F1Score", "FBetaScore")
+        cure = ": give it 'average: macro'" if is_f_score else ""
         factory.add_error(
-            spec.path,
-            f"{spec.name} gives {value.shape[0]} numbers, where one is needed{cure}",
+            spec.path, f"{spec.name} gives {value.shape[0]} numbers where one is needed{cure}"
         )

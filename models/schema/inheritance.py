@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from wardrobe.models import zoo
 from wardrobe.models.schema.declaration import not_indented
 from wardrobe.models.schema.errors import DeclarationError, did_you_mean
-from wardrobe.models.schema.tree import Document, Node, Origin, merge, node_of, overlay
+from wardrobe.models.schema.tree import Document, Node, Origin, merge, overlay, with_origin
 from wardrobe.models.schema.yaml_reader import read_file, read_text
 
 _PROJECT = FilePath(__file__).resolve().parents[2]
@@ -71,17 +71,7 @@ def complete(declaration: Node, file: FilePath) -> Document:
 @functools.cache
 def defaults() -> Node:
     """What every declaration starts from."""
-    return _as_defaults(_read(_DEFAULTS))
-
-
-def _as_defaults(node: Node) -> Node:
-    """The node, known as something that nobody wrote into a declaration."""
-    value = node.value
-    if isinstance(value, dict):
-        value = {key: _as_defaults(child) for key, child in value.items()}
-    elif isinstance(value, list):
-        value = [_as_defaults(child) for child in value]
-    return Node(value, replace(node.origin, is_default=True))
+    return with_origin(_read(_DEFAULTS), lambda origin: replace(origin, is_default=True))
 
 
 def shown(file: FilePath) -> str:
@@ -120,7 +110,8 @@ def _override(document: Document, override: str) -> Document:
     key, equals, text = override.partition("=")
     if not equals:
         raise DeclarationError.at(origin, _FORM_OF_OVERRIDE)
-    return overridden(document, key, node_of(read_text(text, str(origin)).plain, origin))
+    value = with_origin(read_text(text, str(origin)), lambda _: origin)
+    return overridden(document, key, value)
 
 
 def _with_parents(family: list[Document]) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -75,6 +76,16 @@ def node_of(value: Any, origin: Origin) -> Node:
     if isinstance(value, (list, tuple)):
         return Node([node_of(child, origin) for child in value], origin)
     return Node(value, origin)
+
+
+def with_origin(node: Node, change: Callable[[Origin], Origin]) -> Node:
+    """The same tree, the origin of each node changed."""
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: with_origin(child, change) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [with_origin(child, change) for child in value]
+    return Node(value, change(node.origin), slip=node.slip)
 
 
 def merge(parent: Node, child: Node, path: Path = ()) -> Node:
