@@ -105,15 +105,19 @@ def _measures_something_else(declaration: Declaration, spec: ObjectSpec) -> str 
         is_of_classes = _OF_CLASSES.search(name) is not None
         return f"{spec.name} is for classes, not for a linear head" if is_of_classes else None
     if head == "softmax":
-        return _under_softmax(declaration.model.head.classes, spec, name)
+        return _under_softmax(declaration, spec, name)
     return _under_one_unit(spec, name, head)
 
 
-def _under_softmax(classes: int | None, spec: ObjectSpec, name: str) -> str | None:
+def _under_softmax(declaration: Declaration, spec: ObjectSpec, name: str) -> str | None:
+    classes = declaration.model.head.classes
     if name.startswith("binary"):
         return f"{spec.name} is for a sigmoid head; for a softmax head use 'accuracy'"
     if spec.name in _IOU and spec.arguments.get("sparse_y_pred") is not False:
         return f"{spec.name} would take probabilities for classes: give it 'sparse_y_pred: false'"
+    takes_rows = spec.arguments.get("sparse_y_true") is False
+    if spec.name in _IOU and not (takes_rows or declaration.takes_class_indices):
+        return f"{spec.name} would take one-hot labels for classes: give it 'sparse_y_true: false'"
     if (given := spec.arguments.get("num_classes", classes)) != classes:
         return f"{spec.name}: num_classes is {given}, but the head tells {classes} classes apart"
     return None
