@@ -161,6 +161,15 @@ def check(
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, with which editors complete and check them."""
+    os.environ["KERAS_BACKEND"] = "numpy"  # as in `check`
+    from wardrobe.models.build.json_schema import json_schema
+
+    console.print_json(json_schema())
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")

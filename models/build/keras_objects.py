@@ -46,7 +46,7 @@ _CUSTOM: dict[str, dict[str, Any]] = {
 _ALSO_IN_SNAKE_CASE = ("initializer", "regularizer", "constraint", "optimizer", "loss", "metric")
 
 _RUNS_CODE = "runs code that is not in the declaration"
-_NOT_ALLOWED = {
+NOT_ALLOWED = {
     "Lambda": _RUNS_CODE,
     "LambdaCallback": _RUNS_CODE,
     "TFSMLayer": _RUNS_CODE,
@@ -110,10 +110,10 @@ class KerasFactory:
 
     def _maker(self, kind: str, spec: ObjectSpec) -> Any:
         """The class or the function of a name, or None after an error."""
-        known = _known(kind)
-        if spec.name in _NOT_ALLOWED:
+        known = known_names(kind)
+        if spec.name in NOT_ALLOWED:
             return self.add_error(
-                spec.path, f"{spec.name} is not allowed: it {_NOT_ALLOWED[spec.name]}"
+                spec.path, f"{spec.name} is not allowed: it {NOT_ALLOWED[spec.name]}"
             )
         if spec.name not in known:
             hint = did_you_mean(spec.name, known) or f"; see {_KINDS[kind][0].__name__}"
@@ -129,10 +129,10 @@ class KerasFactory:
         if len(self.errors) > found_before:
             return None
         for name, parameter in inspect.signature(maker).parameters.items():
-            is_needed = parameter.default is parameter.empty and name in _parameters(maker)
+            is_needed = parameter.default is parameter.empty and name in constructor_parameters(maker)
             if is_needed and name not in arguments:
                 return self.add_error(spec.path, f"{maker.__name__} needs the argument '{name}'")
-        named = _parameters(maker).get("name")
+        named = constructor_parameters(maker).get("name")
         if issubclass(maker, keras.metrics.Metric) and named and named.default is None:
             # Keras would call the second one in this process auc_1.
             arguments.setdefault("name", snake_case(maker.__name__))
@@ -146,12 +146,12 @@ class KerasFactory:
 
     def _arguments(self, maker: Callable[..., Any], spec: ObjectSpec) -> dict[str, Any]:
         """The arguments as the constructor takes them, without those that are wrong."""
-        parameters = _parameters(maker)
+        parameters = constructor_parameters(maker)
         arguments = {}
         for name, value in self._in_steps(spec, parameters).items():
             path = spec.path_of(name)
             if name not in parameters:
-                known = (*parameters, *_epoch_names(parameters))
+                known = (*parameters, *epoch_names(parameters))
                 self.add_error(
                     path, f"{maker.__name__} has no argument '{name}'{did_you_mean(name, known)}"
                 )
@@ -162,7 +162,7 @@ class KerasFactory:
     def _in_steps(self, spec: ObjectSpec, parameters: dict[str, Any]) -> dict[str, Any]:
         """The arguments, with durations given in epochs converted to optimizer steps."""
         arguments = dict(spec.arguments)
-        for in_epochs, in_steps in _epoch_names(parameters).items():
+        for in_epochs, in_steps in epoch_names(parameters).items():
             if in_epochs not in arguments:
                 continue
             value, path = arguments.pop(in_epochs), spec.path_of(in_epochs)
@@ -180,7 +180,7 @@ class KerasFactory:
 
     def _argument(self, maker: Any, parameter: inspect.Parameter, value: Any, path: Path) -> Any:
         """A value as the constructor takes it: nested objects created, integers made floats."""
-        kind = _kind_of_argument(parameter.name)
+        kind = kind_of_argument(parameter.name)
         if kind == "schedule":
             if isinstance(value, dict):
                 return self.create("schedule", value, path)
@@ -206,7 +206,7 @@ def one_line(error: BaseException) -> str:
 
 
 @functools.cache
-def _known(kind: str) -> dict[str, Any]:
+def known_names(kind: str) -> dict[str, Any]:
     """Every name that Keras has for a kind, with the class or function that it names."""
     module, base = _KINDS[kind]
     known: dict[str, Any] = {}
@@ -221,7 +221,7 @@ def _known(kind: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _parameters(maker: Any) -> dict[str, inspect.Parameter]:
+def constructor_parameters(maker: Any) -> dict[str, inspect.Parameter]:
     """The named arguments of a constructor, with those it passes on to its base classes."""
     parameters: dict[str, inspect.Parameter] = {}
     for base in inspect.getmro(maker):
@@ -239,7 +239,7 @@ def _parameters(maker: Any) -> dict[str, inspect.Parameter]:
     return parameters
 
 
-def _epoch_names(parameters: dict[str, Any]) -> dict[str, str]:
+def epoch_names(parameters: dict[str, Any]) -> dict[str, str]:
     """`decay_epochs` for `decay_steps` and the like: durations that may be given in epochs."""
     return dict(_epoch_pairs(parameters))
 
@@ -254,11 +254,21 @@ def _epoch_pairs(parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield re.sub(r"_freq(uency)?$", "_epochs", name), name
 
 
-def _kind_of_argument(name: str) -> str | None:
+def kind_of_argument(name: str) -> str | None:
     if name == "learning_rate":
         return "schedule"
     word = name.rsplit("_", 1)[-1]
     return word if word in ("activation", "initializer", "regularizer", "constraint") else None
+
+
+def is_quantity(name: str) -> bool:
+    """Whether an argument takes numbers, whatever its default."""
+    return bool(_NEVER_NEGATIVE.search(name) or _NUMBERS.match(name))
+
+
+def may_be_a_list(name: str) -> bool:
+    """Whether an argument that takes numbers takes a list of them, too."""
+    return _MAY_BE_LISTS.match(name) is not None
 
 
 def _is_number(value: Any) -> bool:
@@ -275,16 +285,15 @@ def _wrong_type(parameter: inspect.Parameter, value: Any) -> str | None:
         return None if is_string else f"takes a string, not {value!r}"
     name = parameter.name
     numbers = list(_elements(value))
-    is_quantity = _NEVER_NEGATIVE.search(name) is not None
-    is_number = _is_number(default) or is_quantity or _NUMBERS.match(name) is not None
-    is_list = isinstance(value, list) and is_quantity and not _MAY_BE_LISTS.match(name)
+    is_number = _is_number(default) or is_quantity(name)
+    is_list = isinstance(value, list) and is_quantity(name) and not may_be_a_list(name)
     if is_number and (is_list or not all(map(_is_number, numbers))):
         return f"takes a number, not {value!r}"
-    return _wrong_range(name, numbers, value, is_quantity) if is_number else None
+    return _wrong_range(name, numbers, value) if is_number else None
 
 
-def _wrong_range(name: str, numbers: list[Any], value: Any, is_quantity: bool) -> str | None:
-    if is_quantity and any(number < 0 for number in numbers):
+def _wrong_range(name: str, numbers: list[Any], value: Any) -> str | None:
+    if _NEVER_NEGATIVE.search(name) and any(number < 0 for number in numbers):
         return f"cannot be negative ({value!r})"
     if _WHOLE.match(name) and any(number != int(number) for number in numbers):
         return f"takes a whole number, not {value!r}"

@@ -24,6 +24,7 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     ValidationError,
+    WithJsonSchema,
 )
 
 from wardrobe.models.schema import slips
@@ -115,7 +116,9 @@ def _held_out(value: Any) -> Any:
     )
 
 
-HeldOut = Annotated[int | float, PlainValidator(_held_out)]
+HeldOut = Annotated[
+    int | float, PlainValidator(_held_out), WithJsonSchema({"type": "number", "minimum": 0})
+]
 Spec = Annotated[Any, BeforeValidator(_spec)]
 Layers = Annotated[Any, BeforeValidator(_layers)]
 
