@@ -88,14 +88,20 @@ def for_declaration(
         DataUnavailable: it cannot be downloaded.
     """
     wanted = declaration.data
-    return data.load(
-        wanted.name,
-        validation=declaration.training.validation,
-        folder=folder,
-        resplit=wanted.resplit,
-        take=wanted.take,
-        progress=progress,
-    )
+    try:
+        return data.load(
+            wanted.name,
+            validation=declaration.training.validation,
+            folder=folder,
+            resplit=wanted.resplit,
+            take=wanted.take,
+            progress=progress,
+        )
+    except DataUnavailable:
+        raise
+    except DataError as error:
+        origin = declaration.tree.origin_of(("data", "name"))
+        raise DataError(f"{origin}: {error}") from error
 
 
 def load_with_data(
