@@ -30,7 +30,8 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "schema", "train", "evaluate", "predict", "serve", "data", "results", "study"
+    "list", "show", "check", "schema", "train", "evaluate", "predict", "serve", "data", "results",
+    "study",
 )  # fmt: skip
 
 

@@ -59,9 +59,7 @@ def _check_monitor(
         hint = did_you_mean(str(monitor), known) or f"; there are {', '.join(known)}"
         factory.add_error(path, f"there is no metric '{monitor}'{hint}")
     elif name != monitor and not declaration.training.validation:
-        factory.add_error(
-            path, f"{spec.name} monitors '{monitor}', but 'training.validation' is 0"
-        )
+        factory.add_error(path, f"{spec.name} monitors '{monitor}', but 'training.validation' is 0")
     elif mode == "auto" and directions[name] is None:
         factory.add_error(
             path,
@@ -86,7 +84,9 @@ def _check_pattern(
     known = ["epoch", *(["batch"] if by_batch else []), *_reported(declaration, measured)]
     path = spec.path_of("filepath")
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None]
+        fields = [
+            field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None
+        ]
         for field in fields:
             if field not in known:
                 hint = did_you_mean(field, known) or f"; there are {', '.join(known)}"

@@ -333,9 +333,9 @@ def _origin(tree: Node, path: Path) -> Origin:
     """Where the wrong value at a path was written; of `Dense: 3`, the number."""
     node = tree.get(*path)
     if node is not None and isinstance(node.value, dict) and len(node.value) == 1:
-        (inner,) = node.value.values()
-        if not isinstance(inner.value, dict):
-            return inner.origin
+        (name,) = node.value
+        if not isinstance(node.value[name].value, dict):
+            path = (*path, name)
     return tree.origin_of(path)
 
 
@@ -529,7 +529,7 @@ def _keys_at(path: Path) -> list[str]:
         if field is None:
             return []
         # Of `X | None`, or of several kinds, the one that is a mapping.
-        kinds = [kind for kind in (*get_args(field.annotation), field.annotation)]
+        kinds = (*get_args(field.annotation), field.annotation)
         model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
         if model is None:
             return []

@@ -101,9 +101,7 @@ class _Builder:
                     )
         return node
 
-    def node(
-        self, event: Any, events: Iterator[Any], depth: int, is_prose: bool = False
-    ) -> Node:
+    def node(self, event: Any, events: Iterator[Any], depth: int, is_prose: bool = False) -> Node:
         """The node that begins with an event; in prose, any character may be meant."""
         origin = Origin(self.source, event.start_mark.line + 1)
         if depth > DEEPEST_NESTING:

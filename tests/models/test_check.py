@@ -114,7 +114,9 @@ def test_defaults_of_a_parent_are_told_at_the_parents_line(write):
     from tests.models.conftest import PICTURES
     from wardrobe.models import check, read
 
-    write("name: parent\nmodel:\n  defaults:\n    Dense: {kernel_initializer: he_norml}\n", "parent")
+    write(
+        "name: parent\nmodel:\n  defaults:\n    Dense: {kernel_initializer: he_norml}\n", "parent"
+    )
     child = write("name: x\nextends: parent\nmodel: {layers: [{Dense: {units: 3}}]}\n", "child")
     (error,) = check(read(str(child)), PICTURES)
     assert (error.file.endswith("parent.yaml"), error.line) == (True, 4)

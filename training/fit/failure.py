@@ -13,6 +13,7 @@ from wardrobe.models.build import BuiltModel
 from wardrobe.models.schema.tree import Path
 from wardrobe.training.errors import TrainingError, in_words
 
+
 def as_training_error(
     error: Exception,
     declaration: Declaration,

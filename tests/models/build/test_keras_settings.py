@@ -15,7 +15,8 @@ import keras
 from wardrobe.models import DataFacts, read, resolve
 from wardrobe.models.build import build
 network = build(resolve(read("softmax-regression"), DataFacts((28, 28), 10))).network
-print(network.dtype, keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon())
+config = keras.config
+print(network.dtype, config.floatx(), config.image_data_format(), config.epsilon())
 """
 
 

@@ -28,7 +28,9 @@ model:
       layers: [{Dense: {units: 8, kernel_regularizer: {L2: {l2: 0.1}}}}, {Dropout: {rate: 0.2}}]
   head: {classes: 10, activation: softmax, use_bias: true}
 optimizer:
-  AdamW: {weight_decay: 0.1, learning_rate: {CosineDecay: {initial_learning_rate: 0.1, decay_epochs: 2}}}
+  AdamW:
+    weight_decay: 0.1
+    learning_rate: {CosineDecay: {initial_learning_rate: 0.1, decay_epochs: 2}}
 loss: {CategoricalCrossentropy: {label_smoothing: 0.1}}
 metrics: [accuracy, {TopKCategoricalAccuracy: {k: 3}}]
 training: {epochs: 3, batch_size: 16, validation: 0.1}

@@ -38,7 +38,7 @@ HEAD = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
         ("optimizer:\n  SGD:\n  momentum: 0.9", 5, "to belong to 'SGD'"),
         ("callbacks:\n  - EarlyStopping:\n    patience: 3", 5, "to belong to 'EarlyStopping'"),
         ("callbacks:\n- EarlyStopping:\npatience: 3", 5, "to belong to 'EarlyStopping'"),
-        ("callbacks:\n  - EarlyStopping\n      patience: 3", 5, "write 'EarlyStopping:' with a colon"),
+        ("callbacks:\n  - EarlyStopping\n      patience: 3", 5, "write 'EarlyStopping:' with a"),
         ("callbacks:\n  -EarlyStopping: {}", 4, "write '- EarlyStopping', with a space"),
         ("callbacks:\n  - EarlyStopping {patience: 3}", 4, "a colon is missing"),
         ("optimizer: Adam: {}", 3, "is not YAML"),
