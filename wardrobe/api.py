@@ -413,12 +413,13 @@ def evaluation_data(
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
 
-    if data is None:
-        return declarations.data_of_artifact(
-            model.folder, model.picture, _path(data_folder), progress
-        )
-    if not isinstance(data, str | PathLike):
+    if data is not None and not isinstance(data, str | PathLike):
         return data
+    if data is None or "columns" in model.input:  # another table has the same target
+        name = None if data is None else os.fspath(data)
+        return declarations.data_of_artifact(
+            model.folder, model.picture, _path(data_folder), progress, name
+        )
     return load_declared(
         os.fspath(data), folder=_path(data_folder), picture=model.picture, progress=progress
     )
