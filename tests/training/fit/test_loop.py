@@ -78,7 +78,7 @@ class Batches(keras.utils.PyDataset):
         return tuple(array[chosen] for array in self.arrays)
 
 
-def fit_of(data, folder, *overrides, kind=Fit) -> Fit:
+def fit_of(data, folder, *overrides, kind: type[Fit] = Fit) -> Fit:
     folder.mkdir()
     facts = DataFacts(data.input_shape, data.classes)
     return kind(declared(folder, facts, TEXT, *overrides)[0], data, folder)
