@@ -157,6 +157,8 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+
     _choose_backend(backend)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
@@ -167,6 +169,7 @@ def train(
     _load_backend()
     from wardrobe.training.train import train as run_training
 
+    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard
     return run_training(
         resolved,
         examples,
@@ -316,7 +319,10 @@ def _choose_backend(backend: str | None) -> None:
         TrainingError: Keras computes with something else already.
     """
     if "keras" not in sys.modules:
+        from wardrobe.training.fit.compilation_cache import keep_programs
+
         os.environ["KERAS_BACKEND"] = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
+        keep_programs()
         return
     import keras
 
