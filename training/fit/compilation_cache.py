@@ -20,8 +20,9 @@ def keep_programs(environment: MutableMapping[str, str] = os.environ) -> None:
     The folder is `wardrobe/jax` in $XDG_CACHE_HOME, or in `~/.cache`. Where it cannot be written,
     or holds half a file, programs are compiled as if there were no cache.
     """
-    caches = Path(environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    if caches.is_absolute():  # an account may have no home
+    home = os.path.expanduser("~")  # noqa: PTH111  an account may have none; Path.home() would raise
+    caches = Path(environment.get("XDG_CACHE_HOME") or Path(home, ".cache"))
+    if caches.is_absolute():
         environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / "wardrobe" / "jax"))
     # Hundreds of small programs take as long to compile as a few large ones.
     environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import declared
+from tests.training.fit.from_weights import Weighted
 from wardrobe.models import DataFacts
 from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit import loop
@@ -142,14 +143,6 @@ def test_a_training_gives_the_same_bits_however_its_epochs_are_cut(
     cut = by_the_loop(fit_of(few_silhouettes, tmp_path / "cut"))
     assert whole[1] == cut[1]
     assert all((a == b).all() for a, b in zip(whole[0], cut[0], strict=True))
-
-
-class Weighted(Fit):
-    """With a third array: examples of the first three classes count four times."""
-
-    def training_arrays(self, *given):
-        weights = np.where(self.data.train.y < 3, 4, 1).astype(np.float32)
-        return *super().training_arrays(*given), weights
 
 
 @pytest.mark.parametrize("targets", ["sparse_categorical_crossentropy", "categorical_crossentropy"])

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tests.conftest import keras_and_temperature, needs_fashion_mnist
 from tests.training.conftest import SMALL
+from tests.training.fit import from_weights
 from wardrobe.training.fit.compilation_cache import keep_programs
 
 ON_JAX = [
@@ -65,6 +66,22 @@ def test_a_program_that_was_kept_computes_the_same_bits(wardrobe, tmp_path):
     assert (none, no_more) == (0, some)
     for others in (written, read):
         assert all((a == b).all() for a, b in zip(compiled, others, strict=True))
+
+
+def test_both_backends_compute_the_same_from_the_same_weights(tmp_path):
+    here = from_weights.fit(tmp_path)
+    np.savez(tmp_path / "weights.npz", *here.network.get_weights())
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    keep_programs(environment)
+    files = [str(tmp_path / name) for name in ("weights.npz", "result.npz")]
+    command = [sys.executable, "-m", from_weights.__name__, *files]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with np.load(files[1]) as archive:
+        on_jax = list(archive.values())
+    for mine, other in zip(from_weights.result(here), on_jax, strict=True):
+        assert np.abs(mine - other).max() < 2e-3
 
 
 def test_the_user_says_where_programs_are_kept():
