@@ -14,6 +14,7 @@ from wardrobe.models import DataFacts
 from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit import loop
 from wardrobe.training.fit.fit import Fit, arrays
+from wardrobe.training.fit.loop import CallLength
 from wardrobe.training.fit.samplers import ShuffledSampler
 
 # 1,000 examples in batches of 64: 15 full batches and one of 40.
@@ -154,6 +155,19 @@ def test_examples_are_weighted_as_by_keras_fit(few_silhouettes, tmp_path, target
     assert unweighted[1]["loss"][0] < 0.8 * got[1]["loss"][0]
 
 
+def test_calls_grow_until_they_take_about_a_second():
+    class Endless:
+        steps, is_static = 10_000, False
+
+    length = CallLength(Endless(), [])
+    lengths = []
+    for compiling in (3, 0, 0, 0, 0):
+        lengths.append(length.steps)
+        length.learn(length.steps, length.steps / 256 + compiling)
+    length.learn(7, 0.5)  # the end of an epoch
+    assert [*lengths, length.steps] == [1, 10, 100, 256, 256, 256]
+
+
 class Seen(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
@@ -210,8 +224,22 @@ OPTIMIZERS = st.sampled_from(
     ]
 )
 CALLBACKS = st.sampled_from(
-    ["", "TerminateOnNaN", "{ReduceLROnPlateau: {monitor: loss, patience: 0}}"]
+    [
+        "",
+        "TerminateOnNaN",
+        "{ReduceLROnPlateau: {monitor: loss, patience: 0}}",
+        "{EarlyStopping: {monitor: loss, min_delta: 5, restore_best_weights: true}}",
+        "{ModelCheckpoint: {filepath: best.keras, save_freq: 4}}",
+    ]
 )
+LOSSES = st.sampled_from(
+    [
+        "sparse_categorical_crossentropy",
+        "{CategoricalCrossentropy: {label_smoothing: 0.1}}",
+        "categorical_hinge",
+    ]
+)
+PRECISIONS = st.sampled_from(["float32", "mixed_bfloat16"])
 
 
 @pytest.mark.slow
@@ -220,18 +248,37 @@ CALLBACKS = st.sampled_from(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(
-    layers=LAYERS, rate=RATES, optimizer=OPTIMIZERS, callback=CALLBACKS, batch=st.integers(50, 300)
+    layers=LAYERS,
+    rate=RATES,
+    optimizer=OPTIMIZERS,
+    callback=CALLBACKS,
+    loss=LOSSES,
+    precision=PRECISIONS,
+    batch=st.integers(50, 300),
+    kind=st.sampled_from([Fit, Weighted]),
 )
 def test_whatever_is_declared_the_loop_computes_what_keras_fit_does(
-    few_silhouettes, tmp_path_factory, layers, rate, optimizer, callback, batch
+    few_silhouettes,
+    tmp_path_factory,
+    layers,
+    rate,
+    optimizer,
+    callback,
+    loss,
+    precision,
+    batch,
+    kind,
 ):
     hypothesis.assume(not (callback.startswith("{Reduce") and rate.startswith("{")))
+    hypothesis.assume(not (callback.startswith("{Early") and "use_ema" in optimizer))
     overrides = (
         f"model.layers=[{', '.join(layers)}]",
         f"optimizer={{{optimizer.replace('RATE', rate)}}}",
         f"callbacks=[{callback}]",
+        f"loss={loss}",
+        f"precision={precision}",
         f"training.batch_size={batch}",
     )
     folder = tmp_path_factory.mktemp("declared")
-    got = by_the_loop(fit_of(few_silhouettes, folder / "loop", *overrides))
-    assert_same(got, by_keras(fit_of(few_silhouettes, folder / "keras", *overrides)))
+    got = by_the_loop(fit_of(few_silhouettes, folder / "loop", *overrides, kind=kind))
+    assert_same(got, by_keras(fit_of(few_silhouettes, folder / "keras", *overrides, kind=kind)))
