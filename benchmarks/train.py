@@ -8,7 +8,7 @@ turns, so that what else the machine does falls on all alike. Adam at 1e-3, 60,0
 held out. The last row is the arithmetic limit: as many images as their floating-point operations
 allow at the rate at which the same machine multiplies two large matrices.
 
-With `--whole`, the processes run one after the other, `ROUNDS` times, and are measured from start
+With `--whole`, the processes run one after the other, `--rounds` times, and are measured from start
 to end: `wardrobe train` until its artifact, a script of stock Keras until its SavedModel. Both hold
 out 5,000 images, validate each epoch and log it for TensorBoard. The first row is a process that
 only imports TensorFlow.
@@ -42,7 +42,6 @@ IMAGES = 60_000
 TARGET = 0.8833  # what the data set's benchmark table lists for this network
 PLAIN = "mlp-256-128-100"
 REPORT = "epoch-report"
-ROUNDS = 3  # of whole processes
 
 
 def main() -> None:
@@ -50,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default=PLAIN, help="such as mlp-he-bn")
     parser.add_argument("--whole", action="store_true", help="measure whole processes")
+    parser.add_argument("--rounds", type=int, default=3, help="of whole processes")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch", type=int, nargs="+", default=[128], help="such as 128 512 4096")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -63,7 +63,7 @@ def main() -> None:
     if arguments.whole:
         print(HEAD_OF_WHOLE)
         for job in jobs:
-            print_whole(job)
+            print_whole(job, arguments.rounds)
         return
     names = list(CONTENDERS) if arguments.network == PLAIN else KERAS
     names = [name for name in names if name != "PyTorch" or find_spec("torch")]
@@ -202,7 +202,7 @@ HEAD_OF_WHOLE = (
 )
 
 
-def print_whole(job: Job) -> None:
+def print_whole(job: Job, rounds: int) -> None:
     """Runs whole processes in turns, and prints the medians."""
     settings = [f"--set={setting}" for setting in (*job.settings, "training.validation=5000")]
     train = [sys.executable, "-m", "wardrobe.cli", "train", job.network, *settings]
@@ -214,7 +214,7 @@ def print_whole(job: Job) -> None:
         "stock Keras": (stock, "tensorflow"),
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in processes}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, (command, backend) in processes.items():
             taken[name].append(measured(command, backend))
     seconds = {name: median(wall for wall, _ in several) for name, several in taken.items()}
