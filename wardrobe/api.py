@@ -205,6 +205,8 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+
     _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
@@ -215,6 +217,7 @@ def train(
     _load_backend()
     from wardrobe.training.train import train as run_training
 
+    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard
     return run_training(
         resolved,
         examples,
@@ -466,10 +469,12 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
         TrainingError: Keras computes with something else already, or cannot train with it.
     """
     from wardrobe.training.errors import TrainingError
+    from wardrobe.training.fit.compilation_cache import keep_programs
 
     if "keras" not in sys.modules:
         chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
         os.environ["KERAS_BACKEND"] = chosen
+        keep_programs()
     else:
         import keras
 
