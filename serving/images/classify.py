@@ -18,10 +18,10 @@ TOP = 3
 
 @dataclass(frozen=True)
 class Upload:
-    """The bytes of a picture, and the name of its file, if any."""
+    """The bytes of a picture, or why there are none, and the name of its file, if any."""
 
     name: str | None
-    data: bytes
+    data: bytes | PictureError
 
 
 def classify(
@@ -35,7 +35,8 @@ def classify(
     each of them, None if the artifact has no signature `explain`. A picture that cannot be
     classified has `file`, `error` and `status` instead.
 
-    Raises `NotAPictureModelError` if the model does not classify pictures.
+    Raises `NotAPictureModelError` if the model does not classify pictures, and `TooLateError`
+    between two pictures if the request's deadline has passed.
     """
     if model.picture is None:
         raise NotAPictureModelError(
@@ -46,6 +47,8 @@ def classify(
     readable: list[tuple[dict[str, Any], Grey]] = []
     for prediction, upload in zip(predictions, uploads, strict=True):
         try:
+            if isinstance(upload.data, PictureError):
+                raise upload.data
             pixels = preprocess(decode(upload.data, limits), model.picture)
             readable.append((prediction, pixels))
         except PictureError as error:
