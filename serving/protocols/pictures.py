@@ -85,7 +85,7 @@ def _from_form(body: bytes, most: int) -> list[Upload]:
     missed = [part for part in others if part.filename is not None]
     if missed or not uploads:
         named = ", ".join(dict.fromkeys(repr(part.name) for part in missed or others)) or "no part"
-        rest = "which is not called `file`" if missed else "but no part called `file`"
+        rest = "which must be named `file`, too" if uploads else "but no file named `file`"
         raise RequestError(f"the form has {named}, {rest}; {HOW_TO_SEND}")
     return uploads
 
