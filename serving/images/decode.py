@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from wardrobe.serving import deadline
 from wardrobe.serving.errors import PictureError, TooLateError
+from wardrobe.serving.images import foreign
 from wardrobe.serving.settings import Limits
 
 Image.init()  # registers the formats
@@ -28,7 +29,6 @@ with suppress(ImportError):
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 LONGEST_SIDE = 384
 """Pixels. Larger pictures are reduced on decoding: this is ample for what becomes 28×28."""
 REDUCED_JPEG = 8
@@ -61,9 +61,9 @@ class _File(io.BytesIO):
         return super().read(size)
 
 
-def decode(data: bytes, limits: Limits) -> Image.Image:
+def decode(data: bytes, limits: Limits, longest: int | None = LONGEST_SIDE) -> Image.Image:
     """The picture in `data`, of an animation the first: upright, 8 bits per channel, mode L, LA,
-    RGB or RGBA, its sides less than twice `LONGEST_SIDE`.
+    RGB or RGBA, its sides less than twice `longest` pixels, or of its own size.
 
     Raises `PictureError` for anything but a complete picture within the limits, and `TooLateError`
     if the request's deadline passes.
@@ -80,15 +80,16 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
         raise PictureError("the PNG picture has many colour profiles; save it again", 400)
     try:
         with Image.open(_File(data), formats=[image_format]) as image:
-            _check_size(image, data, limits)
-            image.draft(image.mode, (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decodes it smaller
+            _check_size(image, data, limits, is_reduced=longest is not None)
+            if longest and image.draft(image.mode, (longest, longest)):  # JPEG: decodes it smaller
+                _check_pixels(image, limits.pixels)
             rows = _rows(image, data)
             deadline.remaining()
-            small = _reduce(image.size, rows)
+            decoded = _reduce(image.size, rows, longest or max(image.size))
             if image.info:  # it may contain the camera's orientation
-                small.info = image.info
-                ImageOps.exif_transpose(small, in_place=True)
-            return small
+                decoded.info = image.info
+                ImageOps.exif_transpose(decoded, in_place=True)
+            return decoded
     except (PictureError, TooLateError):
         raise
     except Image.DecompressionBombError:
@@ -106,34 +107,52 @@ def _name(image_format: str) -> str:
     return {"HEIF": "HEIC", "WEBP": "WebP"}.get(image_format, image_format)
 
 
-def _detect_format(data: bytes) -> str:
-    """The accepted format that `data` begins with."""
+def is_picture(beginning: bytes) -> bool:
+    """Whether a file that begins so, with 16 bytes or more, has one of the accepted formats."""
+    return _format(beginning) is not None
+
+
+def _format(beginning: bytes) -> str | None:
     for name in FORMATS:
         _, accepts = Image.OPEN.get(name, (None, None))
-        if accepts and accepts(data[:16]) is True:
+        if accepts and accepts(beginning[:16]) is True:
             return name
-    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+    return None
+
+
+def _detect_format(data: bytes) -> str:
+    """The accepted format that `data` begins with."""
+    if found := _format(data):
+        return found
+    kind = foreign.name(data)
+    if kind == foreign.HEIC:
         raise PictureError(
-            "this is a HEIC picture, which this service is not set up to read; send it as JPEG"
-            " (on an iPhone: Settings, Camera, Formats, Most Compatible), or install the service"
-            " with the extra `heif`",
+            f"this is {kind}, which this service is not set up to read; send it as JPEG (on an"
+            " iPhone: Settings, Camera, Formats, Most Compatible), or install the service with the"
+            " extra `heif`",
             415,
         )
-    raise PictureError(f"this is not a {NAMES} picture; save it as one of these", 415)
+    raise PictureError(
+        f"this is {f'{kind}, ' if kind else ''}not a {NAMES} picture; save it as one of these", 415
+    )
 
 
-def _check_size(image: Image.Image, data: bytes, limits: Limits) -> None:
-    """Check the size in the header, before memory is allocated for the pixels."""
+def _check_size(image: Image.Image, data: bytes, limits: Limits, is_reduced: bool) -> None:
+    """Check what the header says, before memory is allocated for the pixels."""
     most = limits.pixels
     if image.format == "WEBP" and getattr(image, "is_animated", False):
         most //= 4  # Pillow holds two frames, and the first one twice
     elif image.format in ("JPEG", "MPO"):
         if "progressive" not in image.info:  # a progressive one is held in memory as a whole
-            most *= REDUCED_JPEG
+            most *= REDUCED_JPEG if is_reduced else 1
         elif data.count(b"\xff\xda") > MOST_SCANS:
             raise PictureError(
                 f"the JPEG picture has more than {MOST_SCANS} scans; save it again", 413
             )
+    _check_pixels(image, most)
+
+
+def _check_pixels(image: Image.Image, most: int) -> None:
     if image.width * image.height > most:
         raise _too_many_pixels(most)
 
@@ -162,20 +181,20 @@ def _from_blue_first(pixels: npt.NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(cv2.cvtColor(pixels, order))
 
 
-def _reduce(size: tuple[int, int], rows: Callable[[int, int], Image.Image]) -> Image.Image:
+def _reduce(
+    size: tuple[int, int], rows: Callable[[int, int], Image.Image], longest: int
+) -> Image.Image:
     """Average whole blocks of pixels of a large picture, so that what follows is cheap.
 
     It is converted in strips: a second copy of all pixels would be larger than the first.
     """
     width, height = size
-    factor = max(size) // LONGEST_SIDE
-    if factor < 2:
+    factor = max(1, max(size) // longest)
+    if factor == 1 and width * height <= STRIP:
         return rows(0, height)
     block = min(factor, width), min(factor, height)
     step = block[1] * max(1, STRIP // (width * block[1]))
-    strips = [
-        rows(top, min(top + step, height)).reduce(block) for top in range(0, height, step)
-    ]
+    strips = [rows(top, min(top + step, height)).reduce(block) for top in range(0, height, step)]
     small = Image.new(strips[0].mode, (strips[0].width, sum(strip.height for strip in strips)))
     for index, strip in enumerate(strips):
         small.paste(strip, (0, index * strips[0].height))

@@ -100,7 +100,9 @@ def _from_json(body: bytes) -> list[Upload]:
     value = document[keys[0]]
     values = [value] if keys[0] == "image" else value
     if not isinstance(values, list) or not values:
-        raise RequestError(f"{keys[0]!r} must be a list of at least one picture; {HOW_TO_SEND_JSON}")
+        raise RequestError(
+            f"{keys[0]!r} must be a list of at least one picture; {HOW_TO_SEND_JSON}"
+        )
     return [Upload(None, _from_base64(each)) for each in values]
 
 

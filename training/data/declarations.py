@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
-from wardrobe.models.schema.tree import Node
+from wardrobe.models.schema.declaration import Data
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
 from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
 from wardrobe.training.data.download import Progress
 
 
-def describe_data(tree: Node, folder: Path | None = None) -> DataFacts:
+def describe_data(document: Document, folder: Path | None = None) -> DataFacts:
     """Shape and classes of a declaration's data; those of Fashion-MNIST if they are not at hand.
 
     So a declaration can be shown and checked on a machine that lacks its data.
     """
-    name = tree.get("data", "name")
+    declared = document.get("data")
     try:
-        return data.describe(str(name.value if name else ""), folder)
-    except DataError:
+        wanted = Data.model_validate(declared.plain if declared else {})
+        return data.describe(wanted, folder, _folders(document))
+    except (ValidationError, DataError):  # the former is reported with the rest of the document
         return fashion_mnist.FACTS
+
+
+def _folders(document: Document) -> list[Path]:
+    """The folders of its files, to which its paths may be relative."""
+    return list(dict.fromkeys(file.absolute().parent for file in document.files))
 
 
 def load_declaration(
@@ -62,13 +70,11 @@ def for_declaration(
         DataError: it cannot be found, read or split.
         DataUnavailable: it cannot be downloaded.
     """
-    wanted = declaration.data
     return data.load(
-        wanted.name,
+        declaration.data,
         validation=declaration.training.validation,
         folder=folder,
-        resplit=wanted.resplit,
-        take=wanted.take,
+        beside=_folders(declaration.document),
         progress=progress,
     )
 
