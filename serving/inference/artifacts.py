@@ -6,12 +6,15 @@ An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive intege
     labels.json       class names in the order of the outputs; default "0", "1", …
     input.json        {"kind": "image", "shape": [28, 28], "channels": 1, "range": [0, 255],
                       "ground": "dark", "prepare": "garment"}; default: what the network's
-                      signature says. Colour pictures have the shape [28, 28, 3] and 3 channels
+                      signature says. Colour pictures have the shape [28, 28, 3] and 3 channels.
+                      For networks made elsewhere also "signature", "output", "layout", "scale" and
+                      "logits", see `docs/http-api.md`
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain
 """
 
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -27,6 +30,10 @@ logger = logging.getLogger(__name__)
 Polarity = Literal["dark", "light", "mixed"]
 """The background of a network's pictures, `ground` in input.json; "mixed" takes either, so that
 none is inverted."""
+
+Layout = Literal["NHW", "NHWC", "NCHW", "flat", "encoded"]
+"""The axes of a network's input: N pictures, height, width, channels; all pixels of a picture in
+one axis; or each picture as the bytes of a PNG file."""
 
 Preparation = Literal["none", "resize", "pad", "garment"]
 """How a picture becomes one of the network's shape, see `serving.images.prepare`."""
@@ -72,6 +79,16 @@ class Extras:
     labels: tuple[str, ...] | None = None
     kind: str | None = None
     picture: PictureInput | None = None
+    """None also if `input.json` declares pictures, but leaves their shape to the signature."""
+    polarity: Polarity | None = None
+    channels: int | None = None
+    prepare: Preparation | None = None
+    signature: str | None = None
+    output: str | None = None
+    layout: Layout | None = None
+    scale: float = 1
+    """What pixels from 0 to 255 are multiplied by for the network."""
+    logits: bool | None = None
     uncertain_below: float | None = None
 
 
@@ -141,14 +158,60 @@ def read_extras(artifact: Artifact) -> Extras:
     """Read and check `assets.extra/`. Raises `ArtifactError` naming the file that is wrong."""
     folder = artifact.folder / "assets.extra"
     declared = _read_json(folder / "input.json")
-    if declared is not None and not isinstance(declared, dict):
+    if declared is None:
+        declared = {}
+    if not isinstance(declared, dict):
         raise ArtifactError("input.json must be a JSON object; export the model again")
+    shape = declared.get("shape")
+    of_pictures = declared.get("kind") == "image"
     return Extras(
         labels=_labels(_read_json(folder / "labels.json")),
-        kind=declared["kind"] if declared and "kind" in declared else None,
-        picture=_picture(declared) if declared and declared.get("kind") == "image" else None,
+        kind=_declared(declared, "kind", str),
+        picture=_picture(declared) if of_pictures and shape is not None else None,
+        polarity=_choice(declared, "ground", Polarity),
+        channels=_channels(declared),
+        prepare=_choice(declared, "prepare", Preparation),
+        signature=_declared(declared, "signature", str),
+        output=_declared(declared, "output", str),
+        layout=_choice(declared, "layout", Layout),
+        scale=_scale(declared),
+        logits=_declared(declared, "logits", bool),
         uncertain_below=_uncertain_below(_read_json(folder / "uncertainty.json")),
     )
+
+
+def _declared(declared: dict[str, Any], key: str, kind: type) -> Any:
+    """A value of `input.json`, None if it is missing."""
+    value = declared.get(key)
+    if value is not None and not isinstance(value, kind):
+        wanted = "true or false" if kind is bool else "a string"
+        raise ArtifactError(f"input.json: {key} is {value!r}; it must be {wanted}")
+    return value
+
+
+def _choice(declared: dict[str, Any], key: str, choices: Any) -> Any:
+    value, allowed = declared.get(key), get_args(choices)
+    if value is not None and value not in allowed:
+        names = ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
+        raise ArtifactError(f"input.json: {key} is {value!r}; it must be {names}")
+    return value
+
+
+def _channels(declared: dict[str, Any]) -> int | None:
+    channels = declared.get("channels")
+    if channels is not None and (type(channels) is not int or channels not in (1, 3)):
+        raise ArtifactError(f"input.json: channels is {channels!r}; it must be 1 or 3")
+    return channels
+
+
+def _scale(declared: dict[str, Any]) -> float:
+    scale = declared.get("scale", 1)
+    if type(scale) not in (int, float) or not 0 < scale < math.inf:
+        raise ArtifactError(
+            f"input.json: scale is {scale!r}; it must be the number that pixels from 0 to 255 are"
+            " multiplied by, such as 0.00392156862745098 for 1/255"
+        )
+    return float(scale)
 
 
 def _read_json(path: Path) -> Any:
@@ -172,17 +235,17 @@ def _labels(content: Any) -> tuple[str, ...] | None:
 
 
 def _picture(declared: dict[str, Any]) -> PictureInput:
-    shape, polarity = declared.get("shape"), declared.get("ground", "dark")
+    shape = declared.get("shape")
     if not (
         isinstance(shape, list)
-        and (len(shape) == 2 or shape[2:] == [3])
+        and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3)))
         and all(type(side) is int and side > 0 for side in shape)
     ):
         raise ArtifactError(
             f"input.json: shape is {shape}; it must be [height, width] or [height, width, 3]"
         )
-    channels = 1 if len(shape) == 2 else 3
-    if declared.get("channels", channels) != channels:
+    channels = _channels(declared) or (shape[2] if len(shape) == 3 else 1)
+    if shape[2:] not in ([], [channels]):
         raise ArtifactError(
             f"input.json: channels is {declared['channels']}, but shape is {shape}; export the"
             " model again"
@@ -193,13 +256,12 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
             f"input.json: prepare is {prepare!r}; it must be none, resize, pad or, for grey"
             " pictures, garment"
         )
-    if polarity not in get_args(Polarity):
-        raise ArtifactError(f"input.json: ground is {polarity!r}; it must be dark, light or mixed")
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take"
-            " raw pixels and scale them inside"
+            f"input.json: range is {declared['range']}; it must be [0, 255]: `scale` says what"
+            " pixels are multiplied by if the network does not scale them itself"
         )
+    polarity = _choice(declared, "ground", Polarity) or "dark"
     return PictureInput((shape[0], shape[1]), polarity, channels, prepare)
 
 

@@ -46,6 +46,10 @@ class Batcher:
         return self._network.signatures
 
     @property
+    def default(self) -> str:
+        return self._network.default
+
+    @property
     def definitions(self) -> Mapping[str, Any]:
         return self._network.definitions
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from wardrobe.serving.errors import ModelUnavailableError, RequestError
 from wardrobe.serving.http import json, request_body
-from wardrobe.serving.inference.graph import DEFAULT, STRING, Array, Signature, Spec
+from wardrobe.serving.inference.graph import STRING, Array, Signature, Spec
 from wardrobe.serving.inference.model import Model
 from wardrobe.serving.inference.repository import Repository
 from wardrobe.serving.protocols.tensors import array, quote, shape
@@ -132,7 +132,7 @@ def _is_whole_number(text: str) -> bool:
 
 def _metadata(repository: Repository, model: Model) -> dict[str, Any]:
     statuses = repository.statuses(model.artifact.name)
-    signature = model.network.signatures[DEFAULT]
+    signature = model.network.signatures[model.network.default]
     return {
         "name": model.artifact.name,
         "versions": [str(e.artifact.version) for e in statuses if e.state == "available"],
@@ -177,10 +177,10 @@ def _document() -> tuple[dict[str, Any], memoryview]:
 
 
 def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Response:
-    signature = model.network.signatures[DEFAULT]
+    signature = model.network.signatures[model.network.default]
     inputs = _inputs(document, binary, signature)
     requested = _requested_outputs(document, signature)
-    outputs = model.call(DEFAULT, inputs)
+    outputs = model.call(model.network.default, inputs)
     head: dict[str, Any] = {
         "model_name": model.artifact.name,
         "model_version": str(model.artifact.version),

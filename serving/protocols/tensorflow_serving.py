@@ -11,7 +11,6 @@ from werkzeug.routing import BaseConverter, Map
 from wardrobe.serving.errors import ModelNotFoundError, RequestError
 from wardrobe.serving.http import json, request_body
 from wardrobe.serving.inference.graph import (
-    DEFAULT,
     STRING,
     Array,
     Signature,
@@ -139,7 +138,7 @@ def _document() -> dict[str, Any]:
 
 
 def _signature(model: Model, document: Mapping[str, Any]) -> tuple[str, Signature]:
-    name = document.get("signature_name") or DEFAULT
+    name = document.get("signature_name") or model.network.default
     if not isinstance(name, str):
         raise RequestError(f"JSON Value: {quote(name)} 'signature_name' must be a string")
     if name not in model.network.signatures:
