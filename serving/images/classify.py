@@ -8,7 +8,8 @@ import numpy as np
 
 from wardrobe.serving.errors import NotAPictureModelError, PictureError
 from wardrobe.serving.images.prepare import Pixels, read
-from wardrobe.serving.inference.model import Floats, Model
+from wardrobe.serving.inference.classifier import Floats
+from wardrobe.serving.inference.model import Model
 from wardrobe.serving.settings import Limits
 
 TOP = 3

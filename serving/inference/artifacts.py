@@ -38,7 +38,9 @@ one axis; or each picture as the bytes of a PNG file."""
 Preparation = Literal["none", "resize", "pad", "garment"]
 """How a picture becomes one of the network's shape, see `serving.images.prepare`."""
 
-VERSION = re.compile(r"[1-9][0-9]*")
+VERSION = re.compile(r"0*[1-9][0-9]{0,17}")
+"""As TensorFlow Serving reads it: `00000123` is version 123."""
+KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 Fingerprint = frozenset[tuple[str, int, int]]
 """Path, size and modification time of each file."""
@@ -79,7 +81,9 @@ class Extras:
     labels: tuple[str, ...] | None = None
     kind: str | None = None
     picture: PictureInput | None = None
-    """None also if `input.json` declares pictures, but leaves their shape to the signature."""
+    """None also if the shape of pictures is left to the signature; then `polarity`, `channels` and
+    `prepare` hold what is declared of them."""
+    uncertain_below: float | None = None
     polarity: Polarity | None = None
     channels: int | None = None
     prepare: Preparation | None = None
@@ -89,7 +93,6 @@ class Extras:
     scale: float = 1
     """What pixels from 0 to 255 are multiplied by for the network."""
     logits: bool | None = None
-    uncertain_below: float | None = None
 
 
 def find(folders: Sequence[Path]) -> list[Artifact]:
@@ -98,23 +101,58 @@ def find(folders: Sequence[Path]) -> list[Artifact]:
 
     Missing folders are treated as empty. Of the same version in two folders the first is taken, and
     a warning is logged. A version folder's name is a positive integer; any other, such as
-    `.3.partial` while a version is being written, is ignored.
+    `.3.partial` while a version is being written, is ignored. What looks like a network, but is
+    passed over, is logged, too.
     """
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
+        for message in passed_over(folder):
+            _warn_once(message)
         for path in _versions(folder):
             name, version = path.parent.name, int(path.name)
             versions = found.setdefault(name, {})
             first = versions.setdefault(version, Artifact(name, version, path))
             if first.folder != path:
-                _warn_hidden(path, first.folder)
+                _warn_once(f"{path} is hidden by the same version in {first.folder}")
     return [versions[version] for versions in found.values() for version in sorted(versions)[::-1]]
 
 
 @cache
-def _warn_hidden(path: Path, first: Path) -> None:
-    """Cached, so that each is logged once: the folders are searched every second."""
-    logger.warning("%s is hidden by the same version in %s", path, first)
+def _warn_once(message: str) -> None:
+    """The folders are searched every second."""
+    logger.warning(message)
+
+
+def passed_over(folder: Path) -> list[str]:
+    """What is in an artifact folder, looks like a network, and is not served: why not, and what to
+    do about it."""
+    if (folder / "saved_model.pb").is_file():
+        return [f"{folder} is a SavedModel itself; move it to FOLDER/NAME/1 and serve FOLDER"]
+    messages = []
+    for path in sorted([*folder.glob("[!.]*"), *folder.glob("[!.]*/[!.]*")]):
+        name = path.parent.name if path.parent != folder else path.stem
+        if path.suffix in KERAS_FILES and path.is_file():
+            messages.append(
+                f"{path} is passed over: it is a file of Keras, not a SavedModel; export it with"
+                f" keras.models.load_model({str(path)!r}).export({str(folder / name / '1')!r})"
+            )
+        elif (path / "saved_model.pb").is_file() and path.parent == folder:
+            messages.append(_without_version(path))
+        elif (path / "saved_model.pb").is_file() and not VERSION.fullmatch(path.name):
+            messages.append(
+                f"{path} is passed over: a version is a positive whole number; rename the folder,"
+                f" for example to {path.parent / (re.sub('[^0-9]', '', path.name) or '1')}"
+            )
+    return messages
+
+
+def _without_version(path: Path) -> str:
+    if VERSION.fullmatch(path.name):
+        return (
+            f"{path} is passed over: {path.parent} is the folder of one model; serve the folder"
+            f" that it is in, {path.parent.parent}"
+        )
+    return f"{path} is passed over: it is a SavedModel without a version; move it to {path / '1'}"
 
 
 def at(folder: Path) -> Artifact:
@@ -162,15 +200,15 @@ def read_extras(artifact: Artifact) -> Extras:
         declared = {}
     if not isinstance(declared, dict):
         raise ArtifactError("input.json must be a JSON object; export the model again")
-    shape = declared.get("shape")
-    of_pictures = declared.get("kind") == "image"
+    has_shape = declared.get("kind") == "image" and declared.get("shape") is not None
+    left_open = {} if has_shape else declared
     return Extras(
         labels=_labels(_read_json(folder / "labels.json")),
         kind=_declared(declared, "kind", str),
-        picture=_picture(declared) if of_pictures and shape is not None else None,
-        polarity=_choice(declared, "ground", Polarity),
-        channels=_channels(declared),
-        prepare=_choice(declared, "prepare", Preparation),
+        picture=_picture(declared) if has_shape else None,
+        polarity=_choice(left_open, "ground", Polarity),
+        channels=_channels(left_open),
+        prepare=_choice(left_open, "prepare", Preparation),
         signature=_declared(declared, "signature", str),
         output=_declared(declared, "output", str),
         layout=_choice(declared, "layout", Layout),
@@ -258,10 +296,10 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
         )
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {declared['range']}; it must be [0, 255]: `scale` says what"
-            " pixels are multiplied by if the network does not scale them itself"
+            f"input.json: range is {declared['range']}; it must be [0, 255], raw pixels: `scale` says what they"
+            " are multiplied by if the network does not scale them itself"
         )
-    polarity = _choice(declared, "ground", Polarity) or "dark"
+    polarity: Polarity = _choice(declared, "ground", Polarity) or "dark"
     return PictureInput((shape[0], shape[1]), polarity, channels, prepare)
 
 

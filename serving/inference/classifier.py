@@ -139,10 +139,8 @@ def _form(spec: Spec, extras: Extras, takes_png: bool) -> tuple[Layout, PictureI
         return None
     layout, (height, width, channels) = _sizes(spec.shape[1:], extras)
     declared = extras.picture
-    height, width = (
-        height or (declared and declared.shape[0]),
-        width or (declared and declared.shape[1]),
-    )
+    if declared:
+        height, width = height or declared.shape[0], width or declared.shape[1]
     channels = channels or (declared.channels if declared else extras.channels or 1)
     if extras.layout not in (None, layout) or not height or not width or channels not in (1, 3):
         return None

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from wardrobe.serving.errors import ArtifactError
-from wardrobe.serving.inference.artifacts import Artifact, PictureInput, at, read_extras
+from wardrobe.serving.inference.artifacts import (
+    KERAS_FILES,
+    Artifact,
+    PictureInput,
+    at,
+    read_extras,
+)
 from wardrobe.serving.inference.batching import Batcher
 from wardrobe.serving.inference.classifier import (
     PROBABILITIES,
@@ -99,6 +105,12 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
     Raises `ArtifactError` with the reason if it cannot be served.
     """
     if not (artifact.folder / "saved_model.pb").is_file():
+        for file in artifact.folder.iterdir():
+            if file.suffix in KERAS_FILES:
+                raise ArtifactError(
+                    f"{file.name} is a file of Keras, not a SavedModel; export it with"
+                    f" keras.models.load_model({file.name!r}).export({artifact.folder.name!r})"
+                )
         raise ArtifactError(
             "saved_model.pb is missing: the folder is empty or half-copied;"
             " copy it again or delete it"
@@ -111,7 +123,7 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
     if classifier:
         labels = _labels(network.example[classifier.output].shape[1], extras.labels)
         metrics = PredictionMetrics(artifact.name, artifact.version, labels)
-    called = Batcher(network, artifact.name) if batched else network
+    called = Batcher(network, artifact.name, artifact.version) if batched else network
     return Model(artifact, labels, classifier, extras.uncertain_below, called, metrics, why_not)
 
 

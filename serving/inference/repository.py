@@ -15,7 +15,13 @@ from wardrobe.serving.errors import (
     ModelNotFoundError,
     ModelUnavailableError,
 )
-from wardrobe.serving.inference.artifacts import Artifact, Fingerprint, find, fingerprint
+from wardrobe.serving.inference.artifacts import (
+    Artifact,
+    Fingerprint,
+    find,
+    fingerprint,
+    passed_over,
+)
 from wardrobe.serving.inference.model import Model, load
 from wardrobe.serving.inference.version_policy import VersionPolicy, read_policy, write_loaded
 from wardrobe.serving.metrics import set_versions
@@ -82,8 +88,10 @@ class Repository:
         """
         if not self._versions:
             folders = ", ".join(map(str, self._folders))
+            ignored = [each for folder in self._folders for each in passed_over(folder)]
             raise ModelNotFoundError(
-                f"no model in {folders}; train one with `wardrobe train mlp-256-128-100`"
+                "; ".join(ignored)
+                or f"no model in {folders}; train one with `wardrobe train mlp-256-128-100`"
             )
         if self._default:
             self._find(self._default)
