@@ -148,7 +148,8 @@ def train(
             finished one is returned as it is.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
-        progress: is told how far a download is: file, bytes so far, bytes in all.
+        progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
+            folder of pictures has been read: its name and `/`, pictures so far, pictures in all.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be found;
             it is called with the reason.
 
@@ -215,7 +216,7 @@ def evaluate(
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """The measures of an artifact on the test examples of a data set.
+    """The measures of an artifact on the test examples of a data set, prepared as it asks for.
 
     Of a classifier: `examples`, `accuracy`, `negative_log_likelihood` (nats), `calibration_error`,
     `by_class` and `confusion`, whose rows are the true classes.
@@ -304,15 +305,19 @@ def evaluation_data(
     model: Model,
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> DataSet:
-    """The data set whose test examples `evaluate` takes, with the same arguments."""
+    """The data set whose test examples `evaluate` takes, with the same arguments; `progress` is
+    told how far the reading of a folder of pictures is."""
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_data
 
     folder = None if data_folder is None else Path(data_folder)
     if data is None:
-        return declarations.data_of_artifact(model.folder, folder)
-    return load_data(os.fspath(data), folder=folder) if isinstance(data, str | PathLike) else data
+        return declarations.data_of_artifact(model.folder, model.picture, folder, progress)
+    if not isinstance(data, str | PathLike):
+        return data
+    return load_data(os.fspath(data), folder=folder, picture=model.picture, progress=progress)
 
 
 def _with_data(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import fashion_mnist, idx, image_folder, silhouettes, tables
 from wardrobe.training.data.classes import mapped
 from wardrobe.training.data.dataset import (
@@ -56,6 +57,7 @@ def load(
     validation: int | float | None = None,
     folder: Path | None = None,
     beside: Sequence[Path] = (),
+    picture: PictureInput | None = None,
     progress: Progress | None = None,
     **declared: Any,
 ) -> DataSet:
@@ -68,14 +70,15 @@ def load(
         None: a fifth, at most 5,000. Which ones does not depend on a run's seed.
     folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
     beside: the folders of the declaration's files.
+    picture: what pictures are brought to, such as the input of an artifact; None: as declared.
     progress: is told how far a download is, or the reading of a folder of pictures.
     declared: with a name, the other keys of `data`, such as `size=[28, 28]` or `take=1000`.
     Raises DataError if the data set cannot be found, read or split, DataUnavailable if
     Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
     """
     wanted = wanted if isinstance(wanted, Data) else Data(name=wanted, **declared)
-    collection = _origin(wanted, folder, beside, progress).collect()
-    collection = prepared(mapped(collection, wanted.classes), wanted)
+    collection = _origin(wanted, folder, beside, picture, progress).collect()
+    collection = prepared(mapped(collection, wanted.classes), wanted, picture)
     for note in collection.notes:
         logger.warning("%s: left out: %s", wanted.name, note)
     train, validate, test = split(collection, validation, wanted.resplit)
@@ -126,7 +129,11 @@ class _Origin:
 
 
 def _origin(
-    wanted: Data, folder: Path | None, beside: Sequence[Path], progress: Progress | None = None
+    wanted: Data,
+    folder: Path | None,
+    beside: Sequence[Path],
+    picture: PictureInput | None = None,
+    progress: Progress | None = None,
 ) -> _Origin:
     name = wanted.name
     if name == fashion_mnist.NAME:
@@ -137,17 +144,19 @@ def _origin(
         return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
     if name in tables.TABLES:
         return _Origin(partial(tables.describe, name), partial(tables.collect, name))
-    return _on_disk(_find(name, folder, beside), wanted, progress)
+    return _on_disk(_find(name, folder, beside), wanted, picture, progress)
 
 
-def _on_disk(found: Path, wanted: Data, progress: Progress | None) -> _Origin:
+def _on_disk(
+    found: Path, wanted: Data, picture: PictureInput | None, progress: Progress | None
+) -> _Origin:
     """What kind of data set lies at a path."""
     if idx.is_idx_folder(found):
         return _Origin(partial(idx.describe, found), partial(idx.collect, found))
     if found.is_dir():
         return _Origin(
             partial(image_folder.describe, found, wanted),
-            partial(image_folder.collect, found, wanted, progress),
+            partial(image_folder.collect, found, wanted, picture, progress),
         )
     raise DataError(f"{found}: not a data set; there are {_KINDS}")
 

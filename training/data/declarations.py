@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
 from wardrobe.models.schema.declaration import Data
+from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
 from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
@@ -20,12 +22,25 @@ def describe_data(document: Document, folder: Path | None = None) -> DataFacts:
 
     So a declaration can be shown and checked on a machine that lacks its data.
     """
+    try:
+        return facts_of_data(document, folder)
+    except DataError:
+        return fashion_mnist.FACTS
+
+
+def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
+    """Shape and classes of a declaration's data; those of Fashion-MNIST if `data` has errors, which
+    are reported with those of the rest when the declaration is resolved.
+
+    Raises:
+        DataError: the data set cannot be found, or its files cannot be read.
+    """
     declared = document.get("data")
     try:
-        wanted = Data.model_validate(declared.plain if declared else {})
-        return data.describe(wanted, folder, _folders(document))
-    except (ValidationError, DataError):  # the former is reported with the rest of the document
+        wanted = Data.model_validate(declared.plain if declared else None)
+    except ValidationError:
         return fashion_mnist.FACTS
+    return data.describe(wanted, folder, _folders(document))
 
 
 def _folders(document: Document) -> list[Path]:
@@ -119,11 +134,41 @@ def load_with_data(
     return load_with_data(declared, (*overrides, *stand_in), folder)
 
 
-def data_of_artifact(artifact: Path, folder: Path | None = None) -> DataSet:
+def data_of_artifact(
+    artifact: Path,
+    picture: PictureInput | None = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> DataSet:
     """Loads the data set that an artifact, a folder NAME/VERSION, was trained and tested on.
+
+    Args:
+        picture: how the artifact's pictures are prepared; None: it takes rows of a table.
+        folder, progress: as in `load_with_data`.
 
     Raises:
         DeclarationError: the declaration in its `assets.extra/` cannot be read.
         DataError, DataUnavailable: as in `for_declaration`.
     """
-    return load_with_data(str(artifact / "assets.extra" / "declaration.yaml"), (), folder)[1]
+    extras = artifact / "assets.extra"
+    declaration = load_declaration(str(extras / "declaration.yaml"), (), folder)
+    wanted = declaration.data
+    source = _source(extras / "run.json")
+    if source and wanted.name not in data.names():
+        wanted = wanted.model_copy(update={"name": str(source)})
+    return data.load(
+        wanted,
+        validation=declaration.training.validation,
+        folder=folder,
+        picture=picture,
+        progress=progress,
+    )
+
+
+def _source(run: Path) -> Path | None:
+    """Where the run that wrote an artifact had found its data, if they are still there."""
+    try:
+        path = Path(json.loads(run.read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return path if path.is_absolute() and path.exists() else None

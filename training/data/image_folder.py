@@ -36,9 +36,16 @@ def describe(folder: Path, wanted: Data) -> DataFacts:
     return DataFacts(_target(folder, listing, wanted).example_shape, len(listing.class_names))
 
 
-def collect(folder: Path, wanted: Data, progress: Progress | None = None) -> Collection:
+def collect(
+    folder: Path,
+    wanted: Data,
+    picture: PictureInput | None = None,
+    progress: Progress | None = None,
+) -> Collection:
     """All pictures, uint8 [N, H, W] or, in colour, [N, H, W, 3], 0–255, in the order train,
     validation, test, then by class and name.
+
+    picture: what they are brought to; None: as declared.
 
     Raises DataError naming all files that cannot be read, or that differ in size where none is
     declared.
@@ -46,8 +53,9 @@ def collect(folder: Path, wanted: Data, progress: Progress | None = None) -> Col
     listing = list_pictures(folder, wanted.classes)
     parts = [listing.parts.get(part, {}) for part in ("train", "validation", "test")]
     files = [file for part in parts for file in chain.from_iterable(part.values())]
-    target = _target(folder, listing, wanted)
-    images, digest = read_all(folder, files, target, wanted.size is None, progress)
+    target = picture or _target(folder, listing, wanted)
+    only_this_size = picture is None and wanted.size is None
+    images, digest = read_all(folder, files, target, only_this_size, progress)
     _, *sizes = (sum(map(len, part.values())) for part in parts)
     y = np.concatenate([_indices(part, listing.class_names) for part in parts])
     return Collection(

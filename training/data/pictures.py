@@ -26,15 +26,18 @@ def shape_of(facts: DataFacts, wanted: Data) -> tuple[int, ...]:
     return facts.input_shape
 
 
-def prepared(collection: Collection, wanted: Data) -> Collection:
-    """The collection with its pictures as declared; the same where they are so already.
+def prepared(
+    collection: Collection, wanted: Data, picture: PictureInput | None = None
+) -> Collection:
+    """The collection with its pictures as `picture` says, or else as declared; the same where they
+    are so already.
 
     Raises DataError if one cannot be prepared, with its index among all.
     """
     images = collection.examples.x
     if images.ndim == 2:
         return collection
-    target = _target(images.shape[1:], wanted, collection.prepare)
+    target = picture or _target(images.shape[1:], wanted, collection.prepare)
     is_as_declared = target.example_shape == images.shape[1:]
     if is_as_declared and (target.prepare == collection.prepare or target.prepare != "garment"):
         return replace(collection, prepare=target.prepare)
