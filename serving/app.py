@@ -2,9 +2,11 @@
 
 import gzip
 import zlib
+from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.http.json import FastJSON
@@ -52,7 +54,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_compress)
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
+    _mount(app, settings.prefix.rstrip("/"))
     return app
+
+
+def _mount(app: Flask, prefix: str) -> None:
+    """Answer paths under `prefix` as those without it. The page's own addresses are relative."""
+    if not prefix:
+        return
+    answer: Any = app.wsgi_app
+
+    def below(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ.get("PATH_INFO"):
+            return answer(environ, start_response)
+        # The bare prefix: what the page names would be looked for beside it, not below it.
+        to_folder = Response(status=308, headers={"Location": f"{prefix.rpartition('/')[2]}/"})
+        return to_folder(environ, start_response)
+
+    app.wsgi_app = DispatcherMiddleware(answer, {prefix: below})  # type: ignore[method-assign]
 
 
 def health(repository: Repository) -> Blueprint:

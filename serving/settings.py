@@ -1,6 +1,7 @@
 """The settings of the service: what an operator can choose, the defaults and their reasons."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from wardrobe.serving.errors import SettingsError
 
 MEBIBYTE = 2**20
+PREFIX = re.compile(r"(/[\w.~-]+)+/?", re.ASCII)
 RANGES = {"port": (0, 65535), "queue": (0, None), "drain_seconds": (0, None), "access_log": (0, 1)}
 """Least and greatest value of the numbers that may be 0; every other one is at least 1."""
 
@@ -66,6 +68,10 @@ class Settings:
     api_key: str | None = None
     """If set, all requests need it but those for the page and the health probes."""
 
+    prefix: str = ""
+    """A path such as `/api/wardrobe`, under which a proxy passes requests on as they came. Paths
+    without it are answered, too: probes use them, and proxies that take the prefix off."""
+
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may use the service, such as `https://shop.example`; `*` for all."""
 
@@ -80,11 +86,17 @@ class Settings:
     """Enough for the JPEG of a 50-megapixel phone."""
 
     max_pixels: int = 50_000_000
-    """The most pixels of one picture; decoding takes up to 4 bytes for each."""
+    """The most pixels of one picture; decoding takes up to 4 bytes for each, and up to 10 for WebP,
+    AVIF, HEIC and progressive JPEG. A JPEG that is not progressive is decoded smaller, and may have
+    eight times as many."""
 
     def __post_init__(self) -> None:
         if not self.artifacts:
             raise SettingsError("no artifact folder is given; name at least one")
+        if self.prefix and not PREFIX.fullmatch(self.prefix):
+            raise SettingsError(
+                f"prefix is {self.prefix!r}; it must be a path such as /api/wardrobe"
+            )
         for setting in fields(self):
             if setting.type is int:
                 _check_range(setting.name, getattr(self, setting.name))

@@ -282,8 +282,8 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
         raise ArtifactError(
             f"input.json: shape is {shape}; it must be [height, width] or [height, width, 3]"
         )
-    channels = _channels(declared) or (shape[2] if len(shape) == 3 else 1)
-    if shape[2:] not in ([], [channels]):
+    channels = shape[2] if len(shape) == 3 else 1
+    if _channels(declared) not in (None, channels):
         raise ArtifactError(
             f"input.json: channels is {declared['channels']}, but shape is {shape}; export the"
             " model again"
@@ -296,8 +296,8 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
         )
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {declared['range']}; it must be [0, 255], raw pixels: `scale` says what they"
-            " are multiplied by if the network does not scale them itself"
+            f"input.json: range is {declared['range']}; it must be [0, 255], raw pixels:"
+            " `scale` says what they are multiplied by if the network does not scale them itself"
         )
     polarity: Polarity = _choice(declared, "ground", Polarity) or "dark"
     return PictureInput((shape[0], shape[1]), polarity, channels, prepare)

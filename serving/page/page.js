@@ -12,7 +12,7 @@ const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
 /** Fill the choice of models, and say which versions are not served and why. */
 async function listModels() {
-  const ready = await (await fetch("/health/ready")).json();
+  const ready = await (await fetch("./health/ready")).json();
   model.add(new Option("the server’s default", ""));
   for (const { name, version, state, pictures } of ready.models) {
     if (state === "available" && pictures) {
@@ -40,7 +40,7 @@ export async function ask(pictures) {
 async function predict(picture) {
   const form = new FormData();
   form.append("file", picture, picture.name);
-  const response = await fetch(`/predict?top=5&explain=1&${model.value}`, { method: "POST", body: form });
+  const response = await fetch(`./predict?top=5&explain=1&${model.value}`, { method: "POST", body: form });
   const body = await response.json().catch(() => ({ error: `The server is in trouble (${response.status}); ${AGAIN}` }));
   return body.error ? body : body.predictions[0];
 }
