@@ -158,7 +158,7 @@ def inference_counts() -> dict[Sample, float]:
         ): sample.value
         for metric in _registry().collect()
         for sample in metric.samples
-        if "version" in sample.labels
+        if sample.labels.keys() >= {"model", "version"}
     }
 
 

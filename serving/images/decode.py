@@ -5,6 +5,7 @@ decoder that goes on reading is stopped, and whatever is wrong with them is the 
 """
 
 import io
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ from wardrobe.serving.images import foreign
 from wardrobe.serving.settings import Limits
 
 Image.init()  # registers the formats
+# What is odd about a stranger's file is no news for the log, and each message would be remembered.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 with suppress(ImportError):
     import pillow_heif
 

@@ -128,7 +128,7 @@ def test_several_pictures_and_a_file_that_is_not_one(page, picture: Path) -> Non
     choose(page, picture, text)
     none, boot = answers(page, 2)
     assert (none["name"], boot["name"]) == ("notes.txt", "boot.png")
-    assert "not a PNG, JPEG, WebP, GIF or BMP" in none["label"]
+    assert "not a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC" in none["label"]
 
 
 def test_the_model_can_be_chosen(page, picture: Path) -> None:

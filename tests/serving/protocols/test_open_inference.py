@@ -173,6 +173,16 @@ def test_errors(client, path: str, document: Any, status: int, message: str) -> 
     assert message in answer.json["error"]
 
 
+def test_an_output_is_answered_once(client, band) -> None:
+    document = {
+        "inputs": [images([1, 28, 28], data=[band(3).tolist()])],
+        "outputs": [{"name": "probabilities"}] * 2,
+    }
+    answer = post(client, INFER, document)
+    assert answer.status_code == 400
+    assert "requested twice" in answer.json["error"]
+
+
 @pytest.mark.parametrize("length", ["-1", "x", "9999", "1e3", "9" * 5000])
 def test_a_wrong_length_of_the_json(client, length: str) -> None:
     answer = client.post(INFER, data=b"{}", headers={LENGTH: length})
