@@ -199,7 +199,7 @@ print(time.monotonic() - begun < 2)"""
     grown, printed = growth(code, gzip.compress(body, 1))
     assert "send fewer examples at a time" in printed
     assert printed.endswith("True")
-    assert grown < 100
+    assert grown < 200  # the document itself, and what unpacked it
 
 
 @pytest.mark.parametrize(

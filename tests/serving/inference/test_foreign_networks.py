@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
 from collections.abc import Callable
@@ -151,14 +152,13 @@ def test_v1_and_v2_answer(asked, band, name: str) -> None:
     pixels = band(3)
     if 3 in shape:
         pixels = np.stack([pixels] * 3, axis=shape.index(3) - 1)
-    value: Any = pixels.reshape(shape).tolist()
-    if tensor["datatype"] == "BYTES":
-        import base64
-
-        value = [{"b64": base64.b64encode(picture(band(3))).decode()}]
+    is_encoded = tensor["datatype"] == "BYTES"
+    value: Any = [{"b64": base64.b64encode(picture(band(3))).decode()}]
+    if not is_encoded:
+        value = pixels.reshape(shape).tolist()
     rows = asked.post(f"/v1/models/{name}:predict", json={"instances": value})
     assert np.argmax(rows.json["predictions"][0]) == 3
-    if tensor["datatype"] != "BYTES":
+    if not is_encoded:
         document = {"inputs": [tensor | {"shape": shape, "data": value}]}
         answer = asked.post(f"/v2/models/{name}/infer", json=document)
         assert np.argmax(answer.json["outputs"][0]["data"]) == 3
@@ -210,7 +210,7 @@ def test_a_network_of_several_signatures_or_none_says_what_to_do(tmp_path: Path)
     with pytest.raises(ArtifactError, match=r"signatures \['a', 'b'\].*\"signature\": NAME"):
         load(Artifact("two", 1, tmp_path / "two/1"))
     tf.saved_model.save(tf.Module(), str(tmp_path / "none/1"))
-    with pytest.raises(ArtifactError, match="no signature to call; save it with `model.export"):
+    with pytest.raises(ArtifactError, match="no signature to call; save it with `model"):
         load(Artifact("none", 1, tmp_path / "none/1"))
 
 
