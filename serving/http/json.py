@@ -12,7 +12,7 @@ from flask.json.provider import JSONProvider
 
 from wardrobe.serving.errors import RequestError, TooLargeError
 
-MOST_VALUES = 10_000_000
+MOST_VALUES = 8_000_000
 """Numbers in a document, 32 bytes each in memory: all 10,000 test pictures are 7.8 million."""
 MOST_CONTAINERS = 2_000_000
 """Lists, objects and strings in a document, about 64 bytes each."""
