@@ -64,6 +64,7 @@ LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(LOCKED) pyproject.toml -o requirements.lock
+	$(LOCKED) --group serving --constraint requirements.lock -o requirements-serving.lock
 	$(LOCKED) pyproject.toml --extra gpu -o requirements-gpu.lock
 	$(LOCKED) pyproject.toml $(DEV_EXTRAS) -o requirements-dev.lock
 	$(LOCKED) pyproject.toml $(DEV_EXTRAS) --extra gpu -o requirements-dev-gpu.lock
