@@ -5,6 +5,7 @@ import zlib
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
+from werkzeug.routing import Map
 
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.http.json import FastJSON
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = FastJSON(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.extensions["repository"] = repository
+    _switch_redirects_off(app.url_map)
     add_converters(app.url_map)
     instrument(app, access_log=bool(settings.access_log))
     secure(app, settings)
@@ -53,6 +55,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
     return app
+
+
+def _switch_redirects_off(url_map: Map) -> None:
+    """A path that is not quite right is not found: Werkzeug would redirect it, to the host that the
+    client has named."""
+    url_map.strict_slashes = url_map.merge_slashes = url_map.redirect_defaults = False
 
 
 def health(repository: Repository) -> Blueprint:
