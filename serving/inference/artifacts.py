@@ -9,15 +9,18 @@ An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive intege
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain
 """
 
-import json
 import logging
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from reprlib import repr as shorten
 from typing import Any, Literal, get_args
+
+import orjson
 
 from wardrobe.serving.errors import ArtifactError
 
@@ -28,6 +31,11 @@ Polarity = Literal["dark", "light", "mixed"]
 none is inverted."""
 
 VERSION = re.compile(r"[1-9][0-9]*")
+
+LARGEST_JSON = 4 * 2**20
+"""Bytes; the names of a hundred thousand classes fit."""
+LARGEST_GRAPH = 2**31 - 1
+"""Bytes of saved_model.pb; Protocol Buffers read no more."""
 
 Fingerprint = frozenset[tuple[str, int, int]]
 """Path, size and modification time of each file."""
@@ -40,6 +48,8 @@ class Artifact:
     name: str
     version: int
     folder: Path
+    hides: tuple["Artifact", ...] = field(default=(), compare=False)
+    """The same version in later folders. They are served while this one cannot be."""
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
@@ -67,25 +77,27 @@ def find(folders: Sequence[Path]) -> list[Artifact]:
     """All version folders in `folders`: names in alphabetical order, those of the first folder
     first, and the newest version of each name first.
 
-    Missing folders are treated as empty. Of the same version in two folders the first is taken, and
-    a warning is logged. A version folder's name is a positive integer; any other, such as
-    `.3.partial` while a version is being written, is ignored.
+    Folders that are missing or cannot be read are treated as empty, and a warning is logged for the
+    latter. Of the same version in two folders the first hides the others, which is logged as well.
+    A version folder's name is a positive integer; any other, such as `.3.partial` while a version
+    is being written, is ignored.
     """
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
         for path in _versions(folder):
-            name, version = path.parent.name, int(path.name)
-            versions = found.setdefault(name, {})
-            first = versions.setdefault(version, Artifact(name, version, path))
+            artifact = Artifact(path.parent.name, int(path.name), path)
+            versions = found.setdefault(artifact.name, {})
+            first = versions.setdefault(artifact.version, artifact)
             if first.folder != path:
-                _warn_hidden(path, first.folder)
+                versions[artifact.version] = replace(first, hides=(*first.hides, artifact))
+                _warn_once(f"{path} is hidden by the same version in {first.folder}")
     return [versions[version] for versions in found.values() for version in sorted(versions)[::-1]]
 
 
 @cache
-def _warn_hidden(path: Path, first: Path) -> None:
-    """Cached, so that each is logged once: the folders are searched every second."""
-    logger.warning("%s is hidden by the same version in %s", path, first)
+def _warn_once(message: str) -> None:
+    """The folders are searched every second."""
+    logger.warning("%s", message)
 
 
 def at(folder: Path) -> Artifact:
@@ -116,39 +128,124 @@ def fingerprint(artifact: Artifact) -> Fingerprint:
     return frozenset(found)
 
 
-def _versions(folder: Path) -> list[Path]:
+def _versions(folder: Path) -> Iterator[Path]:
     """The version folders in one artifact folder, sorted by name and number."""
-    paths = [path for path in folder.glob("[!.]*/*") if VERSION.fullmatch(path.name)]
-    return sorted(
-        (path for path in paths if path.is_dir()),
-        key=lambda path: (path.parent.name, int(path.name)),
-    )
+    for model in sorted(_subfolders(folder)):
+        if _is_unicode(model.name):
+            versions = [path for path in _subfolders(model) if VERSION.fullmatch(path.name)]
+            yield from sorted(versions, key=lambda path: int(path.name))
+        else:
+            _warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, except hidden ones."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208, every second for every model
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        _warn_once(f"{str(folder)!a} cannot be read ({error.strerror})")
+        return []
+    paths = [folder / name for name in names if not name.startswith(".")]
+    return [path for path in paths if os.path.isdir(path)]  # noqa: PTH112, this one never raises
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: names of files may hold bytes that are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_files(artifact: Artifact) -> None:
+    """Look at the files of a version before anything reads them.
+
+    Raises `ArtifactError` if the graph is missing or too large, or if there is something that is no
+    regular file: reading from a pipe, say, would never end.
+    """
+    graph = artifact.folder / "saved_model.pb"
+    for path in (graph, *_files(artifact.folder)):
+        try:
+            status = path.stat()
+        except OSError as error:
+            if path == graph and isinstance(error, FileNotFoundError):
+                raise ArtifactError(
+                    "saved_model.pb is missing: the folder is empty or half-copied;"
+                    " copy it again or delete it"
+                ) from None
+            raise ArtifactError(f"{path.name!a} cannot be read ({error.strerror})") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"{path.name!a} is not a regular file; delete or replace it")
+        if path == graph and status.st_size > LARGEST_GRAPH:
+            raise ArtifactError(f"saved_model.pb has more than {LARGEST_GRAPH} bytes; replace it")
+
+
+def check_writers(artifact: Artifact) -> None:
+    """Loading a SavedModel runs the code in it, so nobody but the operator may have written it.
+
+    Raises `ArtifactError` if everybody on this machine can. What is mounted, as volumes of
+    containers are, often says so though nobody else can reach it: there a warning is logged.
+    """
+    root = artifact.folder.parent.parent
+    for path in (root, artifact.folder.parent, artifact.folder, *_files(artifact.folder)):
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        if not mode & stat.S_IWOTH:
+            continue
+        warning = f"everybody can write to {path}, and loading a SavedModel runs the code in it"
+        if not root.is_mount() or root.stat().st_mode & stat.S_ISVTX:
+            raise ArtifactError(f"{warning}; chmod o-w")
+        _warn_once(warning)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [Path(where, file) for where, _, files in os.walk(folder) for file in files]
 
 
 def read_extras(artifact: Artifact) -> Extras:
     """Read and check `assets.extra/`. Raises `ArtifactError` naming the file that is wrong."""
     folder = artifact.folder / "assets.extra"
-    declared = _read_json(folder / "input.json")
+    declared = read_json(folder / "input.json")
     if declared is not None and not isinstance(declared, dict):
         raise ArtifactError("input.json must be a JSON object; export the model again")
     return Extras(
-        labels=_labels(_read_json(folder / "labels.json")),
+        labels=_labels(read_json(folder / "labels.json")),
         kind=declared["kind"] if declared and "kind" in declared else None,
         picture=_picture(declared) if declared and declared.get("kind") == "image" else None,
-        uncertain_below=_uncertain_below(_read_json(folder / "uncertainty.json")),
+        uncertain_below=_uncertain_below(read_json(folder / "uncertainty.json")),
     )
 
 
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file; None if there is no such file."""
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, whatever lies there; None if nothing does.
+
+    Raises `ArtifactError` if it is not a regular file, too large, not JSON, or text that cannot be
+    written again.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ArtifactError(f"{path.name} is not a regular file; delete or replace it")
+            data = file.read(LARGEST_JSON + 1)
+        if len(data) > LARGEST_JSON:
+            raise ArtifactError(f"{path.name} has more than {LARGEST_JSON} bytes; replace it")
+        return orjson.loads(data)  # unlike the standard library's, refuses lone surrogates
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"{path.name} cannot be read ({error}); export the model again"
+            f"{path.name} cannot be read ({getattr(error, 'strerror', None) or error}); replace it"
         ) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe, too, at once."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _labels(content: Any) -> tuple[str, ...] | None:
@@ -166,12 +263,12 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
         and len(shape) == 2
         and all(type(side) is int and side > 0 for side in shape)
     ):
-        raise ArtifactError(f"input.json: shape is {shape}; it must be [height, width]")
-    if polarity not in get_args(Polarity):
-        raise ArtifactError(f"input.json: ground is {polarity!r}; it must be dark, light or mixed")
+        raise ArtifactError(f"input.json: shape is {shorten(shape)}; it must be [height, width]")
+    if not isinstance(polarity, str) or polarity not in get_args(Polarity):
+        raise ArtifactError(f"input.json: ground is {shorten(polarity)}; it must be dark, light or mixed")
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take"
+            f"input.json: range is {shorten(declared['range'])}; it must be [0, 255], as networks here take"
             " raw pixels and scale them inside"
         )
     return PictureInput((shape[0], shape[1]), polarity)

@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wardrobe.serving.errors import ArtifactError
-from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, at, read_extras
+from wardrobe.serving.inference.artifacts import (
+    Artifact,
+    Extras,
+    PictureInput,
+    at,
+    check_files,
+    read_extras,
+)
 from wardrobe.serving.inference.batching import Batcher
 from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature
 from wardrobe.serving.metrics import PredictionMetrics
@@ -80,11 +87,7 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
 
     Raises `ArtifactError` with the reason if it cannot be served.
     """
-    if not (artifact.folder / "saved_model.pb").is_file():
-        raise ArtifactError(
-            "saved_model.pb is missing: the folder is empty or half-copied;"
-            " copy it again or delete it"
-        )
+    check_files(artifact)
     extras = read_extras(artifact)
     network = Network(artifact.folder)
     picture = _picture(network.signatures[DEFAULT], extras)
