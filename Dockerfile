@@ -1,5 +1,5 @@
 # Two images: the service (the last stage, so `docker build .`), which has only what serving needs,
-# and `--target train`. Nothing is compiled or downloaded when they start.
+# and `--target training`. Nothing is compiled or downloaded when they start.
 FROM docker.io/library/python:3.11-slim-bookworm AS base
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin wardrobe \
  && install -d -o wardrobe -g wardrobe /artifacts /runs
@@ -17,7 +17,7 @@ WORKDIR /build
 RUN python -m venv /opt/wardrobe
 COPY pyproject.toml README.md LICENSE ./
 
-FROM build AS build-train
+FROM build AS build-training
 ARG LOCK=requirements.lock
 COPY ${LOCK} ./
 RUN pip install --no-cache-dir --require-hashes -r ${LOCK}
@@ -30,12 +30,12 @@ COPY serving serving
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
  && ln -s lib/python3.11/site-packages/wardrobe/pretrained /opt/wardrobe/pretrained
 
-FROM base AS train
-COPY --from=build-train /opt/wardrobe /opt/wardrobe
+FROM base AS training
+COPY --from=build-training /opt/wardrobe /opt/wardrobe
 USER wardrobe
 CMD ["train", "--help"]
 
-FROM build AS build-serve
+FROM build AS build-serving
 RUN apt-get update -qq && apt-get install -qq --no-install-recommends binutils
 COPY requirements-serving.lock ./
 # --no-deps: the lock leaves out what TensorFlow asks for and a service never imports. Of TensorFlow,
@@ -51,7 +51,7 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
  && pip uninstall --quiet --yes setuptools pip
 
 FROM base
-COPY --from=build-serve /opt/wardrobe /opt/wardrobe
+COPY --from=build-serving /opt/wardrobe /opt/wardrobe
 USER wardrobe
 EXPOSE 8080
 # Straight to this machine: urllib would ask the proxy that the environment names.

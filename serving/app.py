@@ -58,8 +58,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _switch_redirects_off(url_map: Map) -> None:
-    """Werkzeug would redirect a path that is not quite right, to the host that the client has named:
-    a slash at its end makes no difference now, two in a row are not found."""
+    """Werkzeug would redirect a path that is not quite right, to the host that the client names:
+    a slash at its end makes no difference now, and two in a row are not found."""
     url_map.strict_slashes = url_map.merge_slashes = url_map.redirect_defaults = False
 
 

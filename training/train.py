@@ -119,9 +119,7 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(
-            fitted.network, declaration, data, run.record, artifacts, served_beside
-        )
+        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 

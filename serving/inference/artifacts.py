@@ -228,7 +228,7 @@ def read_json(path: Path) -> Any:
     written again.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123
+        with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ArtifactError(f"{path.name} is not a regular file; delete or replace it")
             data = file.read(LARGEST_JSON + 1)
@@ -265,11 +265,13 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
     ):
         raise ArtifactError(f"input.json: shape is {shorten(shape)}; it must be [height, width]")
     if not isinstance(polarity, str) or polarity not in get_args(Polarity):
-        raise ArtifactError(f"input.json: ground is {shorten(polarity)}; it must be dark, light or mixed")
+        raise ArtifactError(
+            f"input.json: ground is {shorten(polarity)}; it must be dark, light or mixed"
+        )
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {shorten(declared['range'])}; it must be [0, 255], as networks here take"
-            " raw pixels and scale them inside"
+            f"input.json: range is {shorten(declared['range'])}; it must be [0, 255], as networks"
+            " here take raw pixels and scale them inside"
         )
     return PictureInput((shape[0], shape[1]), polarity)
 

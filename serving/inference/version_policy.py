@@ -102,7 +102,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _change(path: Path, changes: Mapping[str, Any]) -> None:
+def _change(path: Path, changes: dict[str, Any]) -> None:
     """Write changes into the file, so that a reader sees either the old one or the new one.
 
     An operator's editor or `echo` knows nothing of our lock. If it writes while we do, its content
