@@ -264,7 +264,7 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
         and all(type(side) is int and side > 0 for side in shape)
     ):
         raise ArtifactError(f"input.json: shape is {shorten(shape)}; it must be [height, width]")
-    if not isinstance(polarity, str) or polarity not in get_args(Polarity):
+    if polarity not in get_args(Polarity):
         raise ArtifactError(
             f"input.json: ground is {shorten(polarity)}; it must be dark, light or mixed"
         )
