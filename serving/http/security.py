@@ -23,7 +23,7 @@ PUBLIC_ENDPOINTS = (
 CHANGING_ENDPOINTS = ("open_inference.load", "open_inference.unload")
 """What changes the state of the service."""
 
-CHALLENGE = WWWAuthenticate("bearer", {"realm": "wardrobe"})
+CHALLENGE = WWWAuthenticate("bearer", {"realm": "wardrobe service"})
 NO_KEY = "this service needs a key: send it as `Authorization: Bearer KEY`"
 
 PAGE_HEADERS = {

@@ -169,7 +169,7 @@ def read_only(good: Path) -> Iterator[Path]:
 
 
 def test_a_policy_that_cannot_be_written_is_an_error_that_says_what_to_do(read_only: Path) -> None:
-    client = create_app(Settings(artifacts=(read_only,))).test_client()
+    client = create_app(Settings(artifacts=(read_only,), repository_changes=1)).test_client()
     answer = client.post("/v2/repository/models/bands/unload")
     assert answer.status_code == 500
     error = answer.get_json()["error"]
@@ -179,7 +179,7 @@ def test_a_policy_that_cannot_be_written_is_an_error_that_says_what_to_do(read_o
 
 
 def test_every_worker_reloads_while_clients_are_answered(start, copy, encode, band) -> None:
-    server = start([copy(1)])
+    server = start([copy(1)], REPOSITORY_CHANGES="1")
     picture = encode(band(6))
 
     def version(_: int) -> int:
