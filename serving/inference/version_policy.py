@@ -6,6 +6,7 @@
 kept with the artifacts, it survives a restart and every worker reads the same one.
 """
 
+import ctypes
 import fcntl
 import json
 import os
@@ -25,6 +26,8 @@ PATIENCE = 1.0
 """Seconds in which somebody else is expected to have written the whole file."""
 AFTERMATH = 0.05
 """Seconds after we replaced the file in which somebody may still write to the one before."""
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of Linux' `renameat2`."""
 
 
 @dataclass(frozen=True)
@@ -105,35 +108,34 @@ def _locked(folder: Path) -> Iterator[None]:
 def _change(path: Path, changes: dict[str, Any]) -> None:
     """Write changes into the file, so that a reader sees either the old one or the new one.
 
-    An operator's editor or `echo` knows nothing of our lock. If it writes while we do, its content
-    is taken and the changes are made to that.
+    An operator's editor or `echo` knows nothing of our lock. If what we displace is not what we
+    have read, it was written meanwhile: then the changes are made to that.
     """
     content = expected = _when_whole(path)
-    while True:
-        with _kept(path) as replaced:
-            if (found := _when_whole(path)) != expected:
-                content = expected = found
-                continue
-            _write_atomically(path, content | changes)
-            if replaced is None:
+    new = path.with_name(f".{path.name}.{uuid4().hex}")  # ids of processes: of one container only
+    try:
+        while True:
+            new.write_text(json.dumps(content | changes, indent=2) + "\n", encoding="utf-8")
+            if not _swap(new, path):
                 return
             time.sleep(AFTERMATH)
-            late = _when_whole(replaced)
-        if late == expected:
-            return
-        content, expected = late, content | changes
+            displaced = _when_whole(new)
+            if displaced == expected:
+                return
+            content, expected = displaced, content | changes
+    finally:
+        new.unlink(missing_ok=True)
 
 
-@contextmanager
-def _kept(path: Path) -> Iterator[Path | None]:
-    """Another path to the file, which stays when a new one takes its place; None without a file."""
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        yield None
-        return
-    with file:
-        yield Path(f"/dev/fd/{file.fileno()}")
+def _swap(new: Path, old: Path) -> bool:
+    """Put a file in the place of another, which takes its name; returns False where there was none,
+    or where the system can only replace it."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    paths = AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old)
+    if rename and rename(*paths, RENAME_EXCHANGE) == 0:
+        return True
+    new.replace(old)
+    return False
 
 
 def _when_whole(path: Path) -> dict[str, Any]:
@@ -149,16 +151,6 @@ def _when_whole(path: Path) -> dict[str, Any]:
             if time.monotonic() > until:
                 raise
         time.sleep(AFTERMATH)
-
-
-def _write_atomically(path: Path, content: dict[str, Any]) -> None:
-    """The name of the partial file is unique: processes in two containers have the same id."""
-    partial = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
