@@ -15,12 +15,12 @@ ENTRYPOINT ["wardrobe"]
 FROM base AS build
 WORKDIR /build
 RUN python -m venv /opt/wardrobe
-COPY pyproject.toml README.md LICENSE ./
 
 FROM build AS build-training
 ARG LOCK=requirements.lock
 COPY ${LOCK} ./
 RUN pip install --no-cache-dir --require-hashes -r ${LOCK}
+COPY pyproject.toml README.md LICENSE ./
 COPY wardrobe wardrobe
 COPY pretrained pretrained
 COPY results results
@@ -43,6 +43,7 @@ COPY requirements-serving.lock ./
 RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements-serving.lock \
  && rm -r /opt/wardrobe/lib/python3.11/site-packages/tensorflow/include \
  && find /opt/wardrobe -name 'libtensorflow*.so*' -exec strip --strip-unneeded {} +
+COPY pyproject.toml README.md LICENSE ./
 COPY wardrobe wardrobe
 COPY pretrained pretrained
 COPY serving serving
