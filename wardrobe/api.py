@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wardrobe.serving.settings import Settings
     from wardrobe.training.data import DataSet, DataUnavailable
     from wardrobe.training.data.download import Progress
+    from wardrobe.training.export.formats import Converted, Format
     from wardrobe.training.train import TrainedRun
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -233,6 +234,41 @@ def evaluate(
 
     loaded = load(model) if isinstance(model, str | PathLike) else model
     return evaluate_artifact(loaded, evaluation_data(loaded, data, data_folder))
+
+
+def export(
+    model: Model | str | PathLike[str],
+    format: Format,
+    to: str | PathLike[str],
+    *,
+    int8: bool = False,
+    force: bool = False,
+    data: DataSet | str | PathLike[str] | None = None,
+    data_folder: str | PathLike[str] | None = None,
+) -> Converted:
+    """Writes an artifact for another runtime, after its own runtime has answered all test examples.
+
+    The file takes what the artifact takes: of pictures float32 `[N, 28, 28]`, 0–255. Its metadata
+    names the labels, the accuracy and the largest difference from the artifact's outputs.
+
+    Args:
+        format: "onnx" (onnxruntime, browsers, Triton, OpenVINO) or "litert" (phones).
+        to: the file to write.
+        int8: 8-bit weights and activations, a quarter of the size.
+        force: write an int8 file even if it loses more than half a point of accuracy.
+        data, data_folder: as for `evaluate`.
+
+    Raises:
+        DataError: the data set cannot be found, or has examples of another shape.
+        ServingError: there is no such artifact, or it cannot be loaded.
+        TrainingError: the packages of `wardrobe[export]` are missing, the network cannot be
+            converted, or the int8 file loses too much. Nothing is written then.
+    """
+    from wardrobe.training.export.formats import convert
+
+    loaded = load(model) if isinstance(model, str | PathLike) else model
+    examples = evaluation_data(loaded, data, data_folder)
+    return convert(loaded, examples, Path(to), format, int8, force)
 
 
 def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:

@@ -18,6 +18,7 @@ import click
 from wardrobe import api, console
 
 if TYPE_CHECKING:
+    from wardrobe.training.export.formats import Format
     from wardrobe.training.studies.report import Report
     from wardrobe.training.studies.study import Study
 
@@ -255,6 +256,35 @@ def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
                 {"": name} | dict(zip(data.class_names, counts, strict=True))
                 for name, counts in zip(data.class_names, measures["confusion"], strict=True)
             ]
+        )
+
+
+@main.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--format", type=click.Choice(["onnx", "litert"]), required=True)
+@click.option("--int8", is_flag=True, help="8-bit weights and activations.")
+@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--force", is_flag=True, help="Write an int8 file that loses over half a point, too.")
+@DataDir
+@Json
+def export(
+    artifact: Path,
+    format: Format,
+    int8: bool,
+    to: Path,
+    force: bool,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Write an artifact for another runtime, tried on all test examples first."""
+    written = api.export(artifact, format, to, int8=int8, force=force, data_folder=data_dir)
+    if as_json:
+        console.print_json(vars(written) | {"file": str(written.file), "bytes": written.bytes})
+    else:
+        click.echo(
+            f"{written.file}: {written.bytes:,} bytes; {written.measure} {written.score:.4f} on "
+            f"{written.examples:,} test examples ({written.artifact_score:.4f} as a SavedModel); "
+            f"largest difference of an output {written.largest_difference:.1g}"
         )
 
 
