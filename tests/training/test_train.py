@@ -162,6 +162,8 @@ def test_names_of_inputs_and_outputs(trained):
 def test_versions_count_up(run, few_silhouettes, tmp_path):
     (tmp_path / "artifacts" / "small" / "7").mkdir(parents=True)
     (tmp_path / "artifacts" / "small" / "9.broken").mkdir()
+    (tmp_path / "artifacts" / "small" / "7" / "assets.extra").mkdir()
+    (tmp_path / "artifacts" / "small" / "7" / "assets.extra" / "run.json").write_text("[" * 9999)
     assert run(few_silhouettes, *["name: small\nmodel: {layers: []}\n"]).artifact.name == "8"
 
 

@@ -22,6 +22,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,11 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:
+    """The artifact that a run has written; what is wrong with others is no concern of it."""
     for file in versions.glob("[0-9]*/assets.extra/run.json"):
-        if json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
-            return file.parents[1]
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
+                return file.parents[1]
     return None
 
 
