@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import Map
 
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.http.json import FastJSON
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = FastJSON(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.extensions["repository"] = repository
+    _switch_redirects_off(app.url_map)
     add_converters(app.url_map)
     instrument(app, access_log=bool(settings.access_log))
     secure(app, settings)
@@ -72,6 +74,12 @@ def _mount(app: Flask, prefix: str) -> None:
         return to_folder(environ, start_response)
 
     app.wsgi_app = DispatcherMiddleware(answer, {prefix: below})  # type: ignore[method-assign]
+
+
+def _switch_redirects_off(url_map: Map) -> None:
+    """Werkzeug would redirect a path that is not quite right, to the host that the client names:
+    a slash at its end makes no difference now, and two in a row are not found."""
+    url_map.strict_slashes = url_map.merge_slashes = url_map.redirect_defaults = False
 
 
 def health(repository: Repository) -> Blueprint:

@@ -11,10 +11,10 @@ import numpy as np
 
 from wardrobe.serving.errors import ArtifactError
 from wardrobe.serving.inference.artifacts import (
-    KERAS_FILES,
     Artifact,
     PictureInput,
     at,
+    check_files,
     read_extras,
 )
 from wardrobe.serving.inference.batching import Batcher
@@ -104,17 +104,7 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
 
     Raises `ArtifactError` with the reason if it cannot be served.
     """
-    if not (artifact.folder / "saved_model.pb").is_file():
-        for file in artifact.folder.iterdir():
-            if file.suffix in KERAS_FILES:
-                raise ArtifactError(
-                    f"{file.name} is a file of Keras, not a SavedModel; export it with"
-                    f" keras.models.load_model({file.name!r}).export({artifact.folder.name!r})"
-                )
-        raise ArtifactError(
-            "saved_model.pb is missing: the folder is empty or half-copied;"
-            " copy it again or delete it"
-        )
+    check_files(artifact)
     extras = read_extras(artifact)
     network = Network(artifact.folder, extras.signature)
     found = find_classifier(network, extras)

@@ -21,7 +21,7 @@ def url(start, good: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("own")
     for name in ("bands", "plain"):
         shutil.copytree(good / name, folder / name)
-    return str(start([folder]).url)
+    return str(start([folder], REPOSITORY_CHANGES="1").url)
 
 
 @pytest.fixture(scope="module")
