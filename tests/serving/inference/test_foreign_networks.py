@@ -247,5 +247,5 @@ def test_what_is_passed_over_is_named_with_what_to_do(
 def test_a_keras_file_in_a_version_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "net/1").mkdir(parents=True)
     (tmp_path / "net/1/model.keras").write_bytes(b"")
-    with pytest.raises(ArtifactError, match=r"model\.keras is a file of Keras, not a SavedModel"):
+    with pytest.raises(ArtifactError, match=r"model\.keras' is a file of Keras, not a SavedModel"):
         load(Artifact("net", 1, tmp_path / "net/1"))
