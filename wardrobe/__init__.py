@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wardrobe.api import classify as classify
     from wardrobe.api import create_app as create_app
     from wardrobe.api import create_model as create_model
     from wardrobe.api import evaluate as evaluate
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wardrobe.api import load as load
     from wardrobe.api import load_declaration as load_declaration
     from wardrobe.api import train as train
+    from wardrobe.cluster import ClusterError as ClusterError
     from wardrobe.model import Model as Model
     from wardrobe.models.schema.errors import DeclarationError as DeclarationError
     from wardrobe.serving.errors import ServingError as ServingError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from wardrobe.training.train import TrainedRun as TrainedRun
 
 _MODULES = {
+    "classify": "wardrobe.api",
     "create_app": "wardrobe.api",
     "create_model": "wardrobe.api",
     "evaluate": "wardrobe.api",
@@ -40,6 +43,7 @@ _MODULES = {
     "load": "wardrobe.api",
     "load_declaration": "wardrobe.api",
     "train": "wardrobe.api",
+    "ClusterError": "wardrobe.cluster",
     "Model": "wardrobe.model",
     "DeclarationError": "wardrobe.models.schema.errors",
     "ServingError": "wardrobe.serving.errors",
