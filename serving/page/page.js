@@ -25,7 +25,7 @@ async function listModels() {
   const broken = ready.models.filter((each) => each.state === "broken");
   const reasons = broken.map((each) => `${each.name}, version ${each.version}: ${each.reason}`);
   notice.textContent = [ready.error, ...reasons].filter(Boolean).join("\n");
-  locked.hidden = (await fetch("/v2")).status !== 401;
+  locked.hidden = (await fetch("./v2")).status !== 401;
 }
 
 /** Put up a card for each picture and ask about all of them, one after another. */
