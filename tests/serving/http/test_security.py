@@ -118,7 +118,7 @@ def test_readiness_does_not_say_where_the_files_are(
     (secret / "net/9/assets.extra/labels.json").unlink()
     (secret / "net/9/assets.extra/labels.json").mkdir()
     app = create_app(replace(settings, artifacts=(secret,), model=None))
-    ready = app.test_client().get("/health/ready")
-    assert len([each for each in ready.json["models"] if each["state"] == "broken"]) >= 3
+    ready = app.test_client().get("/health/ready", headers={"Accept-Encoding": "identity"})
+    assert ready.text.count('"broken"') >= 3
     assert "secret" not in ready.text
     assert str(tmp_path) not in ready.text

@@ -90,7 +90,7 @@ def check_that_others_are_served(root: Path) -> dict[str, Any]:
     repository.refresh()
     statuses = repository.statuses()
     set_versions((each.artifact.name, each.artifact.version, each.state) for each in statuses)
-    client = app.test_client()
+    client: Any = app.test_client()
     for path in ("/health/ready", "/metrics", "/v2/models/sound/ready", "/v1/models/sound"):
         assert client.get(path).status_code == 200, path
     assert client.post("/v2/repository/index").status_code == 200
