@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wardrobe import api, console
+from wardrobe import ERRORS, api, console
 
 if TYPE_CHECKING:
     from wardrobe.training.export.formats import Format
@@ -75,16 +75,9 @@ class _Failures(click.Group):
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """The exceptions of those rooms that the failed command has imported."""
-    names = {
-        "wardrobe.models.schema.errors": "DeclarationError",
-        "wardrobe.training.data.dataset": "DataError",
-        "wardrobe.training.errors": "TrainingError",
-        "wardrobe.serving.errors": "ServingError",
-        "wardrobe.cluster": "ClusterError",
-    }
     return tuple(
         getattr(sys.modules[module], name)
-        for module, name in names.items()
+        for name, module in ERRORS.items()
         if module in sys.modules
     )
 
@@ -107,7 +100,7 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from wardrobe.training.results import records, zoo
 
-    measured = {name: records.summarize(runs) for name, runs in records.records().items()}
+    measured = records.summarize_all() | records.summarize_all(teachers=True)
     rows = []
     for declaration in zoo.networks():
         summary = measured.get(declaration.name)
@@ -145,13 +138,18 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True)
 @Set
 @DataDir
+@click.option("--no-data", is_flag=True, help="Do not look whether the data set is there.")
 @Json
 def check(
-    files: tuple[str, ...], overrides: tuple[str, ...], data_dir: Path | None, as_json: bool
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    no_data: bool,
+    as_json: bool,
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
-    from wardrobe.training.data.declarations import describe_data
+    from wardrobe.training.data.declarations import data_errors, describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
@@ -159,7 +157,8 @@ def check(
     for file in files:
         try:
             document = models.read(file, overrides)
-            errors += models.check(document, describe_data(document, data_dir))
+            found = models.check(document, describe_data(document, data_dir))
+            errors += found if no_data else sorted({*found, *data_errors(document, data_dir)})
         except models.DeclarationError as error:
             errors += error.errors
     if as_json:
@@ -171,13 +170,22 @@ def check(
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, with which editors complete and check them."""
+    os.environ["KERAS_BACKEND"] = "numpy"  # as in `check`
+    from wardrobe.models.build.json_schema import json_schema
+
+    console.print_json(json_schema())
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Same as --set training.epochs=N.")
 @click.option(
     "--backend",
-    type=click.Choice(["tensorflow", "jax"]),
+    type=click.Choice(api.BACKENDS),
     help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
 )
 @DataDir
@@ -241,11 +249,7 @@ def train(
 @Json
 def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of a data set."""
-    from wardrobe.model import Model
-    from wardrobe.serving.inference import artifacts
-    from wardrobe.serving.inference.model import load as load_artifact
-
-    model = Model(load_artifact(artifacts.at(artifact)))
+    model = api.load(artifact.absolute())  # a folder, even if a model that ships has its name
     with console.progress_bar() as progress:
         examples = api.evaluation_data(model, data, data_dir, progress)
     measures = api.evaluate(model, examples)
@@ -407,12 +411,12 @@ def verify(data_dir: Path | None, as_json: bool) -> None:
     """Say where the data set was found, and whether its hashes are right."""
     from wardrobe.training.data import DataUnavailable, fashion_mnist
 
-    place = fashion_mnist.find(data_dir)
-    if place is None:
+    folder = fashion_mnist.find(data_dir)
+    if folder is None:
         raise DataUnavailable(
             "fashion-mnist is not on this machine; download it with `wardrobe data fetch`"
         )
-    reports = fashion_mnist.verify(place)
+    reports = fashion_mnist.verify(folder)
     if as_json:
         console.print_json(
             [{**vars(report), "path": str(report.path)} | {"ok": report.ok} for report in reports]
@@ -436,8 +440,8 @@ def fetch(data_dir: Path | None) -> None:
 
     with console.progress_bar() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
-        place = fashion_mnist.fetch(folder, progress=progress)
-    click.echo(place)
+        fetched = fashion_mnist.fetch(folder, progress=progress)
+    click.echo(fetched)
 
 
 @main.command()
