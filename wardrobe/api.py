@@ -9,7 +9,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from wardrobe.model import Model
     from wardrobe.models import Declaration
+    from wardrobe.serving.offline import Classified, Engine
     from wardrobe.serving.settings import Settings
     from wardrobe.training.data import DataSet, DataUnavailable
     from wardrobe.training.data.download import Progress
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The artifacts that ship with wardrobe."""
+
+BACKENDS = ("tensorflow", "jax")
+"""The backends of Keras that can train."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
 """Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`."""
@@ -115,6 +120,43 @@ def load_declaration(
     return declarations.load_declaration(os.fspath(name_or_file), _overrides(set))
 
 
+def load_data(
+    name_or_folder: str | PathLike[str],
+    *,
+    validation: int | float | None = None,
+    take: int | None = None,
+    data_folder: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> DataSet:
+    """A data set, split as a run splits it; Fashion-MNIST is downloaded if need be.
+
+    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]`,
+    0–255, and targets `y`: class indices int32 `[N]`, named by `class_names`. Tables have float32
+    rows `[N, inputs]`, and in a regression float32 targets `[N, outputs]`.
+
+    Args:
+        name_or_folder: "fashion-mnist", "silhouettes", another name that `docs/data.md` lists, or
+            the path of a folder.
+        validation: how many training examples are held out, or what share of them; default: a
+            fifth, at most 5,000.
+        take: how many training examples to use, the first ones; default: all.
+        data_folder: the folder of data sets; default: $WARDROBE_DATA.
+        progress: is told how far a download is: file, bytes so far, bytes in all.
+
+    Raises:
+        DataError: the data set cannot be found, downloaded, read or split.
+    """
+    from wardrobe.training.data import load
+
+    return load(
+        os.fspath(name_or_folder),
+        validation=validation,
+        take=take,
+        folder=_path(data_folder),
+        progress=progress,
+    )
+
+
 def train(
     declaration: Declaration | str | PathLike[str],
     *,
@@ -159,12 +201,12 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
-    _choose_backend(backend)
+    _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
     overrides += [] if epochs is None else [f"training.epochs={epochs}"]
     declared = os.fspath(declaration) if isinstance(declaration, str | PathLike) else declaration
-    folder = None if data_folder is None else Path(data_folder)
+    folder = _path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
     _load_backend()
     from wardrobe.training.train import train as run_training
@@ -204,8 +246,9 @@ def load(
     settings = service_settings(artifacts)
     name, _, version = os.fspath(model or "").partition("/")
     names = {artifact.name for artifact in on_disk.find(settings.artifacts)}
-    is_name = name in names and (version.isdigit() or not version)
-    if model is not None and not is_name and Path(model).is_dir():
+    may_be_name = version.isdigit() or not version
+    is_name = may_be_name and name in names
+    if model is not None and not is_name and (not may_be_name or Path(model).is_dir()):
         return Model(load_artifact(on_disk.at(Path(model))))
     repository = Repository(settings.artifacts, settings.model)
     repository.check()
@@ -271,6 +314,60 @@ def export(
     return convert(loaded, examples, Path(to), format, int8, force)
 
 
+def classify(
+    inputs: Sequence[str | PathLike[str]],
+    to: str | PathLike[str],
+    model: str | PathLike[str] | None = None,
+    artifacts: Sequence[str | PathLike[str]] | None = None,
+    *,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Classified:
+    """Names the garments in more pictures than a handful, in constant memory.
+
+    A picture that cannot be read, or is none, becomes an answer with an error. The output appears
+    when it is complete.
+
+    Args:
+        inputs: files, folders, globs, lists of files (`.txt`), tar files, Parquet files.
+        to: a file that ends in `.parquet`, `.csv` or `.jsonl`; answers are in the order of the
+            pictures.
+        model, artifacts: as for `load`.
+        resume: go on where a classification of the same inputs was interrupted.
+        jobs: processes; default: one on each core.
+        cluster: a Ray cluster to use instead: "auto", "HOST:PORT" or "local".
+        progress: is told how many pictures are answered, and how many there are, if known.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+        ServingError: an input or the model is not there, or the output cannot be written.
+    """
+    from wardrobe.serving.offline import classify_all
+
+    folder = load(model, artifacts).folder
+    names = [os.fspath(each) for each in inputs]
+    with _engine(folder, jobs or os.cpu_count() or 1, cluster) as engine:
+        return classify_all(names, Path(to), engine, resume, progress or (lambda done, total: None))
+
+
+@contextmanager
+def _engine(artifact: Path, jobs: int, cluster: str | None) -> Iterator[Engine]:
+    """What answers pictures: the processes of this machine, or a cluster."""
+    if cluster is None:
+        from wardrobe.serving.offline import processes
+
+        yield lambda todo: processes.answers(todo, artifact, jobs)
+        return
+    from wardrobe.cluster import connected
+
+    with connected(cluster):
+        from wardrobe.serving.offline import ray_data
+
+        yield lambda todo: ray_data.answers(todo, artifact)
+
+
 def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:
     """The service as a Flask application with all models loaded.
 
@@ -315,12 +412,10 @@ def evaluation_data(
 ) -> DataSet:
     """The data set whose test examples `evaluate` takes, with the same arguments."""
     from wardrobe.training.data import declarations
-    from wardrobe.training.data import load as load_data
 
-    folder = None if data_folder is None else Path(data_folder)
     if data is None:
-        return declarations.data_of_artifact(model.folder, folder)
-    return load_data(os.fspath(data), folder=folder) if isinstance(data, str | PathLike) else data
+        return declarations.data_of_artifact(model.folder, _path(data_folder))
+    return load_data(data, data_folder=data_folder) if isinstance(data, str | PathLike) else data
 
 
 def _with_data(
@@ -347,29 +442,40 @@ def _with_data(
     return models.resolve(document, models.DataFacts(data.input_shape, data.classes)), data
 
 
+def _path(given: str | PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
 def _overrides(set: Overrides | None) -> list[str]:
     if isinstance(set, Mapping):
         return [f"{path}={json.dumps(value)}" for path, value in set.items()]
     return list(set or ())
 
 
-def _choose_backend(backend: str | None) -> None:
+def _choose_backend(backend: str | None, trains: bool = False) -> None:
     """Chooses what Keras computes with.
 
     Raises:
-        TrainingError: Keras computes with something else already.
+        TrainingError: Keras computes with something else already, or cannot train with it.
     """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
-        return
-    import keras
-
     from wardrobe.training.errors import TrainingError
 
-    if backend not in (None, keras.backend.backend()):
+    if "keras" not in sys.modules:
+        chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+        os.environ["KERAS_BACKEND"] = chosen
+    else:
+        import keras
+
+        chosen = keras.backend.backend()
+        if backend not in (None, chosen):
+            raise TrainingError(
+                f"Keras computes with {chosen} in this process; choose {backend} "
+                f"before Keras is imported, or set KERAS_BACKEND={backend}"
+            )
+    if trains and chosen not in BACKENDS:
         raise TrainingError(
-            f"Keras computes with {keras.backend.backend()} in this process; choose {backend} "
-            f"before Keras is imported, or set KERAS_BACKEND={backend}"
+            f"wardrobe trains with {' or '.join(BACKENDS)}, not with Keras' backend {chosen!r}: "
+            "give --backend tensorflow, or set KERAS_BACKEND=tensorflow"
         )
 
 

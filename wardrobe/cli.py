@@ -10,12 +10,13 @@ import os
 import shlex
 import signal
 import sys
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wardrobe import api, console
+from wardrobe import ERRORS, api, console
 
 if TYPE_CHECKING:
     from wardrobe.training.export.formats import Format
@@ -37,6 +38,12 @@ Artifacts = click.option(
     help="Folder of artifacts, can be given several times.  "
     "[default: $WARDROBE_ARTIFACTS, or artifacts and what ships with wardrobe]",
 )
+Cluster = click.option(
+    "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: auto, HOST:PORT or local."
+)
+MOST_PICTURES = 1000
+"""From so many on, `predict` refers to `classify`, which keeps nothing in memory."""
+
 Json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -68,15 +75,9 @@ class _Failures(click.Group):
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """The exceptions of those rooms that the failed command has imported."""
-    names = {
-        "wardrobe.models.schema.errors": "DeclarationError",
-        "wardrobe.training.data.dataset": "DataError",
-        "wardrobe.training.errors": "TrainingError",
-        "wardrobe.serving.errors": "ServingError",
-    }
     return tuple(
         getattr(sys.modules[module], name)
-        for module, name in names.items()
+        for name, module in ERRORS.items()
         if module in sys.modules
     )
 
@@ -99,7 +100,7 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from wardrobe.training.results import records, zoo
 
-    measured = {name: records.summarize(runs) for name, runs in records.records().items()}
+    measured = records.summarize_all() | records.summarize_all(teachers=True)
     rows = []
     for declaration in zoo.networks():
         summary = measured.get(declaration.name)
@@ -137,13 +138,18 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True)
 @Set
 @DataDir
+@click.option("--no-data", is_flag=True, help="Do not look whether the data set is there.")
 @Json
 def check(
-    files: tuple[str, ...], overrides: tuple[str, ...], data_dir: Path | None, as_json: bool
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    no_data: bool,
+    as_json: bool,
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
-    from wardrobe.training.data.declarations import describe_data
+    from wardrobe.training.data.declarations import data_errors, describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
@@ -151,7 +157,8 @@ def check(
     for file in files:
         try:
             document = models.read(file, overrides)
-            errors += models.check(document, describe_data(document, data_dir))
+            found = models.check(document, describe_data(document, data_dir))
+            errors += found if no_data else sorted({*found, *data_errors(document, data_dir)})
         except models.DeclarationError as error:
             errors += error.errors
     if as_json:
@@ -163,13 +170,22 @@ def check(
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, with which editors complete and check them."""
+    os.environ["KERAS_BACKEND"] = "numpy"  # as in `check`
+    from wardrobe.models.build.json_schema import json_schema
+
+    console.print_json(json_schema())
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Same as --set training.epochs=N.")
 @click.option(
     "--backend",
-    type=click.Choice(["tensorflow", "jax"]),
+    type=click.Choice(api.BACKENDS),
     help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
 )
 @DataDir
@@ -232,11 +248,7 @@ def train(
 @Json
 def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
-    from wardrobe.model import Model
-    from wardrobe.serving.inference import artifacts
-    from wardrobe.serving.inference.model import load as load_artifact
-
-    model = Model(load_artifact(artifacts.at(artifact)))
+    model = api.load(artifact.absolute())  # a folder, even if a model that ships has its name
     data = api.evaluation_data(model, data_folder=data_dir)
     measures = api.evaluate(model, data)
     if as_json:
@@ -289,9 +301,7 @@ def export(
 
 
 @main.command()
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--model", help="Name of the model; default: the first that takes pictures.")
 @Artifacts
 @click.option("--explain", is_flag=True, help="With --json: what it saw, and the evidence.")
@@ -304,13 +314,63 @@ def predict(
     as_json: bool,
 ) -> None:
     """Name the garments in pictures: the same answer as the server gives."""
-    answers = api.load(model, artifacts).classify(images, explain=explain)
+    answers = api.load(model, artifacts).classify(_files(images), explain=explain)
     if as_json:
         console.print_json({"predictions": answers})
     else:
         for answer in answers:
             click.echo(_answer_in_words(answer), err="error" in answer)
     sys.exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+def _files(images: tuple[Path, ...]) -> list[Path]:
+    """The pictures given, and those in the folders given."""
+    from wardrobe.serving.offline.inputs import files_below
+
+    found = (files_below(path) if path.is_dir() else [str(path)] for path in images)
+    files = [Path(file) for file in islice(chain.from_iterable(found), MOST_PICTURES)]
+    if len(files) == MOST_PICTURES:
+        _fail(
+            f"{MOST_PICTURES:,} pictures or more; use `wardrobe classify "
+            f"{shlex.join(map(str, images))} --to answers.csv`"
+        )
+    return files
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A file that ends in .parquet, .csv or .jsonl.",
+)
+@click.option("--model", help="Name of the model; default: the first that takes pictures.")
+@Artifacts
+@click.option("--resume", is_flag=True, help="Go on where it was interrupted.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: cores]")
+@Cluster
+@Json
+def classify(
+    inputs: tuple[str, ...],
+    to: Path,
+    model: str | None,
+    artifacts: tuple[Path, ...],
+    resume: bool,
+    jobs: int | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Name the garments in many pictures: folders, globs, lists, tar files, Parquet columns."""
+    with console.picture_progress() as progress:
+        written = api.classify(
+            inputs, to, model, artifacts, resume=resume, jobs=jobs, cluster=cluster,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        console.print_json({"to": str(to), **vars(written)})
+    else:
+        click.echo(f"{to}: {written.pictures:,} pictures, {written.errors:,} of them with an error")
 
 
 @main.command()
@@ -349,12 +409,12 @@ def verify(data_dir: Path | None, as_json: bool) -> None:
     """Say where the data set was found, and whether its hashes are right."""
     from wardrobe.training.data import DataUnavailable, fashion_mnist
 
-    place = fashion_mnist.find(data_dir)
-    if place is None:
+    folder = fashion_mnist.find(data_dir)
+    if folder is None:
         raise DataUnavailable(
             "fashion-mnist is not on this machine; download it with `wardrobe data fetch`"
         )
-    reports = fashion_mnist.verify(place)
+    reports = fashion_mnist.verify(folder)
     if as_json:
         console.print_json(
             [{**vars(report), "path": str(report.path)} | {"ok": report.ok} for report in reports]
@@ -378,8 +438,8 @@ def fetch(data_dir: Path | None) -> None:
 
     with console.download_progress() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
-        place = fashion_mnist.fetch(folder, progress=progress)
-    click.echo(place)
+        fetched = fashion_mnist.fetch(folder, progress=progress)
+    click.echo(fetched)
 
 
 @main.command()

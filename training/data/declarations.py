@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
+from wardrobe.models.schema.errors import ErrorDetail
 from wardrobe.models.schema.tree import Node
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
@@ -18,11 +19,35 @@ def describe_data(tree: Node, folder: Path | None = None) -> DataFacts:
 
     So a declaration can be shown and checked on a machine that lacks its data.
     """
-    name = tree.get("data", "name")
     try:
-        return data.describe(str(name.value if name else ""), folder)
+        return facts_of_data(tree, folder)
     except DataError:
         return fashion_mnist.FACTS
+
+
+def facts_of_data(tree: Node, folder: Path | None = None) -> DataFacts:
+    """Shape and classes of a declaration's data.
+
+    Raises:
+        DataError: the data set cannot be found, or its files cannot be read.
+    """
+    name = tree.get("data", "name")
+    return data.describe(str(name.value if name else ""), folder)
+
+
+def data_errors(tree: Node, folder: Path | None = None) -> list[ErrorDetail]:
+    """What is wrong with the data set that a declaration names, at the line that names it.
+
+    Fashion-MNIST need not be there: it is downloaded.
+    """
+    name = tree.get("data", "name")
+    if name is None or not isinstance(name.value, str):
+        return []  # the schema says so
+    try:
+        facts_of_data(tree, folder)
+    except DataError as error:
+        return [ErrorDetail.at(name.origin, str(error))]
+    return []
 
 
 def load_declaration(
@@ -63,14 +88,20 @@ def for_declaration(
         DataUnavailable: it cannot be downloaded.
     """
     wanted = declaration.data
-    return data.load(
-        wanted.name,
-        validation=declaration.training.validation,
-        folder=folder,
-        resplit=wanted.resplit,
-        take=wanted.take,
-        progress=progress,
-    )
+    try:
+        return data.load(
+            wanted.name,
+            validation=declaration.training.validation,
+            folder=folder,
+            resplit=wanted.resplit,
+            take=wanted.take,
+            progress=progress,
+        )
+    except DataUnavailable:
+        raise
+    except DataError as error:
+        origin = declaration.tree.origin_of(("data", "name"))
+        raise DataError(f"{origin}: {error}") from error
 
 
 def load_with_data(
