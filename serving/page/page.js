@@ -9,7 +9,11 @@ const AGAIN = "send the picture again in a moment.";
 const SILENT = `The server does not answer; ${AGAIN}`;
 
 // Of equal lightness, and different to eyes that tell red and green apart badly.
-const FOUND = { "as is": "taken as it is", "plain ground": "cut out of a plain ground", photograph: "cut out of a photograph" };
+const SEEN = {
+  "as is": "what the network saw",
+  "plain ground": "what the network saw: cut out of its ground",
+  "photograph": "what the network saw: cut out of a photograph",
+};
 
 const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
@@ -92,9 +96,10 @@ function showAnswer(card, answer) {
   card.querySelector(".label").textContent = label;
   card.querySelector(".doubt").hidden = !answer.uncertain || Boolean(answer.most_like);
   card.querySelector(".classes").append(...answer.top.map(bar));
-  card.querySelector(".by").textContent = `${FOUND[answer.prepared]} · ${answer.model}, version ${answer.version}`;
+  card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
   announcement.textContent = `${answer.file}: ${label}, ${percent(answer.probability)}`;
   showPixels(card.querySelector(".seen"), answer.input, opaque);
+  card.querySelector(".seen figcaption").textContent = SEEN[answer.prepared];
   showAttribution(card.querySelector(".attribution"), answer);
 }
 
