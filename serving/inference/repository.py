@@ -144,14 +144,15 @@ class Repository:
         name = model.artifact.name
         said = self._policies[name].photographs if name in self._policies else None
         named = model.photographs if said is None else said
-        if named is False or named == name:
+        wanted = PHOTOGRAPHS if named is None else named
+        if wanted is False or wanted == name:
             return None
-        companion = self._newest(named or PHOTOGRAPHS)
-        if named and (companion is None or companion.picture is None):
+        companion = self._newest(wanted)
+        if companion and companion.picture:
+            return companion if named or _know_the_same_garments(companion, model) else None
+        if named:
             warn_once(f"{named!r} is to answer photographs for {name}, but takes no pictures here")
-        if companion is None or companion.picture is None:
-            return None
-        return companion if named or _know_the_same_garments(companion, model) else None
+        return None
 
     def _newest(self, name: str) -> Model | None:
         """The newest version that is served of a model, if there is one."""
