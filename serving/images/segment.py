@@ -28,9 +28,11 @@ MIN_BORDER_SHARE = 0.6
 MAX_NOISE = 6
 """Levels of noise of a plain background; cloth or wood has more and makes it a photograph."""
 MIN_CONTRAST = 3
-GRABCUT_SIDE = 128
-"""Pixels of the longer side for GrabCut; with 96 it takes half the time and misses more."""
-GRABCUT_ITERATIONS = 4
+GRABCUT_SIDE = 112
+"""Pixels of the longer side for GrabCut. With 128 it takes a third longer, and networks name less
+than one photograph in a hundred more rightly; with 64 it is two in a hundred fewer."""
+GRABCUT_ITERATIONS = 2
+"""Four take half as long again, and networks name as many photographs rightly."""
 MIN_GRABCUT_SIDE = 16
 """Pixels; smaller pictures hold too few colours for GrabCut to learn from."""
 
