@@ -22,6 +22,7 @@ from wardrobe.serving.images.segment import (
     PlainBackground,
     border,
     contrast,
+    half_pixel,
     luminance,
     photographed_garment,
     plain_background,
@@ -38,7 +39,7 @@ LIGHT = 180
 """Luminance from which a plain background can be paper, whose colour then defines white."""
 LEAST_DYE = 0.15
 """Saturation up to which a garment counts as grey; from twice as much it counts as dyed."""
-DARKEST_WHITE = 160
+DARKEST_WHITE = 100
 """The strongest channel of a dyed garment's lightest part is at least this, or cloth that is dark
 all over would be taken to be in shadow."""
 MAX_ASPECT = 0.9
@@ -122,8 +123,8 @@ def _dyed(garment: Garment, colours: Colours) -> Garment:
     """The garment with shades that do not depend on the colour of its cloth.
 
     A blue one is dark all over: its shades would span a quarter of the range. In its own colour, it
-    is as light as its strongest channel compared with that of its lightest part. JPEG smears that
-    colour over the ground, white or not.
+    is as light as its strongest channel compared with that of its lightest part, which is not its
+    edge, where it mixes with the ground. JPEG smears colour over the ground, white or not.
     """
     where = garment.contrast > 0
     if _dye(colours[where]) == 0:
@@ -133,7 +134,9 @@ def _dyed(garment: Garment, colours: Colours) -> Garment:
     dye, strongest = _dye(colours[where]), colours.max(axis=-1).astype(np.float32)
     if dye == 0:
         return garment
-    white = max(float(np.percentile(strongest[where], 99)), DARKEST_WHITE)
+    inside = cv2.erode(where.astype(np.uint8), half_pixel(where)) > 0
+    inside = inside if inside.any() else where
+    white = max(float(np.percentile(strongest[inside], 99)), DARKEST_WHITE)
     own = 255 * (1 - strongest / np.float32(white))
     return replace(garment, shades=(1 - dye) * garment.shades + dye * own)
 

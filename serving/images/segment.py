@@ -98,12 +98,17 @@ def without_halo(contrast: Floats) -> Floats:
     """
     if not contrast.any():
         return contrast
-    longer = max(np.ptp(positions) for positions in np.nonzero(contrast))
-    neighbourhood = np.ones(2 * (2 * round(longer / 56) + 1,), np.uint8)
     median = np.median(contrast[contrast > 0])
-    clear = contrast > np.maximum(cv2.dilate(contrast, neighbourhood), median) / 4
+    clear = contrast > np.maximum(cv2.dilate(contrast, half_pixel(contrast > 0)), median) / 4
     _, pieces = cv2.connectedComponents((~clear).astype(np.uint8), connectivity=4)
     return np.where(np.isin(pieces, border(pieces)) & ~clear, np.float32(0), contrast)
+
+
+def half_pixel(where: Mask) -> npt.NDArray[np.uint8]:
+    """The neighbourhood within half a pixel of the network around a pixel of the garment that is at
+    `where [H, W]`."""
+    longer = max(np.ptp(positions) for positions in np.nonzero(where))
+    return np.ones(2 * (2 * round(longer / 56) + 1,), np.uint8)
 
 
 def photographed_garment(picture: Colours) -> Mask:

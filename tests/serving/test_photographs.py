@@ -235,7 +235,7 @@ def test_it_is_the_default_only_where_nothing_else_takes_pictures(changed) -> No
 @pytest.mark.parametrize("wrong", [7, "", ["whole"], True, {"name": "whole"}])
 def test_a_companion_is_a_name_or_false(changed, wrong: object) -> None:
     own = changed({"bands/1/assets.extra/input.json": INPUT | {"photographs": wrong}})
-    with pytest.raises(ArtifactError, match="photographs is .*must be the name of a model, or"):
+    with pytest.raises(ArtifactError, match=r"photographs is .*must be the name of a model, or"):
         artifacts.read_extras(artifacts.at(own / "bands/1"))
 
 
