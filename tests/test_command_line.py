@@ -367,3 +367,12 @@ def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monke
     assert json.loads(done.stdout)["records"] == []
     kept, before = ({file.name for file in of.iterdir()} for of in (tmp_path / "records", shipped))
     assert kept == before
+
+
+def test_the_end_of_a_training_tells_classes_that_are_never_named(wardrobe, small, tmp_path):
+    names_nothing_but_bags = "training.class_weight={Bag: 1000}"
+    done = wardrobe("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
+    assert done.returncode == 0, done.stderr
+    assert "note: never named by the network: T-shirt/top, Trouser" in done.stderr
+    (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")
+    assert "| Class weights | T-shirt/top 1, Trouser 1" in card.read_text()

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
 from wardrobe.training.errors import TrainingError
+from wardrobe.training.fit.class_weights import class_weights
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -75,6 +76,7 @@ class Record:
     git: dict[str, Any] | None  # `commit` of the source code, and whether it is `dirty`
     callbacks: list[str] = field(default_factory=list)  # classes that a script passed to `train`
     resumed: list[str] = field(default_factory=list)  # when: ISO 8601, UTC
+    class_weights: dict[str, float] = field(default_factory=dict)  # of the loss, if they differ
     parameters: int = 0
     epochs: int = 0
     seconds: float = 0.0
@@ -113,6 +115,7 @@ class Record:
             processor=_processor(),
             git=_git(),
             callbacks=list(callbacks),
+            class_weights=class_weights(declaration, data),
         )
 
     @classmethod

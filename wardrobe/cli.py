@@ -194,6 +194,8 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
+    from wardrobe.training.evaluation.metrics import blind_spots
+
     with console.download_progress() as progress:
         run = api.train(
             name_or_file,
@@ -216,6 +218,8 @@ def train(
         for part, measures in run.metrics.items():
             click.echo(f"{part}: {console.measures_in_words(measures)}")
         click.echo(f"run: {run.folder}\nartifact: {run.artifact}")
+    for sentence in blind_spots(run.metrics["test"]):
+        click.echo(f"note: {sentence}", err=True)
 
 
 @main.command()

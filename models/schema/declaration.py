@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
@@ -91,6 +91,20 @@ def _held_out(value: Any) -> Any:
     raise ValueError(f"must be a number of examples or a fraction below 1, not {value!r}")
 
 
+def _class_weight(value: Any) -> Any:
+    is_weights = isinstance(value, dict) and all(
+        isinstance(weight, (int, float)) and 0 <= weight < math.inf and type(weight) is not bool
+        for weight in value.values()
+    )
+    if value == "balanced" or (value and is_weights):
+        return value
+    raise ValueError(
+        f"must be 'balanced' or a number of at least 0 for each class, such as '{{Coat: 2}}', "
+        f"not {value!r}"
+    )
+
+
+ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
 HeldOut = Annotated[int | float, PlainValidator(_held_out)]
 Spec = Annotated[Any, BeforeValidator(_spec)]
 Layers = Annotated[Any, BeforeValidator(_layers)]
@@ -100,11 +114,13 @@ Layers = Annotated[Any, BeforeValidator(_layers)]
 class DataFacts:
     """What a network must know about its data: the shape of one example, and how many classes.
 
-    `classes` is None for regression.
+    `classes` is None for regression, `class_names` also where they are not known before the data
+    are read.
     """
 
     input_shape: tuple[int, ...]
     classes: int | None
+    class_names: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 class _Strict(BaseModel):
@@ -162,11 +178,16 @@ class Network(_Strict):
 
 
 class Training(_Strict):
-    """How long to train; `validation`: how many examples to hold out, or what fraction."""
+    """How long to train; `validation`: how many examples to hold out, or what fraction.
+
+    `class_weight`: how much an example of a class counts in the loss; `balanced`: classes count the
+    same, however many examples they have.
+    """
 
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut
+    class_weight: ClassWeight | None = None
 
 
 class Augmentation(_Strict):

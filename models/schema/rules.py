@@ -6,7 +6,7 @@ because it is what the user reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from wardrobe.models import zoo
@@ -21,6 +21,8 @@ from wardrobe.models.schema.inheritance import read
 from wardrobe.models.schema.tree import Path
 
 Finding = tuple[Path, str]
+
+_CLASS_WEIGHT = ("training", "class_weight")
 
 _SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
 
@@ -196,6 +198,23 @@ def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
         )
 
 
+def _class_weight_of_classes(declaration: Declaration) -> Iterator[Finding]:
+    weights, facts = declaration.training.class_weight, declaration.data_facts
+    if weights is not None and facts.classes is None:
+        name = declaration.data.name
+        yield _CLASS_WEIGHT, f"class_weight is for classes, but {name} is for regression"
+    elif isinstance(weights, dict) and facts.class_names is not None:
+        yield from unknown_classes(weights, facts.class_names)
+
+
+def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Iterator[Finding]:
+    """A finding for each name in `training.class_weight` that is not one of the classes."""
+    for name in weights:
+        if name not in class_names:
+            hint = did_you_mean(name, class_names) or f"; there are {', '.join(class_names)}"
+            yield (*_CLASS_WEIGHT, name), f"there is no class '{name}'{hint}"
+
+
 def _scaled_once(declaration: Declaration) -> Iterator[Finding]:
     if len(declaration.model.input.shape) < 2:
         return
@@ -282,6 +301,7 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _loss_of_head,
     _units_of_head,
     _fits_the_data,
+    _class_weight_of_classes,
     _scaled_once,
     _normalization_is_given,
     _one_checkpoint,

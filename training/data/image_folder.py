@@ -26,7 +26,7 @@ def describe(folder: Path) -> DataFacts:
     classes = _classes(folder)
     first = next(iter(classes.values()))[0]
     with _reading(first), Image.open(first) as picture:
-        return DataFacts((picture.height, picture.width), len(classes))
+        return DataFacts((picture.height, picture.width), len(classes), tuple(classes))
 
 
 def collect(folder: Path) -> Collection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from wardrobe.training.data.dataset import DataError, DataSet
 
 CALIBRATION_BINS = 15
+
+UNEQUAL = 4
+"""How many times larger than the smallest the largest class may be before accuracy misleads."""
 
 
 class Predictor(Protocol):
@@ -57,6 +60,10 @@ def classification(
 ) -> dict[str, Any]:
     """Accuracy, negative log-likelihood (nats), calibration error, a table by class, confusion.
 
+    Where classes differ in size by more than four times, also the `balanced_accuracy`: the mean
+    recall of the classes that have examples. A network that only names the largest class has a
+    high accuracy there, but no high balanced one.
+
     The confusion matrix has a row for each true class and a column for each predicted one.
     """
     predicted = probabilities.argmax(axis=1)
@@ -65,6 +72,7 @@ def classification(
     return {
         "examples": len(targets),
         "accuracy": float((predicted == targets).mean()),
+        **_balanced_accuracy(confusion),
         "negative_log_likelihood": negative_log_likelihood(probabilities, targets),
         "calibration_error": calibration_error(probabilities, targets),
         "by_class": _by_class(confusion, class_names),
@@ -101,6 +109,29 @@ def regression(values: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, 
         "mean_absolute_error": float(np.abs(errors).mean()),
         "r_squared": 1 - squared / variance if variance else None,
     }
+
+
+def blind_spots(measures: Mapping[str, Any]) -> list[str]:
+    """What the measures of a classifier cannot tell, or tell of no use: a sentence each."""
+    if "confusion" not in measures:
+        return []
+    confusion = np.array(measures["confusion"])
+    names = np.array([row["label"] for row in measures["by_class"]])
+    never_named, without = names[confusion.sum(axis=0) == 0], names[confusion.sum(axis=1) == 0]
+    sentences = []
+    if len(never_named):
+        sentences.append(f"never named by the network: {', '.join(never_named)}")
+    if len(without):
+        sentences.append(f"without a test example, so not measured: {', '.join(without)}")
+    return sentences
+
+
+def _balanced_accuracy(confusion: NDArray[Any]) -> dict[str, float]:
+    sizes = confusion.sum(axis=1)
+    if sizes.max() <= UNEQUAL * sizes.min():
+        return {}
+    present = sizes > 0
+    return {"balanced_accuracy": float((confusion.diagonal()[present] / sizes[present]).mean())}
 
 
 def _by_class(confusion: NDArray[Any], class_names: Sequence[str]) -> list[dict[str, Any]]:

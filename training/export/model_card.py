@@ -39,6 +39,7 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Trained on": f"{len(data.train):,} examples of {data.name}, "
         f"{record.epochs} epochs, seed {declaration.seed}",
         "Chosen on": f"{len(data.validation):,} validation examples",
+        **_class_weights(record),
         "Made": f"{record.started} with Keras {versions['keras']} ({versions['backend']}), "
         f"in {record.seconds:.0f} s",
         "Command": f"`{record.command}`",
@@ -46,6 +47,11 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Split": f"SHA-256 `{data.split_hash}`",
     }
     return table(["", ""], list(rows.items()))
+
+
+def _class_weights(record: Record) -> dict[str, str]:
+    weights = [f"{name} {weight:.3g}" for name, weight in record.class_weights.items()]
+    return {"Class weights": ", ".join(weights)} if weights else {}
 
 
 def _measures(metrics: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from wardrobe.training.callbacks.tensorboard import EventFiles, default_logs
 from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.fit import augmentation, distillation
+from wardrobe.training.fit.class_weights import example_weights
 from wardrobe.training.fit.loop import Member, Program, finish, train
 from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
 from wardrobe.training.run import CHECKPOINT
@@ -68,6 +69,7 @@ class Fit:
         """
         self.declaration, self.data, self.folder = declaration, data, folder
         self.callbacks = callbacks
+        self.weights = example_weights(declaration, data)
         self.batch_size = min(declaration.training.batch_size, len(data.train))
         self.steps = math.ceil(len(data.train) / self.batch_size)
         draw_from(declaration.seed)
@@ -94,7 +96,7 @@ class Fit:
         """
         copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
         sampler = ShuffledSampler(len(self.data.train), self.declaration.seed, copies)
-        training = self._program(self._training_arrays(copies, teacher), sampler)
+        training = self._program(self.training_arrays(copies, teacher), sampler)
         validation = self._validation()
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
@@ -128,7 +130,7 @@ class Fit:
 
     def _program(
         self,
-        examples: tuple[NDArray[Any], NDArray[Any]],
+        examples: tuple[NDArray[Any], ...],
         sampler: ShuffledSampler | SequentialSampler,
     ) -> Program:
         """A compiled pass over the examples, which trains if they are shuffled."""
@@ -149,16 +151,18 @@ class Fit:
             *given, trains=trains, is_static=has_gpu(), is_compiled=is_compiled
         )
 
-    def _training_arrays(
-        self, copies: int, teacher: Path | None
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """All copies of the training inputs, and their targets."""
+    def training_arrays(
+        self, copies: int = 1, teacher: Path | None = None
+    ) -> tuple[NDArray[Any], ...]:
+        """All copies of the training inputs, their targets, and their weights if these differ."""
         x, targets = arrays(self.declaration, self.data.train)
         x = augmentation.copies(self.parts.augmentation, copies, x)
         targets = np.tile(targets, (copies, *[1] * (targets.ndim - 1)))
         if teacher and self.declaration.distillation:
             targets = distillation.targets(self.declaration.distillation, teacher, x, targets)
-        return x, targets
+        if self.weights is None:
+            return x, targets
+        return x, targets, np.tile(self.weights, copies)
 
     def _is_worth_compiling(self) -> bool:
         layers = self.network.layers

@@ -16,7 +16,8 @@ from tests.conftest import keras_and_temperature, needs_fashion_mnist
 from tests.training.conftest import SMALL
 
 ON_JAX = [
-    Path(__file__).with_name(name) for name in ("jax", "test_loop.py", "test_keras_private.py")
+    Path(__file__).with_name(name)
+    for name in ("jax", "test_loop.py", "test_keras_private.py", "test_class_weights.py")
 ]
 
 
