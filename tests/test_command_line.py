@@ -373,6 +373,6 @@ def test_the_end_of_a_training_tells_classes_that_are_never_named(wardrobe, smal
     names_nothing_but_bags = "training.class_weight={Bag: 1000}"
     done = wardrobe("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
     assert done.returncode == 0, done.stderr
-    assert "note: never named by the network: T-shirt/top, Trouser" in done.stderr
+    assert "note: never named by the network: T-shirt/top" in done.stderr
     (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")
     assert "| Class weights | T-shirt/top 1, Trouser 1" in card.read_text()

@@ -18,6 +18,7 @@ from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.class_weights import class_weights
+from wardrobe.training.transfer import Transferred
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -76,6 +77,7 @@ class Record:
     git: dict[str, Any] | None  # `commit` of the source code, and whether it is `dirty`
     callbacks: list[str] = field(default_factory=list)  # classes that a script passed to `train`
     resumed: list[str] = field(default_factory=list)  # when: ISO 8601, UTC
+    initial_weights: dict[str, Any] = field(default_factory=dict)  # where `model.from` found them
     class_weights: dict[str, float] = field(default_factory=dict)  # of the loss, if they differ
     parameters: int = 0
     epochs: int = 0
@@ -96,6 +98,7 @@ class Record:
         started: datetime,
         command: str,
         callbacks: Sequence[str],
+        transferred: Transferred | None = None,
     ) -> Record:
         """The record of a run that begins now, in this process."""
         import keras
@@ -115,6 +118,7 @@ class Record:
             processor=_processor(),
             git=_git(),
             callbacks=list(callbacks),
+            initial_weights=vars(transferred) if transferred else {},
             class_weights=class_weights(declaration, data),
         )
 
@@ -138,6 +142,10 @@ class Record:
             "data": (vars(self.data), vars(other.data)),
             "teacher": tuple(vars(of.teacher) if of.teacher else {} for of in (self, other)),
             "versions": (self.versions, other.versions),
+            "initial_weights": tuple(
+                {key: of.initial_weights[key] for key in ("weights",) if of.initial_weights}
+                for of in (self, other)
+            ),
         }
         return [
             f"{name}.{key}"

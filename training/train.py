@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
 from wardrobe.training.fit.fit import Fit, Fitted
 from wardrobe.training.record import DataRecord, Record, TeacherRecord
 from wardrobe.training.run import Run, new_folder
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,9 @@ def train(
         return TrainedRun(interrupted.folder, interrupted.record)
     started = datetime.now(UTC)
     folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
-    fit = Fit(declaration, data, folder, callbacks)
+    fit = Fit(declaration, data, folder, callbacks, [artifacts])
+    if fit.transferred:
+        logger.warning("%s %s", declaration.name, fit.transferred)
     teacher = _train_teacher(declaration, data, runs, artifacts)
     record = Record.of(
         declaration,
@@ -100,6 +106,7 @@ def train(
         started=started,
         command=command,
         callbacks=[type(callback).__name__ for callback in callbacks],
+        transferred=fit.transferred,
     )
     if interrupted:
         run = interrupted

@@ -15,6 +15,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wardrobe import PRETRAINED
+
 if TYPE_CHECKING:
     import flask
     import keras
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from wardrobe.training.data import DataSet, DataUnavailable
     from wardrobe.training.data.download import Progress
     from wardrobe.training.train import TrainedRun
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-"""The artifacts that ship with wardrobe."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
 """Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`."""
@@ -65,8 +64,7 @@ def create_model(
     overrides = [] if classes is None else [f"model.head.classes={classes}"]
     document = models.read(os.fspath(name_or_file), overrides)
     facts = describe_data(document)
-    is_new_head = classes not in (None, facts.classes)
-    if is_new_head:
+    if classes is not None:
         facts = replace(facts, classes=classes)
     declaration = models.resolve(document, facts)
     _choose_backend(None)
@@ -75,26 +73,21 @@ def create_model(
 
     network = build(declaration).network
     if pretrained:
-        _restore_weights(network, declaration.name, with_head=not is_new_head)
+        _restore_weights(network, declaration.name)
     return network
 
 
-def _restore_weights(network: keras.Sequential, name: str, with_head: bool) -> None:
-    """Gives a network the weights of the shipped artifact of that name."""
+def _restore_weights(network: keras.Sequential, name: str) -> None:
+    """Gives a network the weights of the shipped artifact; a head of other classes keeps its own."""
     from wardrobe.serving.errors import ModelNotFoundError
-    from wardrobe.serving.inference import artifacts
     from wardrobe.serving.inference.tensorflow import load_tensorflow
-    from wardrobe.training.export.saved_model import read_weights
+    from wardrobe.training import transfer
 
     if not (PRETRAINED / name).is_dir():
         known = ", ".join(list_models(pretrained=True))
         raise ModelNotFoundError(f"no weights of {name} ship with wardrobe; there are: {known}")
     load_tensorflow()
-    weights = read_weights(artifacts.at(PRETRAINED / name).folder)
-    for layer in network.layers:
-        if with_head or layer.name != "head":
-            for variable in layer.weights:
-                variable.assign(weights[f"{layer.name}/{variable.name}"])
+    transfer.transfer(network, transfer.find(name).read())
 
 
 def load_declaration(
@@ -165,6 +158,10 @@ def train(
     folder = None if data_folder is None else Path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
     _load_backend()
+    if resolved.model.from_ is not None:  # an artifact is read with it, whatever Keras computes with
+        from wardrobe.serving.inference.tensorflow import load_tensorflow
+
+        load_tensorflow()
     from wardrobe.training.train import train as run_training
 
     return run_training(

@@ -135,6 +135,7 @@ def check(
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
+    from wardrobe.training import transfer
     from wardrobe.training.data.declarations import describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
@@ -144,6 +145,7 @@ def check(
         try:
             document = models.read(file, overrides)
             errors += models.check(document, describe_data(document, data_dir))
+            errors += transfer.errors(document, [Path("artifacts")])
         except models.DeclarationError as error:
             errors += error.errors
     if as_json:

@@ -36,6 +36,10 @@ def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequ
         message = f"the head returns {network.output_shape}: put Flatten before it"
         factory.add_error(("model", "layers"), message)
         return None
+    if not network.trainable_weights:
+        message = "nothing is left to train: all layers with weights have 'trainable: false'"
+        factory.add_error(("model", "layers"), message)
+        return None
     return network
 
 

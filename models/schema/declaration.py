@@ -169,8 +169,12 @@ class Head(_Strict):
 
 
 class Network(_Strict):
-    """The layers between input and head; `defaults` are arguments for every layer of a class."""
+    """The layers between input and head; `defaults` are arguments for every layer of a class.
 
+    `from`: the network whose weights it begins with, where layers agree in name and shape.
+    """
+
+    from_: str | None = Field(default=None, alias="from", min_length=1)
     input: Input
     defaults: dict[str, dict[str, Any]]
     layers: Layers
@@ -436,4 +440,5 @@ def _keys_at(path: Path) -> list[str]:
     for key in path:
         kind = model.model_fields[key].annotation
         model = next(iter(get_args(kind)), kind)  # of `X | None` the X
-    return [*model.model_fields, *(("extends",) if model is Declaration else ())]
+    fields = [field.alias or name for name, field in model.model_fields.items()]
+    return [*fields, *(("extends",) if model is Declaration else ())]

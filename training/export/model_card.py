@@ -39,6 +39,7 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Trained on": f"{len(data.train):,} examples of {data.name}, "
         f"{record.epochs} epochs, seed {declaration.seed}",
         "Chosen on": f"{len(data.validation):,} validation examples",
+        **_initial_weights(record),
         **_class_weights(record),
         "Made": f"{record.started} with Keras {versions['keras']} ({versions['backend']}), "
         f"in {record.seconds:.0f} s",
@@ -47,6 +48,14 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Split": f"SHA-256 `{data.split_hash}`",
     }
     return table(["", ""], list(rows.items()))
+
+
+def _initial_weights(record: Record) -> dict[str, str]:
+    if not (began := record.initial_weights):
+        return {}
+    taken = f"{began['source']}, SHA-256 `{began['weights']}`: {', '.join(began['taken'])}"
+    drawn = [f"{layer} ({reason})" for layer, reason in began["drawn"].items()]
+    return {"Began with": f"{taken}; drawn anew: {', '.join(drawn)}" if drawn else taken}
 
 
 def _class_weights(record: Record) -> dict[str, str]:

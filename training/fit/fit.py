@@ -31,6 +31,7 @@ from wardrobe.training.fit.class_weights import example_weights
 from wardrobe.training.fit.loop import Member, Program, finish, train
 from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
 from wardrobe.training.run import CHECKPOINT
+from wardrobe.training.transfer import begin
 
 # Compiling costs about two seconds, and each step then saves two milliseconds.
 FEWEST_STEPS_TO_COMPILE = 1500
@@ -59,10 +60,14 @@ class Fit:
         data: DataSet,
         folder: Path,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        artifacts: Sequence[Path] = (),
     ) -> None:
-        """Draws the initial weights; `run` writes files into `folder`.
+        """Draws the initial weights, or takes those that are declared; writes nothing yet.
 
-        `callbacks` follow the declared ones.
+        Args:
+            folder: where `run` writes.
+            callbacks: follow the declared ones.
+            artifacts: folders of artifacts, in which `model.from` may name one.
 
         Raises:
             DeclarationError: with all errors of the declaration.
@@ -75,6 +80,7 @@ class Fit:
         draw_from(declaration.seed)
         self.parts = build(declaration, self.steps, folder)
         self.network = self.parts.network
+        self.transferred = begin(self.network, declaration, data.class_names, artifacts)
         self.network.compile(
             optimizer=self.parts.optimizer, loss=self.parts.loss, metrics=self.parts.metrics
         )

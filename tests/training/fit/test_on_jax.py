@@ -16,8 +16,14 @@ from tests.conftest import keras_and_temperature, needs_fashion_mnist
 from tests.training.conftest import SMALL
 
 ON_JAX = [
-    Path(__file__).with_name(name)
-    for name in ("jax", "test_loop.py", "test_keras_private.py", "test_class_weights.py")
+    Path(__file__).parent / name
+    for name in (
+        "jax",
+        "test_loop.py",
+        "test_keras_private.py",
+        "test_class_weights.py",
+        "../test_transfer.py",
+    )
 ]
 
 
