@@ -160,7 +160,10 @@ class Fit:
     def training_arrays(
         self, copies: int = 1, teacher: Path | None = None
     ) -> tuple[NDArray[Any], ...]:
-        """All copies of the training inputs, their targets, and their weights if these differ."""
+        """All copies of the training inputs, their targets and, if they differ, their weights.
+
+        Weights, float32 `[N]`, count in the loss as `sample_weight` of Keras' `fit`.
+        """
         x, targets = arrays(self.declaration, self.data.train)
         x = augmentation.copies(self.parts.augmentation, copies, x)
         targets = np.tile(targets, (copies, *[1] * (targets.ndim - 1)))

@@ -78,10 +78,10 @@ class Batches(keras.utils.PyDataset):
         return tuple(array[chosen] for array in self.arrays)
 
 
-def fit_of(data, folder, *overrides) -> Fit:
+def fit_of(data, folder, *overrides, kind: type[Fit] = Fit) -> Fit:
     folder.mkdir()
     facts = DataFacts(data.input_shape, data.classes)
-    return Fit(declared(folder, facts, TEXT, *overrides)[0], data, folder)
+    return kind(declared(folder, facts, TEXT, *overrides)[0], data, folder)
 
 
 def by_the_loop(fit: Fit):
@@ -94,7 +94,7 @@ def by_keras(fit: Fit):
     network, declaration = fit.network, fit.declaration
     sampler = ShuffledSampler(len(fit.data.train), declaration.seed)
     held_out = fit.data.validation
-    training = Batches(arrays(declaration, fit.data.train), fit.batch_size, sampler)
+    training = Batches(fit.training_arrays(), fit.batch_size, sampler)
     history = network.fit(
         training,
         epochs=declaration.training.epochs,
@@ -142,6 +142,23 @@ def test_a_training_gives_the_same_bits_however_its_epochs_are_cut(
     cut = by_the_loop(fit_of(few_silhouettes, tmp_path / "cut"))
     assert whole[1] == cut[1]
     assert all((a == b).all() for a, b in zip(whole[0], cut[0], strict=True))
+
+
+class Weighted(Fit):
+    """With a third array: examples of the first three classes count four times."""
+
+    def training_arrays(self, *given):
+        weights = np.where(self.data.train.y < 3, 4, 1).astype(np.float32)
+        return *super().training_arrays(*given), weights
+
+
+@pytest.mark.parametrize("targets", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_examples_are_weighted_as_by_keras_fit(few_silhouettes, tmp_path, targets):
+    of = [f"loss={targets}", "metrics=[accuracy]", "optimizer={SGD: {learning_rate: 0.1}}"]
+    got = by_the_loop(fit_of(few_silhouettes, tmp_path / "loop", *of, kind=Weighted))
+    assert_same(got, by_keras(fit_of(few_silhouettes, tmp_path / "keras", *of, kind=Weighted)))
+    unweighted = by_the_loop(fit_of(few_silhouettes, tmp_path / "unweighted", *of))
+    assert unweighted[1]["loss"][0] < 0.8 * got[1]["loss"][0]
 
 
 class Seen(keras.callbacks.Callback):
