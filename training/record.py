@@ -79,6 +79,7 @@ class Record:
     resumed: list[str] = field(default_factory=list)  # when: ISO 8601, UTC
     initial_weights: dict[str, Any] = field(default_factory=dict)  # where `model.from` found them
     class_weights: dict[str, float] = field(default_factory=dict)  # of the loss, if they differ
+    continues: str = ""  # the `id` of the run with fewer epochs from whose end it went on
     parameters: int = 0
     epochs: int = 0
     seconds: float = 0.0

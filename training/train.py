@@ -6,7 +6,7 @@ import csv
 import logging
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -70,6 +70,7 @@ def train(
     artifacts: Path,
     command: str,
     resume: bool = False,
+    extend: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainedRun:
     """Trains, evaluates and exports; the test examples are used once, at the end.
@@ -82,6 +83,7 @@ def train(
         command: how the run was started, for its record.
         resume: continue the last run of this declaration and seed where it was interrupted. If
             there is none, a new one is started; if it has finished, it is returned.
+        extend: when resuming, go on from the end of a run that differs in its fewer epochs only.
         callbacks: Keras callbacks that follow the declared ones. The record names their classes;
             their state is not restored when the run is resumed.
 
@@ -112,6 +114,10 @@ def train(
         run = interrupted
         run.resume(record)
     else:
+        if resume and extend and (shorter := Run.shorter(runs, declaration)):
+            shorter.hand_on(folder, record)
+            _tell_continuation(shorter, fit)
+            record = replace(record, continues=shorter.record.id)
         run = Run.start(folder, record, declaration)
     with run.recorded():
         fitted = fit.run(teacher.folder if teacher else None)
@@ -126,6 +132,13 @@ def train(
         artifact = export(fitted.network, declaration, data, run.record, artifacts)
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
+
+
+def _tell_continuation(shorter: Run, fit: Fit) -> None:
+    epochs = shorter.declared["training"]["epochs"]
+    logger.warning("goes on from the end of %s, after %s epochs", shorter.folder, epochs)
+    for difference in fit.what_depends_on_epochs(epochs):
+        logger.warning("%s", difference)
 
 
 def _train_teacher(
@@ -143,6 +156,7 @@ def _train_teacher(
         artifacts=artifacts,
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
+        extend=False,
     )
     if trained.record.data != DataRecord.of(data):
         raise TrainingError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,14 @@ from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.fit import augmentation, distillation
 from wardrobe.training.fit.class_weights import example_weights
+from wardrobe.training.fit.keras_private import (
+    average_at_last,
+    learning_rate_schedule,
+    postpone_averaging,
+)
 from wardrobe.training.fit.loop import Member, Program, finish, train
 from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
-from wardrobe.training.run import CHECKPOINT
+from wardrobe.training.run import CHECKPOINT, END
 from wardrobe.training.transfer import begin
 
 # Compiling costs about two seconds, and each step then saves two milliseconds.
@@ -112,16 +117,41 @@ class Fit:
         checkpoint = Checkpoint(self.folder / CHECKPOINT, with_state)
         callbacks = [*with_state, *self.callbacks, checkpoint, *self.watchers]
         member = self.member(sampler, callbacks)
+        averaging = [one for one in declared if isinstance(one, keras.callbacks.SwapEMAWeights)]
+        for callback in averaging:
+            postpone_averaging(callback)
         epochs = self.declaration.training.epochs
         first = epochs if checkpoint.has_stopped else checkpoint.epochs_done
         try:
             train([member], training, validation, range(first, epochs))
+            # Before averaged or best weights take the place of those that are trained further.
+            checkpoint.save(self.folder / END)
+            if checkpoint.epochs_done == epochs:
+                for callback in averaging:
+                    average_at_last(callback)
             finish([member])
         except Exception as error:
             if type(error).__module__.startswith("tensorflow"):  # no memory, a full disk
                 raise TrainingError(f"training stopped: {in_words(error)}") from error
             raise
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
+
+    def what_depends_on_epochs(self, before: int) -> Iterator[str]:
+        """What makes a training of so many epochs, continued, another than one at once."""
+        epochs = self.declaration.training.epochs
+        schedule = learning_rate_schedule(self.network.optimizer)
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            rates = [float(schedule(count * self.steps)) for count in (before, epochs)]
+            yield (
+                f"the learning_rate is as {type(schedule).__name__} gives it after {before} "
+                f"epochs, from {rates[0]:.3g} to {rates[1]:.3g}; for one that spans all {epochs} "
+                "epochs, drop --resume"
+            )
+        if not _on_jax() and self._is_worth_compiling() != self._is_worth_compiling(before):
+            yield (
+                "from here on, epochs are compiled, which rounds differently: the weights are not "
+                f"to the bit those of {epochs} epochs at once"
+            )
 
     def member(self, sampler: ShuffledSampler, callbacks: list[keras.callbacks.Callback]) -> Member:
         """The network as the epoch loop takes it."""
@@ -173,13 +203,13 @@ class Fit:
             return x, targets
         return x, targets, np.tile(self.weights, copies)
 
-    def _is_worth_compiling(self) -> bool:
+    def _is_worth_compiling(self, epochs: int | None = None) -> bool:
         layers = self.network.layers
         if not all(layer.supports_jit for layer in layers):
             return False
         if not has_gpu() and any(map(_draws_at_random, layers)):
             return False
-        return self.steps * self.declaration.training.epochs >= FEWEST_STEPS_TO_COMPILE
+        return self.steps * (epochs or self.declaration.training.epochs) >= FEWEST_STEPS_TO_COMPILE
 
 
 def draw_from(seed: int) -> None:
