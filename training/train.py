@@ -28,7 +28,6 @@ from wardrobe.training.fit.fit import Fit, Fitted
 from wardrobe.training.record import DataRecord, Record, TeacherRecord
 from wardrobe.training.run import Run, new_folder
 
-
 logger = logging.getLogger(__name__)
 
 

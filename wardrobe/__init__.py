@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wardrobe.api import create_app as create_app
     from wardrobe.api import create_model as create_model
     from wardrobe.api import evaluate as evaluate
+    from wardrobe.api import export as export
     from wardrobe.api import list_models as list_models
     from wardrobe.api import load as load
     from wardrobe.api import load_declaration as load_declaration
@@ -38,6 +39,7 @@ _MODULES = {
     "create_app": "wardrobe.api",
     "create_model": "wardrobe.api",
     "evaluate": "wardrobe.api",
+    "export": "wardrobe.api",
     "list_models": "wardrobe.api",
     "load": "wardrobe.api",
     "load_declaration": "wardrobe.api",

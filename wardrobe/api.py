@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wardrobe import PRETRAINED
+from wardrobe import PRETRAINED as PRETRAINED
 
 if TYPE_CHECKING:
     import flask
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wardrobe.serving.settings import Settings
     from wardrobe.training.data import DataSet, DataUnavailable
     from wardrobe.training.data.download import Progress
+    from wardrobe.training.export.formats import Converted, Format
     from wardrobe.training.train import TrainedRun
 
 Overrides = Mapping[str, Any] | Sequence[str]
@@ -78,7 +79,7 @@ def create_model(
 
 
 def _restore_weights(network: keras.Sequential, name: str) -> None:
-    """Gives a network the weights of the shipped artifact; a head of other classes keeps its own."""
+    """Gives a network the weights of the shipped artifact, but not to a head of other classes."""
     from wardrobe.serving.errors import ModelNotFoundError
     from wardrobe.serving.inference.tensorflow import load_tensorflow
     from wardrobe.training import transfer
@@ -140,7 +141,8 @@ def train(
             finished one is returned as it is.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
-        progress: is told how far a download is: file, bytes so far, bytes in all.
+        progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
+            folder of pictures has been read: its name and `/`, pictures so far, pictures in all.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be found;
             it is called with the reason.
 
@@ -158,7 +160,9 @@ def train(
     folder = None if data_folder is None else Path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
     _load_backend()
-    if resolved.model.from_ is not None:  # an artifact is read with it, whatever Keras computes with
+    if (
+        resolved.model.from_ is not None
+    ):  # an artifact is read with it, whatever Keras computes with
         from wardrobe.serving.inference.tensorflow import load_tensorflow
 
         load_tensorflow()
@@ -211,7 +215,7 @@ def evaluate(
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """The measures of an artifact on the test examples of a data set.
+    """The measures of an artifact on the test examples of a data set, prepared as it asks for.
 
     Of a classifier: `examples`, `accuracy`, `negative_log_likelihood` (nats), `calibration_error`,
     `by_class` and `confusion`, whose rows are the true classes.
@@ -228,6 +232,41 @@ def evaluate(
 
     loaded = load(model) if isinstance(model, str | PathLike) else model
     return evaluate_artifact(loaded, evaluation_data(loaded, data, data_folder))
+
+
+def export(
+    model: Model | str | PathLike[str],
+    format: Format,
+    to: str | PathLike[str],
+    *,
+    int8: bool = False,
+    force: bool = False,
+    data: DataSet | str | PathLike[str] | None = None,
+    data_folder: str | PathLike[str] | None = None,
+) -> Converted:
+    """Writes an artifact for another runtime, after its own runtime has answered all test examples.
+
+    The file takes what the artifact takes: of pictures float32 `[N, 28, 28]`, 0–255. Its metadata
+    names the labels, the accuracy and the largest difference from the artifact's outputs.
+
+    Args:
+        format: "onnx" (onnxruntime, browsers, Triton, OpenVINO) or "litert" (phones).
+        to: the file to write.
+        int8: 8-bit weights and activations, a quarter of the size.
+        force: write an int8 file even if it loses more than half a point of accuracy.
+        data, data_folder: as for `evaluate`.
+
+    Raises:
+        DataError: the data set cannot be found, or has examples of another shape.
+        ServingError: there is no such artifact, or it cannot be loaded.
+        TrainingError: the packages of `wardrobe[export]` are missing, the network cannot be
+            converted, or the int8 file loses too much. Nothing is written then.
+    """
+    from wardrobe.training.export.formats import convert
+
+    loaded = load(model) if isinstance(model, str | PathLike) else model
+    examples = evaluation_data(loaded, data, data_folder)
+    return convert(loaded, examples, Path(to), format, int8, force)
 
 
 def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:
@@ -265,15 +304,19 @@ def evaluation_data(
     model: Model,
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> DataSet:
-    """The data set whose test examples `evaluate` takes, with the same arguments."""
+    """The data set whose test examples `evaluate` takes, with the same arguments; `progress` is
+    told how far the reading of a folder of pictures is."""
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_data
 
     folder = None if data_folder is None else Path(data_folder)
     if data is None:
-        return declarations.data_of_artifact(model.folder, folder)
-    return load_data(os.fspath(data), folder=folder) if isinstance(data, str | PathLike) else data
+        return declarations.data_of_artifact(model.folder, model.picture, folder, progress)
+    if not isinstance(data, str | PathLike):
+        return data
+    return load_data(os.fspath(data), folder=folder, picture=model.picture, progress=progress)
 
 
 def _with_data(

@@ -18,6 +18,7 @@ import click
 from wardrobe import api, console
 
 if TYPE_CHECKING:
+    from wardrobe.training.export.formats import Format
     from wardrobe.training.studies.report import Report
     from wardrobe.training.studies.study import Study
 
@@ -198,7 +199,7 @@ def train(
     """Train a network of the zoo or of a file: one run, one artifact."""
     from wardrobe.training.evaluation.metrics import blind_spots
 
-    with console.download_progress() as progress:
+    with console.progress_bar() as progress:
         run = api.train(
             name_or_file,
             set=overrides,
@@ -226,34 +227,65 @@ def train(
 
 @main.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--data", help="Another data set, by name or folder.  [default: its own]")
 @DataDir
 @Json
-def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
-    """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
+def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """Measure an artifact (a folder NAME/VERSION) on the test examples of a data set."""
     from wardrobe.model import Model
     from wardrobe.serving.inference import artifacts
     from wardrobe.serving.inference.model import load as load_artifact
 
     model = Model(load_artifact(artifacts.at(artifact)))
-    data = api.evaluation_data(model, data_folder=data_dir)
-    measures = api.evaluate(model, data)
+    with console.progress_bar() as progress:
+        examples = api.evaluation_data(model, data, data_dir, progress)
+    measures = api.evaluate(model, examples)
     if as_json:
         console.print_json(measures)
         return
     click.echo(
-        f"{model.name}/{model.version} on {measures['examples']:,} test examples of {data.name}"
+        f"{model.name}/{model.version} on {measures['examples']:,} test examples of {examples.name}"
     )
     click.echo(console.measures_in_words(measures))
-    if data.class_names is not None:
+    if examples.class_names is not None:
         click.echo()
         formats = dict.fromkeys(("precision", "recall", "f1"), ".4f")
         console.print_table(measures["by_class"], formats)
         click.echo("\nconfusion: a row for each true class, a column for each predicted one")
         console.print_table(
             [
-                {"": name} | dict(zip(data.class_names, counts, strict=True))
-                for name, counts in zip(data.class_names, measures["confusion"], strict=True)
+                {"": name} | dict(zip(model.labels, counts, strict=True))
+                for name, counts in zip(model.labels, measures["confusion"], strict=True)
             ]
+        )
+
+
+@main.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--format", type=click.Choice(["onnx", "litert"]), required=True)
+@click.option("--int8", is_flag=True, help="8-bit weights and activations.")
+@click.option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--force", is_flag=True, help="Write an int8 file that loses over half a point, too.")
+@DataDir
+@Json
+def export(
+    artifact: Path,
+    format: Format,
+    int8: bool,
+    to: Path,
+    force: bool,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Write an artifact for another runtime, tried on all test examples first."""
+    written = api.export(artifact, format, to, int8=int8, force=force, data_folder=data_dir)
+    if as_json:
+        console.print_json(vars(written) | {"file": str(written.file)})
+    else:
+        click.echo(
+            f"{written.file}: {written.bytes:,} bytes; {written.measure} {written.score:.4f} on "
+            f"{written.examples:,} test examples ({written.artifact_score:.4f} as a SavedModel); "
+            f"largest difference of an output {written.largest_difference:.1g}"
         )
 
 
@@ -345,7 +377,7 @@ def fetch(data_dir: Path | None) -> None:
     """Download the data set from where Keras downloads it."""
     from wardrobe.training.data import fashion_mnist
 
-    with console.download_progress() as progress:
+    with console.progress_bar() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
         place = fashion_mnist.fetch(folder, progress=progress)
     click.echo(place)

@@ -15,6 +15,7 @@ from PIL import Image
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
 from wardrobe.serving.inference import model as loaded
+from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.settings import Settings
 
 BATCH = 1000
@@ -58,17 +59,25 @@ class Model:
         return self._served.labels
 
     @property
+    def picture(self) -> PictureInput | None:
+        """The pictures that the network takes, and how any other becomes one; None: a table."""
+        return self._served.picture
+
+    @property
     def input(self) -> dict[str, Any]:
-        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also `range`
-        (of the pixels) and `ground` ("dark", "light" or "mixed")."""
-        picture = self._served.picture
+        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also
+        `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
+        `prepare`, which says how a picture is brought into this form."""
+        picture = self.picture
         if picture is None:
             return {"kind": "table", "shape": list(self._served.input_shape)}
         return {
             "kind": "image",
-            "shape": list(picture.shape),
+            "shape": list(picture.example_shape),
+            "channels": picture.channels,
             "range": [0, 255],
             "ground": picture.polarity,
+            "prepare": picture.prepare,
         }
 
     @property
@@ -94,10 +103,10 @@ class Model:
     ) -> list[dict[str, Any]]:
         """What `POST /predict` answers: a dictionary for each picture, in their order.
 
-        Pictures may be of any size; the garment is found, turned to the polarity of the training
-        pictures and centred. An answer has `label`, `class_index`, `probability`, `uncertain`,
-        `top` (the likeliest classes), `model` and `version`; with `explain` also `input` and
-        `evidence`. A picture that cannot be read has `error` and `status` instead.
+        Pictures may be of any size; they are prepared as the training pictures were. An answer has
+        `label`, `class_index`, `probability`, `uncertain`, `top` (the likeliest classes), `model`
+        and `version`; with `explain` also `input` and `evidence`. A picture that cannot be read has
+        `error` and `status` instead.
 
         Raises:
             ServingError: this model does not take pictures.
@@ -112,7 +121,7 @@ class Model:
         """Attribution float32 `[N, height, width]`, in nats: positive where a pixel spoke for the
         likeliest class, negative where against it (integrated gradients, Sundararajan et al. 2017).
 
-        images: float32 or uint8 `[N, height, width]`, 0–255. None where the artifact cannot be
+        images: float32 or uint8 `[N, *input_shape]`, 0–255. None where the artifact cannot be
         explained.
 
         Raises:

@@ -46,15 +46,16 @@ def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequ
 def build_augmentation(declaration: Declaration, factory: KerasFactory) -> keras.Sequential | None:
     """The network that augments images, built; None if none is declared, or after an error.
 
-    Input: pixels 0–255, float32 `[N, height, width]`; output: the same, `[N, height, width, 1]`.
+    Input: pixels 0–255, float32 `[N, height, width]` or `[N, height, width, 3]`; output: the same,
+    grey ones as `[N, height, width, 1]`.
     """
     if declaration.augmentation is None:
         return None
     declared = list(declaration.layers("augmentation", "layers"))
     shape = tuple(declaration.model.input.shape)
-    channel = keras.layers.Reshape((*shape, 1))
+    channel = keras.layers.Reshape(shape if len(shape) == 3 else (*shape, 1))
     network = keras.Sequential([keras.Input(shape), channel], name="augmentation")
-    if len(shape) != 2:
+    if len(shape) == 1:
         factory.add_error(("augmentation",), "augmentation is for images, not for tables")
         return None
     with _drawing_from(AUGMENTATION_SEED):

@@ -24,12 +24,14 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     ValidationError,
+    model_validator,
 )
 
 from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
 MAX_LAYERS = 1000
+LARGEST_SIDE = 4096  # pixels
 
 # Arguments of callbacks that name a file or a folder, which must be inside the run folder.
 FILE_ARGUMENTS = frozenset({"filepath", "log_dir", "backup_dir", "directory"})
@@ -104,6 +106,23 @@ def _class_weight(value: Any) -> Any:
     )
 
 
+def _size(value: Any) -> Any:
+    sides = value if isinstance(value, list) else []
+    if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
+        return value
+    raise ValueError(f"must be the height and the width in pixels, as [28, 28], not {value!r}")
+
+
+def _class_names(value: Any) -> Any:
+    names = value if isinstance(value, list) else [value]
+    if names and all(type(name) in (str, int) for name in names):
+        return [str(name) for name in names]
+    raise ValueError(f"must be a list of class names, as [pants, jeans], not {value!r}")
+
+
+Preparation = Literal["none", "resize", "pad", "garment"]
+Size = Annotated[list[int], BeforeValidator(_size)]
+ClassNames = Annotated[list[str], BeforeValidator(_class_names)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
 HeldOut = Annotated[int | float, PlainValidator(_held_out)]
 Spec = Annotated[Any, BeforeValidator(_spec)]
@@ -128,11 +147,27 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
-    """The data set, by name or path; `resplit`: seed of a new test set, `take`: examples to use."""
+    """The data set, by name or path, and what becomes of its examples.
+
+    `size` is the height and width to which pictures are brought; None: their own, if all agree.
+    `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
+    it. `classes` renames and joins classes: what is not named is left out. `resplit` is the seed of
+    a new test set, `take` the number of training examples to use.
+    """
 
     name: str = Field(min_length=1)
+    size: Size | None = None
+    colour: Literal["grey", "rgb"] | None = None
+    prepare: Preparation | None = None
+    classes: dict[str, ClassNames] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _garments_are_grey(self) -> Data:
+        if self.prepare == "garment" and self.colour == "rgb":
+            raise ValueError("prepare: garment gives grey pictures; leave out 'colour: rgb'")
+        return self
 
 
 class Input(_Strict):

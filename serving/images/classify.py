@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from wardrobe.serving.errors import NotAPictureModelError, PictureError
-from wardrobe.serving.images.decode import decode
-from wardrobe.serving.images.preprocess import Grey, preprocess
+from wardrobe.serving.images.prepare import Pixels, read
 from wardrobe.serving.inference.model import Floats, Model
 from wardrobe.serving.settings import Limits
 
@@ -43,10 +42,10 @@ def classify(
             " name another model"
         )
     predictions: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
-    readable: list[tuple[dict[str, Any], Grey]] = []
+    readable: list[tuple[dict[str, Any], Pixels]] = []
     for prediction, upload in zip(predictions, uploads, strict=True):
         try:
-            pixels = preprocess(decode(upload.data, limits), model.picture)
+            pixels = read(upload.data, model.picture, limits)
             readable.append((prediction, pixels))
         except PictureError as error:
             prediction.update(error=str(error), status=error.status)
@@ -79,7 +78,9 @@ def _label(model: Model, probabilities: Floats, top: int) -> dict[str, Any]:
     }
 
 
-def _explain(model: Model, readable: Sequence[tuple[dict[str, Any], Grey]], images: Floats) -> None:
+def _explain(
+    model: Model, readable: Sequence[tuple[dict[str, Any], Pixels]], images: Floats
+) -> None:
     """Add to each prediction what the network saw, and the attribution of its label."""
     attribution = model.explain(images)
     for index, (prediction, pixels) in enumerate(readable):

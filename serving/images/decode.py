@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images import foreign
 from wardrobe.serving.settings import Limits
 
 Image.init()  # registers the formats
@@ -18,9 +19,9 @@ LONGEST_SIDE = 384
 """Pixels. Larger pictures are reduced on decoding: this is ample for what becomes 28×28."""
 
 
-def decode(data: bytes, limits: Limits) -> Image.Image:
+def decode(data: bytes, limits: Limits, longest: int | None = LONGEST_SIDE) -> Image.Image:
     """The picture in `data`, of an animation the first: upright, 8 bits per channel, mode L, LA,
-    RGB or RGBA, its sides less than twice `LONGEST_SIDE`.
+    RGB or RGBA, its sides less than twice `longest` pixels, or of its own size.
 
     Raises `PictureError` for anything but a complete picture within the limits.
     """
@@ -34,11 +35,13 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data), formats=[image_format]) as image:
             _check_size(image, limits)
-            image.draft(image.mode, (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decodes it smaller
+            if longest:
+                image.draft(image.mode, (longest, longest))  # JPEG: decodes it smaller
             image.load()
             if image.info:  # it may contain the camera's orientation
                 ImageOps.exif_transpose(image, in_place=True)
-            return _reduce(_to_8_bits(image))
+            decoded = _to_8_bits(image)
+            return _reduce(decoded, longest) if longest else decoded
     except PictureError:
         raise
     except Image.DecompressionBombError:
@@ -50,14 +53,28 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
         ) from error
 
 
-def _detect_format(data: bytes) -> str:
-    """The accepted format that `data` begins with."""
+def is_picture(beginning: bytes) -> bool:
+    """Whether a file that begins so, with 16 bytes or more, has one of the accepted formats."""
+    return _format(beginning) is not None
+
+
+def _format(beginning: bytes) -> str | None:
     for name in FORMATS:
         _, accepts = Image.OPEN[name]
-        if accepts and accepts(data[:16]) is True:
+        if accepts and accepts(beginning[:16]) is True:
             return name
+    return None
+
+
+def _detect_format(data: bytes) -> str:
+    """The accepted format that `data` begins with."""
+    if found := _format(data):
+        return found
+    kind = foreign.name(data)
     raise PictureError(
-        "this is not a PNG, JPEG, WebP, GIF or BMP picture; save it as one of these", 415
+        f"this is {f'{kind}, ' if kind else ''}not a PNG, JPEG, WebP, GIF or BMP picture; save it"
+        " as one of these",
+        415,
     )
 
 
@@ -84,9 +101,9 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if is_grey else "RGB")
 
 
-def _reduce(image: Image.Image) -> Image.Image:
+def _reduce(image: Image.Image, longest: int) -> Image.Image:
     """Average whole blocks of pixels of a large picture, so that what follows is cheap."""
-    factor = max(image.size) // LONGEST_SIDE
+    factor = max(image.size) // longest
     if factor < 2:
         return image
     return image.reduce((min(factor, image.width), min(factor, image.height)))

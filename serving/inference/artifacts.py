@@ -4,8 +4,9 @@ An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive intege
 `assets.extra/` in it may hold:
 
     labels.json       class names in the order of the outputs; default "0", "1", …
-    input.json        {"kind": "image", "shape": [28, 28], "range": [0, 255], "ground": "dark"};
-                      default: what the network's signature says
+    input.json        {"kind": "image", "shape": [28, 28], "channels": 1, "range": [0, 255],
+                      "ground": "dark", "prepare": "garment"}; default: what the network's
+                      signature says. Colour pictures have the shape [28, 28, 3] and 3 channels
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain
 """
 
@@ -27,6 +28,9 @@ Polarity = Literal["dark", "light", "mixed"]
 """The background of a network's pictures, `ground` in input.json; "mixed" takes either, so that
 none is inverted."""
 
+Preparation = Literal["none", "resize", "pad", "garment"]
+"""How a picture becomes one of the network's shape, see `serving.images.prepare`."""
+
 VERSION = re.compile(r"[1-9][0-9]*")
 
 Fingerprint = frozenset[tuple[str, int, int]]
@@ -47,10 +51,18 @@ class Artifact:
 
 @dataclass(frozen=True)
 class PictureInput:
-    """The pictures that a network takes: grey, 0–255, `shape` (height, width) in pixels."""
+    """The pictures that a network takes: 0–255, `shape` (height, width) in pixels, `channels` 1
+    (grey, without an axis of its own) or 3 (RGB), and how they are prepared."""
 
     shape: tuple[int, int]
     polarity: Polarity = "dark"
+    channels: int = 1
+    prepare: Preparation = "garment"
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """The shape of one example of the network: `(height, width)` or `(height, width, 3)`."""
+        return self.shape if self.channels == 1 else (*self.shape, self.channels)
 
 
 @dataclass(frozen=True)
@@ -163,10 +175,24 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
     shape, polarity = declared.get("shape"), declared.get("ground", "dark")
     if not (
         isinstance(shape, list)
-        and len(shape) == 2
+        and (len(shape) == 2 or shape[2:] == [3])
         and all(type(side) is int and side > 0 for side in shape)
     ):
-        raise ArtifactError(f"input.json: shape is {shape}; it must be [height, width]")
+        raise ArtifactError(
+            f"input.json: shape is {shape}; it must be [height, width] or [height, width, 3]"
+        )
+    channels = 1 if len(shape) == 2 else 3
+    if declared.get("channels", channels) != channels:
+        raise ArtifactError(
+            f"input.json: channels is {declared['channels']}, but shape is {shape}; export the"
+            " model again"
+        )
+    prepare = declared.get("prepare", "garment" if channels == 1 else "resize")
+    if prepare not in get_args(Preparation) or (prepare, channels) == ("garment", 3):
+        raise ArtifactError(
+            f"input.json: prepare is {prepare!r}; it must be none, resize, pad or, for grey"
+            " pictures, garment"
+        )
     if polarity not in get_args(Polarity):
         raise ArtifactError(f"input.json: ground is {polarity!r}; it must be dark, light or mixed")
     if declared.get("range", [0, 255]) != [0, 255]:
@@ -174,7 +200,7 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
             f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take"
             " raw pixels and scale them inside"
         )
-    return PictureInput((shape[0], shape[1]), polarity)
+    return PictureInput((shape[0], shape[1]), polarity, channels, prepare)
 
 
 def _uncertain_below(content: Any) -> float | None:

@@ -127,26 +127,31 @@ def _median_latency(model: Model, examples: Floats) -> float:
 def _picture(signature: Signature, extras: Extras) -> PictureInput | None:
     """The pictures that a network takes: what its artifact declares, which its signature must
     confirm, or else what its signature says."""
-    shape = _picture_shape(signature)
+    found = _picture_of(signature)
     if extras.kind is None:
-        return PictureInput(shape) if shape else None
-    if extras.picture and extras.picture.shape != shape:
+        return found
+    if extras.picture and (not found or extras.picture.example_shape != found.example_shape):
         raise ArtifactError(
-            f"input.json declares pictures of shape {list(extras.picture.shape)}, but the signature"
-            f" is {signature.inputs} → {signature.outputs}; export the model again"
+            f"input.json declares pictures of shape {list(extras.picture.example_shape)}, but the"
+            f" signature is {signature.inputs} → {signature.outputs}; export the model again"
         )
     return extras.picture
 
 
-def _picture_shape(signature: Signature) -> tuple[int, int] | None:
-    """(height, width) if the signature is `float32 [None, height, width]` → `probabilities`."""
+def _picture_of(signature: Signature) -> PictureInput | None:
+    """The pictures of a signature `float32 [None, height, width]` → `probabilities`, or
+    `[None, height, width, 3]`; None if it is another one."""
     if len(signature.inputs) != 1 or PROBABILITIES not in signature.outputs:
         return None
     (images,) = signature.inputs.values()
-    if images.dtype != "float32" or images.shape is None or len(images.shape) != 3:
+    if images.dtype != "float32" or images.shape is None:
         return None
-    count, height, width = images.shape
-    return (height, width) if count is None and height and width else None
+    match images.shape:
+        case (None, int(height), int(width)):
+            return PictureInput((height, width))
+        case (None, int(height), int(width), 3):
+            return PictureInput((height, width), channels=3, prepare="resize")
+    return None
 
 
 def _labels(probabilities: Floats, labels: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def load_tensorflow() -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
     has_no_jax = sys.modules.setdefault("jax", None) is None  # type: ignore[arg-type]
-    with _without_start_up_messages():
+    with without_lines(START_UP_MESSAGE):
         import tensorflow
 
         tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
@@ -40,8 +40,8 @@ def load_tensorflow() -> Any:
 
 
 @contextmanager
-def _without_start_up_messages() -> Iterator[None]:
-    """Holds back what is written to stderr, below Python too, then passes on what matters."""
+def without_lines(unwanted: re.Pattern[bytes]) -> Iterator[None]:
+    """Holds back what is written to stderr, below Python too, then passes on the other lines."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
@@ -54,5 +54,5 @@ def _without_start_up_messages() -> Iterator[None]:
             os.close(stderr)
             held_back.seek(0)
             for line in held_back:
-                if not START_UP_MESSAGE.search(line):
+                if not unwanted.search(line):
                     os.write(2, line)

@@ -69,7 +69,7 @@ function showAnswer(card, answer) {
   card.querySelector(".classes").append(...answer.top.map(bar));
   card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
   announcement.textContent = `${answer.file}: ${answer.label}, ${percent(answer.probability)}`;
-  showPixels(card.querySelector(".seen"), answer.input, (grey) => [grey, grey, grey, 255]);
+  showPixels(card.querySelector(".seen"), answer.input, (pixel) => [...(Array.isArray(pixel) ? pixel : [pixel, pixel, pixel]), 255]);
   showAttribution(card.querySelector(".attribution"), answer);
 }
 
@@ -104,7 +104,7 @@ function percent(probability) {
   return `${(100 * probability).toFixed(1)} %`;
 }
 
-/** Show a figure's canvas with a pixel for each number of the rows; colour: number → [r, g, b, a]. */
+/** Show a figure's canvas with a pixel for each value in the rows; colour: value → [r, g, b, a]. */
 function showPixels(figure, rows, colour) {
   const canvas = figure.querySelector("canvas");
   figure.hidden = false;

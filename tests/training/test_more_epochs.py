@@ -80,9 +80,7 @@ def test_resumed_again_it_is_finished(three, few_silhouettes, tmp_path):
 
 
 def test_with_anything_else_changed_a_new_run_begins(three, few_silhouettes, tmp_path):
-    other = trained_on(
-        few_silhouettes, tmp_path, TEXT, SIX, "training.batch_size=500", resume=True
-    )
+    other = trained_on(few_silhouettes, tmp_path, TEXT, SIX, "training.batch_size=500", resume=True)
     assert not other.record.continues
 
 

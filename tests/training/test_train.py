@@ -88,6 +88,8 @@ def test_the_artifact_carries_what_serving_must_know(trained):
         "shape": [28, 28],
         "range": [0, 255],
         "ground": "dark",
+        "channels": 1,
+        "prepare": "garment",
     }
     card = (extra / "card.md").read_text()
     assert "9,600" not in card

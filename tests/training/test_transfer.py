@@ -135,7 +135,7 @@ def test_record_and_card_say_what_it_began_from(trained, few_silhouettes, tmp_pa
     assert "begins with the weights of" in caplog.text
 
 
-def foreign(folder, *layers) -> Path:
+def foreign(folder, *layers):
     file = folder / "foreign.keras"
     keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *layers]).save(file)
     return file
@@ -186,9 +186,7 @@ def h5(folder):
         ("declared.yaml", "is a declaration, which has no weights"),
     ],
 )
-def test_what_cannot_be_begun_from_is_told_with_its_line(
-    few_silhouettes, tmp_path, source, reason
-):
+def test_what_cannot_be_begun_from_is_told_with_its_line(few_silhouettes, tmp_path, source, reason):
     named = source(tmp_path) if callable(source) else source
     text = SMALL.replace("model:\n", f"model:\n  from: {named}\n")
     facts = DataFacts(few_silhouettes.input_shape, few_silhouettes.classes)

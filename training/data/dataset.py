@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Preparation = Literal["none", "resize", "pad", "garment"]
 Polarity = Literal["dark", "light", "mixed"]
 
 # Garments may touch the border, so single pictures mislead; nine out of ten do not.
@@ -27,7 +28,7 @@ class DataUnavailable(DataError):
 class Examples:
     """Inputs and their targets.
 
-    x: images uint8 [N, H, W], 0–255, or rows of a table float32 [N, inputs].
+    x: images uint8 [N, H, W] or [N, H, W, 3], 0–255, or rows of a table float32 [N, inputs].
     y: class indices int32 [N], or regression targets float32 [N, outputs].
     """
 
@@ -46,7 +47,11 @@ class Collection:
     """All examples of a data set, before they are split.
 
     test_size: number of examples, at the end, of the official test set; None: there is none.
+    validation_size: the same of the official validation set, before it.
     divisible: False for a set so small that all of it is used to train, validate and test.
+    prepare: how a picture is brought into the form of the examples, in training as in serving, see
+        `serving.images.prepare`; of no meaning for tables.
+    notes: what was left out, one sentence each.
     """
 
     examples: Examples
@@ -55,6 +60,9 @@ class Collection:
     hashes: dict[str, str]
     source: str
     divisible: bool = True
+    validation_size: int | None = None
+    prepare: Preparation = "resize"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class DataSet:
     split_hash: str  # SHA-256 over the indices of the train, validation and test examples
     source: str  # where it was found, for people
     ground: Polarity | None  # of the training images: what they show things on; None: not images
+    prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -89,10 +98,12 @@ def data_folder(explicit: Path | None) -> Path | None:
 
 
 def measure_polarity(images: NDArray[np.uint8]) -> Polarity:
-    """What most images `uint8 [N, H, W]`, 0–255, have at their border: a dark or a light ground."""
-    border = np.ones(images.shape[1:], dtype=bool)
+    """What most images `uint8 [N, H, W]` or `[N, H, W, 3]`, 0–255, have at their border: a dark
+    or a light ground."""
+    border = np.ones(images.shape[1:3], dtype=bool)
     border[1:-1, 1:-1] = False
-    dark = float(np.mean(np.median(images[:, border], axis=1) < 128))
+    pixels = images[:, border].reshape(len(images), -1)
+    dark = float(np.mean(np.median(pixels, axis=1) < 128))
     if dark >= AGREEMENT:
         return "dark"
     return "light" if dark <= 1 - AGREEMENT else "mixed"

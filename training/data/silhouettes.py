@@ -35,6 +35,7 @@ def collect() -> Collection:
         class_names=tuple(GARMENTS),
         hashes={"x": array_hash(examples.x), "y": array_hash(examples.y)},
         source="drawn by training/data/silhouettes.py",
+        prepare="garment",
     )
 
 

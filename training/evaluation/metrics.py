@@ -22,6 +22,9 @@ class Predictor(Protocol):
     @property
     def input_shape(self) -> tuple[int | None, ...]: ...
 
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
     def predict(self, examples: NDArray[np.float32], /) -> NDArray[np.float32]:
         """Examples `[N, *input_shape]` to probabilities `[N, classes]` or values `[N, outputs]`."""
         ...
@@ -30,8 +33,11 @@ class Predictor(Protocol):
 def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
     """The measures of a loaded artifact on the test examples of a data set.
 
+    Its classes are found by name among those of the artifact, or by number where they are numbers.
+
     Raises:
-        DataError: the data set's examples have another shape than the artifact's inputs.
+        DataError: the data set's examples have another shape than the artifact's inputs, or a class
+            that the artifact lacks.
     """
     if model.input_shape != data.input_shape:
         raise DataError(
@@ -39,7 +45,24 @@ def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
             f"have {data.input_shape}: it was trained on other data; train it again"
         )
     outputs = model.predict(data.test.x.astype(np.float32))
-    return evaluate(outputs, data.test.y, data.class_names)
+    if data.class_names is None or not model.labels:
+        return evaluate(outputs, data.test.y, data.class_names)
+    return evaluate(outputs, _indices(data, model.labels)[data.test.y], model.labels)
+
+
+def _indices(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """The index of each class of the data set among the labels of an artifact."""
+    assert data.class_names is not None
+    names = data.class_names
+    are_numbers = any(all(name.isdecimal() for name in some) for some in (names, labels))
+    if are_numbers and len(names) == len(labels):
+        return np.arange(len(names))
+    if unknown := [name for name in names if name not in labels]:
+        raise DataError(
+            f"{data.name} has the class {unknown[0]!r}, which the artifact lacks; it has "
+            f"{', '.join(labels)}"
+        )
+    return np.array([labels.index(name) for name in names])
 
 
 def evaluate(

@@ -6,13 +6,13 @@ besides the graph:
 | file | holds |
 |---|---|
 | `labels.json` | the names of the classes, in the order of the outputs |
-| `input.json` | kind and shape of an input, range of its pixels, polarity (`ground`) |
+| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare` |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
 | `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain |
 | `card.md` | the model card |
-| `run.json` | the `id` of the run that wrote it |
+| `run.json` | the `id` of the run that wrote it, and where its `data` were found |
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
     """The files of `assets.extra/`, by name."""
     values: dict[str, Any] = {
         "input.json": _input(data),
-        "run.json": {"id": record.id},
+        "run.json": {"id": record.id, "data": data.source},
         "metrics.json": record.metrics,
     }
     if data.class_names is not None:
@@ -118,7 +118,14 @@ def _input(data: DataSet) -> dict[str, Any]:
     shape = list(data.input_shape)
     if len(shape) == 1:
         return {"kind": "table", "shape": shape}
-    return {"kind": "image", "shape": shape, "range": [0, 255], "ground": data.ground}
+    return {
+        "kind": "image",
+        "shape": shape,
+        "channels": 1 if len(shape) == 2 else shape[2],
+        "range": [0, 255],
+        "ground": data.ground,
+        "prepare": data.prepare,
+    }
 
 
 def _as_next_version(partial: Path, versions: Path) -> Path:

@@ -10,6 +10,13 @@ from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN
 from wardrobe.training.markdown import table
 from wardrobe.training.record import Record
 
+_PREPARED = {
+    "none": "is taken as it is (`prepare: none`)",
+    "resize": "is resized to that (`prepare: resize`)",
+    "pad": "is resized in proportion and centred on black (`prepare: pad`)",
+    "garment": "has its garment cut out and centred (`prepare: garment`)",
+}
+
 
 def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
     """A model card in Markdown, after Mitchell et al. 2019 (arXiv 1810.03993).
@@ -98,7 +105,10 @@ def _by_class(test: dict[str, Any]) -> str:
 def _interface(data: DataSet) -> str:
     shape = "×".join(map(str, data.input_shape))
     if len(data.input_shape) > 1:
-        inputs = f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground"
+        inputs = (
+            f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
+            f"In training as in serving, a picture {_PREPARED[data.prepare]}"
+        )
     else:
         inputs = f"`features`: float32 `[N, {shape}]`"
     if data.class_names is None:

@@ -81,7 +81,7 @@ _loaded: dict[Any, DataSet] = {}
 
 def load(declaration: Declaration) -> DataSet:
     """The data of a declaration, kept for the next groups of variants that a process trains."""
-    wanted = declaration.data, declaration.training.validation
+    wanted = declaration.data.model_dump_json(), declaration.training.validation
     if wanted not in _loaded:
         _loaded.clear()
         _loaded[wanted] = for_declaration(declaration)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from wardrobe import models
 from wardrobe.models import Declaration
 from wardrobe.models.schema.tree import Node, Origin, node_of
-from wardrobe.training import data
+from wardrobe.training.data.declarations import facts_of_data
 from wardrobe.training.studies.study import Overrides, Study
 
 # Change it when the same variant would train to something else than before.
@@ -64,7 +64,7 @@ def variant(study: Study, labels: dict[str, str], overrides: Sequence[Overrides]
     for values in (study.overrides, *overrides):
         for path, value in values.items():
             tree = models.overridden(tree, _written_out(tree, path), value)
-    declaration = models.resolve(tree, data.describe(_data_name(tree)))
+    declaration = models.resolve(tree, facts_of_data(tree))
     for key in ("augmentation", "distillation"):
         if getattr(declaration, key):
             message = f"studies train without {key}: leave it out"
@@ -81,8 +81,3 @@ def _written_out(tree: Node, path: str) -> str:
             (part,) = node.value if node is not None else ("*",)
         parts.append(part)
     return ".".join(parts)
-
-
-def _data_name(tree: Node) -> str:
-    name = tree.get("data", "name")
-    return str(name.value if name else "")

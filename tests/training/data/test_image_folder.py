@@ -77,7 +77,7 @@ def test_an_unreadable_picture_is_named(picture_folder, length):
 
 def test_a_class_without_pictures_is_named(picture_folder):
     (picture_folder / "pan").mkdir()
-    with pytest.raises(DataError, match=r"pan: holds no \.png or \.jpg"):
+    with pytest.raises(DataError, match=r"pan: holds no picture; add some"):
         load(str(picture_folder))
 
 

@@ -46,9 +46,7 @@ def test_a_step_is_that_of_keras_with_the_same_class_weights(unequal, tmp_path, 
         class_weight=dict(enumerate(weights.values())),
     )
     trained = by_wardrobe.run().network
-    for mine, other in zip(
-        trained.get_weights(), by_keras.network.get_weights(), strict=True
-    ):
+    for mine, other in zip(trained.get_weights(), by_keras.network.get_weights(), strict=True):
         assert np.allclose(mine, other, atol=1e-5)
 
 

@@ -1,0 +1,229 @@
+"""Which files below a folder are pictures, of which class and which part of a split."""
+
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.serving.images.decode import is_picture
+from wardrobe.training.data.classes import Classes, mapping, note_left_out
+from wardrobe.training.data.dataset import DataError
+
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The names of folders that are a split, in lower case, and which part each is."""
+
+DEBRIS = {
+    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
+}  # fmt: skip
+"""What file managers, archives and network drives leave behind, in lower case. So is all that is
+hidden: `._*`, `.DS_Store`, `.git`."""
+
+ENDINGS = {
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic",
+    ".heif", ".avif", ".jp2", ".svg", ".ico", ".psd", ".dng", ".cr2", ".nef", ".arw", ".raw",
+}  # fmt: skip
+"""A file with one of these is meant to be a picture; of any other the contents decide."""
+
+Pictures = dict[str, list[Path]]
+"""The files of each class, classes and files in the order of their names."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures below a folder.
+
+    parts: `train`, and `validation` and `test` if the folder is split; each has a class or more.
+    class_names: those in `train`, in the order of their names.
+    notes: what was left out, one sentence each.
+    """
+
+    parts: dict[str, Pictures]
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
+    """The pictures of a folder of class folders; `classes` as in `data.classes`.
+
+    Raises DataError if it is no such folder, or a class has no picture to train on.
+    """
+    seen = _Seen()
+    try:
+        found = seen.parts(_unwrapped(folder))
+    except OSError as error:
+        raise DataError(f"{shown(folder)}: cannot be read ({error.strerror})") from error
+    named = mapping(classes, sorted({name for part in found.values() for name in part}))
+    parts = {part: _joined(pictures, named) for part, pictures in found.items()}
+    left_out = Counter(
+        {
+            name: len(files)
+            for pictures in found.values()
+            for name, files in pictures.items()
+            if name not in named
+        }
+    )
+    _check(folder, parts)
+    return Listing(
+        parts={part: pictures for part, pictures in parts.items() if any(pictures.values())},
+        class_names=tuple(parts["train"]),
+        notes=(*seen.notes(), *note_left_out(left_out)),
+    )
+
+
+def shown(path: Path) -> str:
+    """A file's name as text, whatever encoding its bytes are in."""
+    name = os.fsencode(path)
+    try:
+        return unicodedata.normalize("NFC", name.decode("utf-8"))
+    except UnicodeDecodeError:
+        return name.decode("cp1252", errors="replace")
+
+
+class _Seen:
+    """Walks folders, and remembers what is left out."""
+
+    def __init__(self) -> None:
+        self.others: Counter[str] = Counter()  # endings of files that are no pictures
+        self.beside = 0  # pictures in no folder of a class
+        self.folders: list[str] = []  # that belong to no part of a split
+
+    def parts(self, folder: Path) -> dict[str, Pictures]:
+        """The pictures of each part of a split, by class."""
+        found: dict[str, Pictures] = {}
+        for part, inner in _parts(folder, self):
+            for name, files in self._classes(inner).items():
+                found.setdefault(part, {}).setdefault(name, []).extend(files)
+        return found
+
+    def _classes(self, folder: Path) -> Pictures:
+        """The pictures in each subfolder, by its name."""
+        pictures: Pictures = {}
+        for entry in _entries(folder):
+            if entry.is_dir():
+                files = [file for file in _files(entry) if self._is_picture(file)]
+                pictures.setdefault(shown(Path(entry.name)), []).extend(files)
+            elif Path(entry.name).suffix.lower() in ENDINGS:
+                self.beside += 1
+        return pictures
+
+    def notes(self) -> list[str]:
+        """What was left out, one sentence each."""
+        notes = []
+        if self.others:
+            kinds = ", ".join(f"{count:,} {name}" for name, count in self.others.most_common(5))
+            notes.append(f"{self.others.total():,} files that are not pictures ({kinds})")
+        if self.beside:
+            notes.append(f"{self.beside:,} pictures that are in no class folder")
+        if self.folders:
+            notes.append(f"folders that are no part of the split: {', '.join(self.folders)}")
+        return notes
+
+    def _is_picture(self, file: Path) -> bool:
+        ending = file.suffix.lower()
+        if ending in ENDINGS or is_picture(_beginning(file)):
+            return True
+        self.others[ending or "without ending"] += 1
+        return False
+
+
+def _parts(folder: Path, seen: _Seen) -> Iterator[tuple[str, Path]]:
+    """The parts of a split and their folders; all is `train` where the folder is not split."""
+    folders = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
+    parts = {inner: PARTS[inner.name.lower()] for inner in folders if inner.name.lower() in PARTS}
+    if "train" not in parts.values() or len(set(parts.values())) < 2:
+        yield "train", folder
+        return
+    for inner in folders:
+        has_classes = any(entry.is_dir() for entry in _entries(inner))
+        if inner in parts and has_classes:
+            yield parts[inner], inner
+        else:
+            seen.folders.append(shown(Path(inner.name)))
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder, or the one in it that an archive's name wraps around everything."""
+    entries = _entries(folder)
+    if len(entries) == 1 and entries[0].is_dir():
+        inner = Path(entries[0].path)
+        if sum(entry.is_dir() for entry in _entries(inner)) > 1:
+            return inner
+    return folder
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What is in a folder, in the order of names, without debris."""
+    with os.scandir(folder) as entries:
+        kept = [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name.lower() not in DEBRIS
+        ]
+    return sorted(kept, key=lambda entry: os.fsencode(entry.name))
+
+
+def _files(folder: os.DirEntry[str], above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """The files below a folder; links are followed, except into a folder that they are in."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    for entry in _entries(folder):
+        if entry.is_dir():
+            yield from _files(entry, above | {real})
+        elif _is_readable(entry):
+            yield Path(entry.path)
+
+
+def _is_readable(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link that leads nowhere, but no pipe and no device."""
+    try:
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return True
+
+
+def _beginning(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(64)
+    except OSError:
+        return b""
+
+
+def _joined(pictures: Pictures, named: dict[str, str]) -> Pictures:
+    joined: Pictures = {name: [] for name in sorted({named[n] for n in pictures if n in named})}
+    for name, files in pictures.items():
+        if name in named:
+            joined[named[name]] += files
+    return joined
+
+
+def _check(folder: Path, parts: dict[str, Pictures]) -> None:
+    train = parts.get("train", {})
+    if len(train) < 2:
+        raise DataError(
+            f"{shown(folder)}: not a data set; it must hold either the four files of MNIST "
+            "(train-images-idx3-ubyte.gz, …) or a folder of pictures for each class"
+        )
+    for name, files in train.items():
+        if not files:
+            raise DataError(
+                f"{shown(folder / name)}: holds no picture; add some, or remove the folder"
+            )
+    for part, pictures in parts.items():
+        for name, files in pictures.items():
+            if files and name not in train:
+                hint = did_you_mean(name, train) or ", so that no network can learn it"
+                raise DataError(
+                    f"{shown(folder)}: the class {name!r} has pictures in {part}, but none in "
+                    f"train{hint}; add some, or leave it out in data.classes"
+                )
