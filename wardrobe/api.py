@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from wardrobe.training.export.formats import Converted, Format
     from wardrobe.training.train import TrainedRun
 
+BACKENDS = ("tensorflow", "jax")
+"""The backends of Keras that can train."""
+
 Overrides = Mapping[str, Any] | Sequence[str]
 """Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`."""
 
@@ -152,7 +155,7 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
-    _choose_backend(backend)
+    _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
     overrides += [] if epochs is None else [f"training.epochs={epochs}"]
@@ -349,23 +352,30 @@ def _overrides(set: Overrides | None) -> list[str]:
     return list(set or ())
 
 
-def _choose_backend(backend: str | None) -> None:
+def _choose_backend(backend: str | None, trains: bool = False) -> None:
     """Chooses what Keras computes with.
 
     Raises:
-        TrainingError: Keras computes with something else already.
+        TrainingError: Keras computes with something else already, or cannot train with it.
     """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
-        return
-    import keras
-
     from wardrobe.training.errors import TrainingError
 
-    if backend not in (None, keras.backend.backend()):
+    if "keras" not in sys.modules:
+        chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+        os.environ["KERAS_BACKEND"] = chosen
+    else:
+        import keras
+
+        chosen = keras.backend.backend()
+        if backend not in (None, chosen):
+            raise TrainingError(
+                f"Keras computes with {chosen} in this process; choose {backend} "
+                f"before Keras is imported, or set KERAS_BACKEND={backend}"
+            )
+    if trains and chosen not in BACKENDS:
         raise TrainingError(
-            f"Keras computes with {keras.backend.backend()} in this process; choose {backend} "
-            f"before Keras is imported, or set KERAS_BACKEND={backend}"
+            f"wardrobe trains with {' or '.join(BACKENDS)}, not with Keras' backend {chosen!r}: "
+            "give --backend tensorflow, or set KERAS_BACKEND=tensorflow"
         )
 
 

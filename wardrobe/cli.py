@@ -130,14 +130,19 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True)
 @Set
 @DataDir
+@click.option("--no-data", is_flag=True, help="Do not look whether the data set is there.")
 @Json
 def check(
-    files: tuple[str, ...], overrides: tuple[str, ...], data_dir: Path | None, as_json: bool
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    no_data: bool,
+    as_json: bool,
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
     from wardrobe.training import transfer
-    from wardrobe.training.data.declarations import describe_data
+    from wardrobe.training.data.declarations import data_errors, describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
@@ -145,8 +150,10 @@ def check(
     for file in files:
         try:
             document = models.read(file, overrides)
-            errors += models.check(document, describe_data(document, data_dir))
-            errors += transfer.errors(document, [Path("artifacts")])
+            found = set(models.check(document, describe_data(document, data_dir)))
+            found.update(transfer.errors(document, [Path("artifacts")]))
+            found.update([] if no_data else data_errors(document, data_dir))
+            errors += sorted(found)
         except models.DeclarationError as error:
             errors += error.errors
     if as_json:
@@ -158,13 +165,22 @@ def check(
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, with which editors complete and check them."""
+    os.environ["KERAS_BACKEND"] = "numpy"  # as in `check`
+    from wardrobe.models.build.json_schema import json_schema
+
+    console.print_json(json_schema())
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Same as --set training.epochs=N.")
 @click.option(
     "--backend",
-    type=click.Choice(["tensorflow", "jax"]),
+    type=click.Choice(api.BACKENDS),
     help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
 )
 @DataDir

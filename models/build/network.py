@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequ
 
     Input: raw values, float32 `[N, *model.input.shape]`. Output: float32 `[N, head.units]`.
     """
+    _check_defaults(declaration, factory)
     declared = [
         *declaration.layers("model", "input", "layers"),
         *declaration.layers("model", "layers"),
@@ -71,6 +73,12 @@ def build_augmentation(declaration: Declaration, factory: KerasFactory) -> keras
     return None
 
 
+def _check_defaults(declaration: Declaration, factory: KerasFactory) -> None:
+    """Checks `model.defaults` of layers that this network, or a child's, may not have."""
+    for name, arguments in declaration.model.defaults.items():
+        factory.check("layer", ObjectSpec(name, arguments, ("model", "defaults", name)))
+
+
 @contextmanager
 def _drawing_from(seed: int) -> Iterator[None]:
     """Layers created in the block draw their own seeds from this one; see Keras' SeedGenerator."""
@@ -104,13 +112,13 @@ def _head(declaration: Declaration) -> ObjectSpec:
     """The head as a Dense layer; it computes in float32 also under mixed precision."""
     head = declaration.model.head
     arguments = {
-        **declaration.model.defaults.get("Dense", {}),
         **head.arguments,
         "units": head.units,
         "activation": head.activation,
         "dtype": "float32",
     }
-    return ObjectSpec("Dense", arguments, ("model", "head"))
+    spec = ObjectSpec("Dense", arguments, ("model", "head"))
+    return spec.with_defaults(declaration.model.defaults)
 
 
 def _names(declared: list[ObjectSpec]) -> list[str]:
@@ -128,7 +136,7 @@ def _layer(declaration: Declaration, factory: KerasFactory, spec: ObjectSpec, na
     arguments = {"name": name, **spec.arguments}
     if declaration.precision != "float32":
         arguments.setdefault("dtype", declaration.precision)
-    return factory.create("layer", ObjectSpec(spec.name, arguments, spec.path), spec.path)
+    return factory.create("layer", replace(spec, arguments=arguments), spec.path)
 
 
 def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactory) -> bool:

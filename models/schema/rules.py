@@ -7,14 +7,12 @@ because it is what the user reads.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from wardrobe.models import zoo
 from wardrobe.models.schema.declaration import (
     FILE_ARGUMENTS,
     Declaration,
     ObjectSpec,
-    snake_case,
 )
 from wardrobe.models.schema.errors import ErrorDetail, did_you_mean
 from wardrobe.models.schema.inheritance import read
@@ -106,30 +104,6 @@ def _plateau_with_schedule(declaration: Declaration) -> Iterator[Finding]:
             )
 
 
-def _monitored_quantity(declaration: Declaration) -> Iterator[Finding]:
-    measured = ["loss", *(_metric_name(spec) for spec in declaration.metrics)]
-    validated = [f"val_{name}" for name in measured] if declaration.training.validation else []
-    for callback in _callbacks(declaration):
-        default = {"EarlyStopping": "val_loss", "ReduceLROnPlateau": "val_loss"}
-        monitor = callback.arguments.get("monitor", default.get(callback.name))
-        if monitor is None or monitor in (*measured, *validated):
-            continue
-        path = (*callback.path, "monitor")
-        if monitor in (f"val_{name}" for name in measured):
-            yield path, f"{callback.name} monitors '{monitor}', but 'training.validation' is 0"
-        else:
-            known = [*measured, *validated]
-            hint = did_you_mean(str(monitor), known) or f"; there are {', '.join(known)}"
-            yield path, f"there is no metric '{monitor}'{hint}"
-
-
-def _metric_name(spec: Any) -> str:
-    metric = ObjectSpec.parse(spec)
-    if "name" in metric.arguments:
-        return str(metric.arguments["name"])
-    return snake_case(metric.name)
-
-
 def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
     loss = ObjectSpec.parse(declaration.loss, ("loss",))
     head = declaration.model.head.activation
@@ -144,7 +118,9 @@ def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
             loss.path,
             f"{loss.name} is for a sigmoid head; a softmax head takes a categorical loss",
         )
-    if head != "softmax" and "categorical" in name:
+    if head == "linear" and name.startswith(("binary", "categorical", "sparse")):
+        yield loss.path, f"{loss.name} is for classes, not for a linear head"
+    elif head != "softmax" and "categorical" in name:
         yield loss.path, f"{loss.name} is for a softmax head, not for a {head} head"
     if not name.startswith("sparse"):
         for index, spec in enumerate(declaration.metrics):
@@ -297,7 +273,6 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _ema_before_best_weights,
     _averaged_weights_stay,
     _plateau_with_schedule,
-    _monitored_quantity,
     _loss_of_head,
     _units_of_head,
     _fits_the_data,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
 from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.errors import ErrorDetail
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
@@ -46,6 +47,21 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
 def _folders(document: Document) -> list[Path]:
     """The folders of its files, to which its paths may be relative."""
     return list(dict.fromkeys(file.absolute().parent for file in document.files))
+
+
+def data_errors(document: Document, folder: Path | None = None) -> list[ErrorDetail]:
+    """What is wrong with the data set that a declaration names, at the line that names it.
+
+    Fashion-MNIST need not be there: it is downloaded.
+    """
+    name = document.get("data", "name")
+    if name is None or not isinstance(name.value, str):
+        return []  # the schema says so
+    try:
+        facts_of_data(document, folder)
+    except DataError as error:
+        return [ErrorDetail.at(name.origin, str(error))]
+    return []
 
 
 def load_declaration(

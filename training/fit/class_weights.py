@@ -37,5 +37,5 @@ def example_weights(declaration: Declaration, data: DataSet) -> NDArray[np.float
     weights = class_weights(declaration, data)
     if not weights:
         return None
-    of_class: NDArray[np.float32] = np.array([*weights.values()], np.float32)
-    return of_class[data.train.y]
+    of_class = np.array([*weights.values()], np.float32)
+    return np.asarray(of_class[data.train.y])

@@ -10,6 +10,7 @@ import math
 import os
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,9 @@ from wardrobe.training.callbacks.history import Divergence, HistoryFile
 from wardrobe.training.callbacks.progress import ProgressBar
 from wardrobe.training.callbacks.tensorboard import EventFiles, default_logs
 from wardrobe.training.data import DataSet, Examples
-from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.fit import augmentation, distillation
 from wardrobe.training.fit.class_weights import example_weights
+from wardrobe.training.fit.failure import as_training_error
 from wardrobe.training.fit.keras_private import (
     average_at_last,
     learning_rate_schedule,
@@ -103,12 +104,14 @@ class Fit:
         `teacher` is the run of the declared teacher.
 
         Raises:
-            TrainingError: the machine is out of memory or of disk space.
+            TrainingError: a step failed, or the machine is out of memory or of disk space.
         """
         copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
         sampler = ShuffledSampler(len(self.data.train), self.declaration.seed, copies)
-        training = self._program(self.training_arrays(copies, teacher), sampler)
-        validation = self._validation()
+        examples = self.training_arrays(copies, teacher)
+        with self._failing_in_words():
+            training = self._program(examples, sampler)
+            validation = self._validation()
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
         logs = default_logs(self.parts.callbacks, self.folder / "tensorboard")
@@ -122,7 +125,7 @@ class Fit:
             postpone_averaging(callback)
         epochs = self.declaration.training.epochs
         first = epochs if checkpoint.has_stopped else checkpoint.epochs_done
-        try:
+        with self._failing_in_words():
             train([member], training, validation, range(first, epochs))
             # Before averaged or best weights take the place of those that are trained further.
             checkpoint.save(self.folder / END)
@@ -130,10 +133,6 @@ class Fit:
                 for callback in averaging:
                     average_at_last(callback)
             finish([member])
-        except Exception as error:
-            if type(error).__module__.startswith("tensorflow"):  # no memory, a full disk
-                raise TrainingError(f"training stopped: {in_words(error)}") from error
-            raise
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
     def what_depends_on_epochs(self, before: int) -> Iterator[str]:
@@ -152,6 +151,16 @@ class Fit:
                 "from here on, epochs are compiled, which rounds differently: the weights are not "
                 f"to the bit those of {epochs} epochs at once"
             )
+
+    @contextmanager
+    def _failing_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            told = as_training_error(error, self.declaration, self.parts, self.callbacks)
+            if told is None:
+                raise
+            raise told from error
 
     def member(self, sampler: ShuffledSampler, callbacks: list[keras.callbacks.Callback]) -> Member:
         """The network as the epoch loop takes it."""
