@@ -32,6 +32,9 @@ class DataRecord:
     files: dict[str, str]  # file (or array) name → SHA-256
     split: str  # SHA-256 of the split
     examples: dict[str, int]  # part → number of examples
+    sets: dict[str, Any] = field(
+        default_factory=dict
+    )  # of several: share, weight, examples of each
     resplit: int | None = None  # seed of a test set drawn anew; only in records that ship
 
     @classmethod
@@ -43,6 +46,14 @@ class DataRecord:
             files=data.hashes,
             split=data.split_hash,
             examples={name: len(examples) for name, examples in parts.items()},
+            sets={
+                part.name: {
+                    "share": part.share,
+                    "weight": part.weight,
+                    "examples": {name: len(chosen) for name, chosen in part.examples.items()},
+                }
+                for part in data.parts
+            },
         )
 
 

@@ -19,7 +19,7 @@ from wardrobe.training.data import DataSet
 from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import Calibration
-from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.outputs import Outputs
@@ -202,8 +202,5 @@ def _evaluate(
         effects = {name: calibration.effect(outputs[name], parts[name].y) for name in parts}
         found["calibration"] = vars(calibration) | effects
         outputs = {name: calibration.apply(given) for name, given in outputs.items()}
-    found["metrics"] = {
-        name: evaluate(outputs[name], examples.y, data.class_names)
-        for name, examples in parts.items()
-    }
+    found["metrics"] = {name: evaluate_split(outputs[name], data, name) for name in parts}
     return found

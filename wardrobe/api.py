@@ -335,15 +335,17 @@ def _with_data(
     from wardrobe.training.data import declarations
 
     if data is None or isinstance(data, str | PathLike):
-        overrides += [] if data is None else [f"data.name={json.dumps(os.fspath(data))}"]
+        overrides += [] if data is None else [f"data={json.dumps(os.fspath(data))}"]
         resolved = declarations.load_declaration(declared, overrides, folder)
         _load_backend()  # only now, so that a misspelt declaration is reported at once
         return declarations.load_with_data(
             resolved, (), folder, progress=progress, on_stand_in=on_stand_in
         )
-    overrides.append(f"data.name={json.dumps(data.name)}")
+    overrides.append(f"data={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
-    return models.resolve(document, models.DataFacts(data.input_shape, data.classes)), data
+    return models.resolve(
+        document, models.DataFacts(data.input_shape, data.classes, data.class_names)
+    ), data
 
 
 def _overrides(set: Overrides | None) -> list[str]:

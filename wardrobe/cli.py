@@ -235,7 +235,7 @@ def train(
         console.print_json(run.record.to_json() | paths)
     else:
         for part, measures in run.metrics.items():
-            click.echo(f"{part}: {console.measures_in_words(measures)}")
+            _echo_measures(part, measures)
         click.echo(f"run: {run.folder}\nartifact: {run.artifact}")
     for sentence in blind_spots(run.metrics["test"]):
         click.echo(f"note: {sentence}", err=True)
@@ -262,7 +262,7 @@ def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: b
     click.echo(
         f"{model.name}/{model.version} on {measures['examples']:,} test examples of {examples.name}"
     )
-    click.echo(console.measures_in_words(measures))
+    _echo_measures("test", measures)
     if examples.class_names is not None:
         click.echo()
         formats = dict.fromkeys(("precision", "recall", "f1"), ".4f")
@@ -479,6 +479,13 @@ def study(
     else:
         console.print_table(verdicts)
     return None
+
+
+def _echo_measures(part: str, measures: dict[str, Any]) -> None:
+    """The numbers of a part of the examples; of several data sets also those of each."""
+    click.echo(f"{part}: {console.measures_in_words(measures)}")
+    for name, of_set in measures.get("by_set", {}).items():
+        click.echo(f"{part}, {name}: {console.measures_in_words(of_set)}")
 
 
 def _study_row(study: Study) -> dict[str, Any]:

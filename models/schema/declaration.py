@@ -33,6 +33,9 @@ from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
 MAX_LAYERS = 1000
+
+SET_LOSS = "set_crossentropy"
+"""The loss of several data sets: −log of the sum of the probabilities of the right classes."""
 LARGEST_SIDE = 4096  # pixels
 
 # Arguments of callbacks that name a file or a folder, which must be inside the run folder.
@@ -179,7 +182,8 @@ class Data(_Strict):
     `size` is the height and width to which pictures are brought; None: their own, if all agree.
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
     it. `classes` renames and joins classes: what is not named is left out. `resplit` is the seed of
-    a new test set, `take` the number of training examples to use.
+    a new test set, `take` the number of training examples to use. `sets`: several data sets to
+    train on together, which `data` declares as a list; then only their `name` stands beside them.
     """
 
     name: str = Field(min_length=1)
@@ -189,12 +193,27 @@ class Data(_Strict):
     classes: dict[str, ClassNames] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
+    sets: list[DataPart] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _garments_are_grey(self) -> Data:
         if self.prepare == "garment" and self.colour == "rgb":
             raise ValueError("prepare: garment gives grey pictures; leave out 'colour: rgb'")
         return self
+
+
+class DataPart(Data):
+    """One of several data sets that are trained on together.
+
+    `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
+    `weight`: of its examples in the loss. `stands_for`: its classes that stand for several of the
+    network, any of which is right.
+    """
+
+    sets: None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+    weight: float = Field(default=1.0, ge=0)
+    stands_for: dict[str, ClassNames] | None = None
 
 
 class Input(_Strict):
@@ -488,10 +507,16 @@ def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
             },
             by_data,
         ),
-        "loss": node_of(_LOSSES.get(str(activation), "mean_squared_error"), by_head),
+        "loss": node_of(_loss(tree, str(activation)), by_head),
         "metrics": node_of([] if activation == "linear" else ["accuracy"], by_head),
     }
     return merge(Node(values, by_data), tree)
+
+
+def _loss(tree: Node, activation: str) -> str:
+    if activation == "softmax" and tree.get("data", "sets"):
+        return SET_LOSS
+    return _LOSSES.get(activation, "mean_squared_error")
 
 
 _UNKNOWN_KEY = "unknown key"
@@ -559,7 +584,7 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     """An error that pydantic found: its path, and a message in the words of a declaration."""
     path = detail["loc"]
     key = path[-1] if path else ""
-    place = ".".join(map(str, path))
+    place = ".".join(map(str, path)).replace("data.sets.", "data.")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
@@ -581,16 +606,24 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     return path, message
 
 
+def _mappings(kind: Any) -> Iterator[Any]:
+    """The models in an annotation: of `X | None`, or of several kinds, those that are mappings."""
+    if hasattr(kind, "model_fields"):
+        yield kind
+    for inner in get_args(kind):
+        yield from _mappings(inner)
+
+
 def _keys_at(path: Path) -> list[str]:
     """The keys of the mapping at a path; none where the schema does not say them."""
     model: Any = Declaration
     for key in path:
+        if isinstance(key, int):  # `model` is what the list consists of
+            continue
         found = model.model_fields.get(key)
         if found is None:
             return []
-        # Of `X | None`, or of several kinds, the one that is a mapping.
-        kinds = [kind for kind in (*get_args(found.annotation), found.annotation)]
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        model = next(_mappings(found.annotation), None)
         if model is None:
             return []
     fields = [known.alias or name for name, known in model.model_fields.items()]

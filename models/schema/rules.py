@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from wardrobe.models import zoo
 from wardrobe.models.schema.declaration import (
     FILE_ARGUMENTS,
+    SET_LOSS,
     Declaration,
     ObjectSpec,
 )
@@ -191,6 +192,27 @@ def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Itera
             yield (*_CLASS_WEIGHT, name), f"there is no class '{name}'{hint}"
 
 
+def _several_sets(declaration: Declaration) -> Iterator[Finding]:
+    data = declaration.data
+    if data.sets is None:
+        return
+    loss = ObjectSpec.parse(declaration.loss, ("loss",))
+    if declaration.model.head.activation != "softmax":
+        yield ("model", "head"), "several data sets need a softmax head"
+    elif loss.name != SET_LOSS:
+        yield (
+            loss.path,
+            f"of several data sets more than one class may be right: leave out 'loss' ({SET_LOSS})",
+        )
+    if declaration.distillation is not None:
+        yield ("distillation",), "a teacher learns from one data set only"
+    if declaration.training.class_weight is not None:
+        yield _CLASS_WEIGHT, "of several data sets, give each a 'share' and a 'weight' instead"
+    for key in ("size", "colour", "prepare", "classes", "resplit", "take"):
+        if getattr(data, key) is not None:
+            yield ("data", key), f"{key} belongs to one of the sets, as data.sets.0.{key}"
+
+
 def _scaled_once(declaration: Declaration) -> Iterator[Finding]:
     if len(declaration.model.input.shape) < 2:
         return
@@ -277,6 +299,7 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _units_of_head,
     _fits_the_data,
     _class_weight_of_classes,
+    _several_sets,
     _scaled_once,
     _normalization_is_given,
     _one_checkpoint,

@@ -14,7 +14,7 @@ from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.serving.inference.artifacts import PictureInput
-from wardrobe.training.data import fashion_mnist, idx, image_folder, silhouettes, tables
+from wardrobe.training.data import fashion_mnist, idx, image_folder, mixture, silhouettes, tables
 from wardrobe.training.data.classes import mapped
 from wardrobe.training.data.dataset import (
     Collection,
@@ -77,6 +77,10 @@ def load(
     Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
     """
     wanted = wanted if isinstance(wanted, Data) else Data(name=wanted, **declared)
+    if wanted.sets is not None:
+        how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
+        how |= {"picture": picture, "progress": progress}
+        return mixture.mix(wanted, [load(part, **how) for part in wanted.sets])
     collection = _origin(wanted, folder, beside, picture, progress).collect()
     collection = prepared(mapped(collection, wanted.classes), wanted, picture)
     for note in collection.notes:
@@ -115,6 +119,10 @@ def describe(
     Raises DataError if they cannot be determined.
     """
     wanted = wanted if isinstance(wanted, Data) else Data(name=wanted)
+    if wanted.sets is not None:
+        return mixture.describe(
+            wanted.sets, [describe(part, folder, beside) for part in wanted.sets]
+        )
     facts = _origin(wanted, folder, beside).describe()
     names = facts.class_names if wanted.classes is None else tuple(sorted(wanted.classes))
     classes = facts.classes if wanted.classes is None else len(wanted.classes)

@@ -29,7 +29,8 @@ class Examples:
     """Inputs and their targets.
 
     x: images uint8 [N, H, W] or [N, H, W, 3], 0–255, or rows of a table float32 [N, inputs].
-    y: class indices int32 [N], or regression targets float32 [N, outputs].
+    y: class indices int32 [N], or regression targets float32 [N, outputs]; of several sets rows
+        float32 [N, classes] with a 1 for each class that is right.
     """
 
     x: NDArray[Any]
@@ -66,6 +67,25 @@ class Collection:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of several sets that are trained on together, see `mixture`.
+
+    share: of the examples of a batch.
+    weight: of its examples in the loss.
+    class_names: those of the set itself.
+    members: bool [classes of the set, classes of the network], those that each stands for.
+    examples: of `train`, `validation` and `test`, which examples are of this set.
+    """
+
+    name: str
+    share: float
+    weight: float
+    class_names: tuple[str, ...]
+    members: NDArray[np.bool_]
+    examples: dict[str, range]
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set ready for training, and what identifies it in a run's record."""
 
@@ -79,6 +99,7 @@ class DataSet:
     source: str  # where it was found, for people
     ground: Polarity | None  # of the training images: what they show things on; None: not images
     prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
+    parts: tuple[Part, ...] = ()  # of several sets that are trained on together
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -46,7 +46,8 @@ def describe(folder: Path) -> DataFacts:
     Raises DataError if the folder lacks a file or holds a damaged one.
     """
     _, height, width = read_sizes(_file(folder, TRAIN_IMAGES), 3)
-    return DataFacts((height, width), len(_class_names(folder, _labels(folder))))
+    names = _class_names(folder, _labels(folder))
+    return DataFacts((height, width), len(names), tuple(names))
 
 
 def collect(folder: Path, class_names: Sequence[str] | None = None) -> Collection:

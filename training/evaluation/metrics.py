@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.training.data.dataset import DataError, DataSet
+from wardrobe.training.data.dataset import DataError, DataSet, Part
 
 CALIBRATION_BINS = 15
 
@@ -45,8 +45,8 @@ def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
             f"have {data.input_shape}: it was trained on other data; train it again"
         )
     outputs = model.predict(data.test.x.astype(np.float32))
-    if data.class_names is None or not model.labels:
-        return evaluate(outputs, data.test.y, data.class_names)
+    if data.class_names is None or not model.labels or data.parts:
+        return evaluate_split(outputs, data, "test")
     return evaluate(outputs, _indices(data, model.labels)[data.test.y], model.labels)
 
 
@@ -63,6 +63,35 @@ def _indices(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
             f"{', '.join(labels)}"
         )
     return np.array([labels.index(name) for name in names])
+
+
+def evaluate_split(outputs: NDArray[np.float32], data: DataSet, split: str) -> dict[str, Any]:
+    """The measures on `validation` or `test` examples; of several sets also of each, `by_set`."""
+    targets = getattr(data, split).y
+    measured = evaluate(outputs, targets, data.class_names)
+    if not data.parts or data.class_names is None:
+        return measured
+    by_set = {}
+    for part in data.parts:
+        chosen = part.examples[split]
+        rows = slice(chosen.start, chosen.stop)
+        if len(chosen):
+            by_set[part.name] = _of_part(outputs[rows], targets[rows], part, data.class_names)
+    return measured | {"by_set": by_set}
+
+
+def _of_part(
+    outputs: NDArray[np.float32], targets: NDArray[Any], part: Part, names: Sequence[str]
+) -> dict[str, Any]:
+    """The measures of one set in its own classes, and those of the others that it may be taken for.
+
+    The probability of a class is the sum of those that it stands for.
+    """
+    others = np.flatnonzero(~part.members.any(axis=0))
+    of_own = outputs @ part.members.T.astype(outputs.dtype)
+    own = (targets @ part.members.T).argmax(axis=1)
+    all_names = (*part.class_names, *(names[int(other)] for other in others))
+    return classification(np.concatenate([of_own, outputs[:, others]], axis=1), own, all_names)
 
 
 def evaluate(
@@ -87,14 +116,15 @@ def classification(
     recall of the classes that have examples. A network that only names the largest class has a
     high accuracy there, but no high balanced one.
 
-    The confusion matrix has a row for each true class and a column for each predicted one.
+    The confusion matrix has a row for each true class and a column for each predicted one. Where
+    several classes are right, the likeliest of them counts as the true one.
     """
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((len(class_names), len(class_names)), dtype=int)
-    np.add.at(confusion, (targets, predicted), 1)
+    np.add.at(confusion, (_likeliest(probabilities, targets), predicted), 1)
     return {
         "examples": len(targets),
-        "accuracy": float((predicted == targets).mean()),
+        "accuracy": float(is_right(probabilities, targets).mean()),
         **_balanced_accuracy(confusion),
         "negative_log_likelihood": negative_log_likelihood(probabilities, targets),
         "calibration_error": calibration_error(probabilities, targets),
@@ -103,9 +133,25 @@ def classification(
     }
 
 
+def is_right(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether the likeliest class is the true one, or one of those that are right, bool `[N]`.
+
+    targets: class indices `[N]`, or rows `[N, classes]` with a 1 for each class that is right.
+    """
+    return np.asarray(probabilities.argmax(axis=1) == _likeliest(probabilities, targets))
+
+
+def _likeliest(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> NDArray[Any]:
+    """The true classes; where several are right, the likeliest of them."""
+    return np.where(targets > 0, probabilities, -1).argmax(axis=1) if targets.ndim == 2 else targets
+
+
 def negative_log_likelihood(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
     """Mean of -log of the true class's probability, in nats; finite also where that is 0."""
-    of_target = probabilities[np.arange(len(targets)), targets]
+    if targets.ndim == 2:
+        of_target = (probabilities * targets).sum(axis=1)
+    else:
+        of_target = probabilities[np.arange(len(targets)), targets]
     return float(-np.log(np.maximum(of_target, np.finfo(np.float32).tiny)).mean())
 
 
@@ -115,7 +161,7 @@ def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[Any])
     How far, on average, the probability of the predicted class is from how often it is right.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = (probabilities.argmax(axis=1) == targets).astype(np.float64)
+    right = is_right(probabilities, targets).astype(np.float64)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(targets))

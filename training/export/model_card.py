@@ -30,6 +30,8 @@ def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
     ]
     if data.class_names is not None:
         parts.append(f"On the test examples, by class:\n\n{_by_class(record.metrics['test'])}")
+    if by_set := record.metrics["test"].get("by_set"):
+        parts.append(f"On the test examples, by data set:\n\n{_by_set(by_set, record)}")
     if record.calibration:
         parts.append(f"## Calibration\n\n{_calibration(record.calibration)}")
     parts += [
@@ -55,6 +57,22 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Split": f"SHA-256 `{data.split_hash}`",
     }
     return table(["", ""], list(rows.items()))
+
+
+def _by_set(by_set: dict[str, dict[str, Any]], record: Record) -> str:
+    names = ("accuracy", "negative_log_likelihood", "calibration_error")
+    rows = [
+        [
+            name,
+            _number(record.data.sets[name]["share"]),
+            _number(record.data.sets[name]["weight"]),
+            f"{measures['examples']:,}",
+            *(_number(measures[each]) for each in names),
+        ]
+        for name, measures in by_set.items()
+    ]
+    head = ["data set", "share of a batch", "weight", "examples"]
+    return table([*head, *(name.replace("_", " ") for name in names)], rows)
 
 
 def _initial_weights(record: Record) -> dict[str, str]:

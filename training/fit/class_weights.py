@@ -1,4 +1,4 @@
-"""Weights of the training examples by their class, so that rare classes count as much as others."""
+"""Weights of the training examples, so that rare classes count as much as others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def class_weights(declaration: Declaration, data: DataSet) -> dict[str, float]:
         DeclarationError: a class is named that the data set does not have.
     """
     declared = declaration.training.class_weight
-    if declared is None or data.class_names is None:
+    if declared is None or data.class_names is None or data.parts:
         return {}
     if isinstance(declared, dict):
         if unknown := list(unknown_classes(declared, data.class_names)):
@@ -33,7 +33,13 @@ def class_weights(declaration: Declaration, data: DataSet) -> dict[str, float]:
 
 
 def example_weights(declaration: Declaration, data: DataSet) -> NDArray[np.float32] | None:
-    """The weight of each training example, float32 `[N]`; None if all count the same."""
+    """The weight of each training example, float32 `[N]`; None if all count the same.
+
+    By its class, or of several data sets by the set that it is of.
+    """
+    if any(part.weight != 1 for part in data.parts):
+        counts = [len(part.examples["train"]) for part in data.parts]
+        return np.repeat(np.array([part.weight for part in data.parts], np.float32), counts)
     weights = class_weights(declaration, data)
     if not weights:
         return None

@@ -25,7 +25,7 @@ from wardrobe.training.fit.fit import VALIDATION_BATCH, Fit, arrays, has_gpu
 from wardrobe.training.fit.jax_backend import calls, compiler_options, loop
 from wardrobe.training.fit.keras_private import TracedRate, build_metrics, learning_rate_schedule
 from wardrobe.training.fit.loop import STATIC_STEPS_PER_CALL, Logs, Member, finish, train
-from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
+from wardrobe.training.fit.samplers import SequentialSampler
 
 
 def fit_together(fits: Sequence[Fit]) -> None:
@@ -40,7 +40,7 @@ def fit_together(fits: Sequence[Fit]) -> None:
     check_compatible([fit.declaration for fit in fits])
     members = [
         fit.member(
-            ShuffledSampler(len(fit.data.train), fit.declaration.seed),
+            fit.sampler(),
             [*fit.parts.callbacks, *fit.watchers],
         )
         for fit in fits

@@ -35,7 +35,7 @@ from wardrobe.training.fit.keras_private import (
     postpone_averaging,
 )
 from wardrobe.training.fit.loop import Member, Program, finish, train
-from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
+from wardrobe.training.fit.samplers import MixedSampler, SequentialSampler, ShuffledSampler
 from wardrobe.training.run import CHECKPOINT, END
 from wardrobe.training.transfer import begin
 
@@ -107,7 +107,7 @@ class Fit:
             TrainingError: a step failed, or the machine is out of memory or of disk space.
         """
         copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
-        sampler = ShuffledSampler(len(self.data.train), self.declaration.seed, copies)
+        sampler = self.sampler(copies)
         examples = self.training_arrays(copies, teacher)
         with self._failing_in_words():
             training = self._program(examples, sampler)
@@ -161,6 +161,14 @@ class Fit:
             if told is None:
                 raise
             raise told from error
+
+    def sampler(self, copies: int = 1) -> ShuffledSampler:
+        """The order in which the epochs go through the training examples."""
+        seed, parts = self.declaration.seed, self.data.parts
+        if not parts:
+            return ShuffledSampler(len(self.data.train), seed, copies)
+        sizes = [len(part.examples["train"]) for part in parts]
+        return MixedSampler(sizes, [part.share for part in parts], seed, copies)
 
     def member(self, sampler: ShuffledSampler, callbacks: list[keras.callbacks.Callback]) -> Member:
         """The network as the epoch loop takes it."""
@@ -235,7 +243,7 @@ def arrays(declaration: Declaration, examples: Examples) -> tuple[NDArray[Any], 
     targets: NDArray[Any] = examples.y
     if head.is_binary and targets.ndim == 1:
         targets = targets.astype(np.float32)[:, None]
-    elif not declaration.takes_class_indices:
+    elif not declaration.takes_class_indices and targets.ndim == 1:
         targets = np.eye(head.classes or 0, dtype=np.float32)[targets]
     return examples.x, targets
 
