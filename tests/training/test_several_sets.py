@@ -134,8 +134,7 @@ def test_the_loss_of_a_set_has_its_weight(both):
     assert (weights[first:] == 0.5).all()
 
 
-def test_each_set_is_measured_apart_in_its_own_classes(run, both):
-    _, data = both
+def test_each_set_is_measured_apart_in_its_own_classes(run):
     measured = json.loads((run.folder / "run.json").read_text())["metrics"]["test"]
     by_set = measured["by_set"]
     assert list(by_set) == ["silhouettes", "garments"]
