@@ -296,7 +296,7 @@ def export(
     """Write an artifact for another runtime, tried on all test examples first."""
     written = api.export(artifact, format, to, int8=int8, force=force, data_folder=data_dir)
     if as_json:
-        console.print_json(vars(written) | {"file": str(written.file)})
+        console.print_json(vars(written) | {"file": str(written.file), "bytes": written.bytes})
     else:
         click.echo(
             f"{written.file}: {written.bytes:,} bytes; {written.measure} {written.score:.4f} on "

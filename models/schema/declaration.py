@@ -198,7 +198,7 @@ class Data(_Strict):
     @model_validator(mode="after")
     def _garments_are_grey(self) -> Data:
         if self.prepare == "garment" and self.colour == "rgb":
-            raise ValueError("prepare: garment gives grey pictures; leave out 'colour: rgb'")
+            raise ValueError("garments become grey pictures: leave out 'colour: rgb'")
         return self
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models.schema.errors import did_you_mean
-from wardrobe.training.data.dataset import Collection, DataError
+from wardrobe.training.data.dataset import Collection, DataError, counted
 
 Classes = Mapping[str, Sequence[str]]
 """A class → those of the data set that it consists of."""
@@ -37,7 +37,8 @@ def note_left_out(left_out: Mapping[str, int]) -> list[str]:
     if not left_out:
         return []
     counts = ", ".join(f"{name} {count:,}" for name, count in left_out.items())
-    return [f"{sum(left_out.values()):,} examples of classes that data.classes lacks ({counts})"]
+    examples = counted(sum(left_out.values()), "example")
+    return [f"{examples} of classes that data.classes lacks ({counts})"]
 
 
 def mapped(collection: Collection, classes: Classes | None) -> Collection:

@@ -130,6 +130,11 @@ def measure_polarity(images: NDArray[np.uint8]) -> Polarity:
     return "light" if dark <= 1 - AGREEMENT else "mixed"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, as `1 file` or `1,024 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:

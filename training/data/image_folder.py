@@ -17,7 +17,7 @@ from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import decode
 from wardrobe.serving.images.prepare import LIMITS, Pixels, prepare, read
 from wardrobe.serving.inference.artifacts import PictureInput
-from wardrobe.training.data.dataset import Collection, DataError, Examples
+from wardrobe.training.data.dataset import Collection, DataError, Examples, counted
 from wardrobe.training.data.download import Progress
 from wardrobe.training.data.listing import Listing, Pictures, list_pictures, shown
 
@@ -142,15 +142,9 @@ def _unreadable(folder: Path, problems: dict[Path, str], files: int) -> DataErro
     cure = "repair or remove them"
     if any(" pixels, the " in why for why in problems.values()):
         cure += "; pictures of several sizes need data.size, as {size: [28, 28]}"
-    return DataError(
-        "\n  ".join(
-            [
-                f"{shown(folder)}: {len(lines):,} of {files:,} pictures cannot be used; {cure}:",
-                *lines[:NAMED],
-                *more,
-            ]
-        )
-    )
+    how_many = f"{len(lines):,} of {counted(files, 'picture')}"
+    first = f"{shown(folder)}: {how_many} cannot be used; {cure}:"
+    return DataError("\n  ".join([first, *lines[:NAMED], *more]))
 
 
 def _reporter(name: str, count: int, progress: Progress | None) -> Callable[[int], None]:

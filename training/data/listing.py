@@ -11,7 +11,7 @@ from pathlib import Path
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.serving.images.decode import is_picture
 from wardrobe.training.data.classes import Classes, mapping, note_left_out
-from wardrobe.training.data.dataset import DataError
+from wardrobe.training.data.dataset import DataError, counted
 
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -41,8 +41,8 @@ Pictures = dict[str, list[Path]]
 class Listing:
     """The pictures below a folder.
 
-    parts: `train`, and `validation` and `test` if the folder is split; each has a class or more.
-    class_names: those in `train`, in the order of their names.
+    parts: `train`, and `validation` and `test` if the folder is split.
+    class_names: the folders' names, in their order, without those that `data.classes` leaves out.
     notes: what was left out, one sentence each.
     """
 
@@ -61,21 +61,17 @@ def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
         found = seen.parts(_unwrapped(folder))
     except OSError as error:
         raise DataError(f"{shown(folder)}: cannot be read ({error.strerror})") from error
-    named = mapping(classes, sorted({name for part in found.values() for name in part}))
-    parts = {part: _joined(pictures, named) for part, pictures in found.items()}
-    left_out = Counter(
-        {
-            name: len(files)
-            for pictures in found.values()
-            for name, files in pictures.items()
-            if name not in named
-        }
-    )
-    _check(folder, parts)
+    names = sorted({name for part in found.values() for name in part})
+    named = mapping(classes, names)
+    _check(folder, found, named)
+    left_out = Counter[str]()
+    for pictures in found.values():
+        for name in set(pictures) - set(named):
+            left_out[name] += len(pictures.pop(name))
     return Listing(
-        parts={part: pictures for part, pictures in parts.items() if any(pictures.values())},
-        class_names=tuple(parts["train"]),
-        notes=(*seen.notes(), *note_left_out(left_out)),
+        parts={part: dict(sorted(pictures.items())) for part, pictures in found.items()},
+        class_names=tuple(name for name in names if name in named),
+        notes=(*seen.notes(), *note_left_out(dict(sorted(left_out.items())))),
     )
 
 
@@ -120,11 +116,11 @@ class _Seen:
         notes = []
         if self.others:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self.others.most_common(5))
-            notes.append(f"{self.others.total():,} files that are not pictures ({kinds})")
+            notes.append(f"{counted(self.others.total(), 'file')} of other kinds ({kinds})")
         if self.beside:
-            notes.append(f"{self.beside:,} pictures that are in no class folder")
+            notes.append(f"{counted(self.beside, 'picture')} in no class folder")
         if self.folders:
-            notes.append(f"folders that are no part of the split: {', '.join(self.folders)}")
+            notes.append(f"what is in no part of the split: {', '.join(self.folders)}")
         return notes
 
     def _is_picture(self, file: Path) -> bool:
@@ -199,31 +195,27 @@ def _beginning(file: Path) -> bytes:
         return b""
 
 
-def _joined(pictures: Pictures, named: dict[str, str]) -> Pictures:
-    joined: Pictures = {name: [] for name in sorted({named[n] for n in pictures if n in named})}
-    for name, files in pictures.items():
-        if name in named:
-            joined[named[name]] += files
-    return joined
-
-
-def _check(folder: Path, parts: dict[str, Pictures]) -> None:
-    train = parts.get("train", {})
+def _check(folder: Path, parts: dict[str, Pictures], named: dict[str, str]) -> None:
+    """Whether there are two classes, each with pictures to train on; `named` as from `mapping`."""
+    counts: dict[str, Counter[str]] = {part: Counter() for part in ("train", *parts)}
+    for part, pictures in parts.items():
+        for name in pictures.keys() & named.keys():
+            counts[part][named[name]] += len(pictures[name])
+    train = counts.pop("train")
     if len(train) < 2:
         raise DataError(
             f"{shown(folder)}: not a data set; it must hold either the four files of MNIST "
             "(train-images-idx3-ubyte.gz, …) or a folder of pictures for each class"
         )
-    for name, files in train.items():
-        if not files:
+    for name, count in sorted(train.items()):
+        if not count:
             raise DataError(
                 f"{shown(folder / name)}: holds no picture; add some, or remove the folder"
             )
-    for part, pictures in parts.items():
-        for name, files in pictures.items():
-            if files and name not in train:
-                hint = did_you_mean(name, train) or ", so that no network can learn it"
-                raise DataError(
-                    f"{shown(folder)}: the class {name!r} has pictures in {part}, but none in "
-                    f"train{hint}; add some, or leave it out in data.classes"
-                )
+    for part, others in counts.items():
+        if unknown := sorted(name for name in others if others[name] and name not in train):
+            hint = did_you_mean(unknown[0], train) or "; add some, or leave it out in data.classes"
+            raise DataError(
+                f"{shown(folder)}: the class {unknown[0]!r} has pictures in {part}, but none in "
+                f"train{hint}"
+            )

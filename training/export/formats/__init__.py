@@ -51,12 +51,15 @@ class Converted:
     file: Path
     format: Format
     int8: bool
-    bytes: int
     examples: int
     measure: str
     score: float
     artifact_score: float
     largest_difference: float
+
+    @property
+    def bytes(self) -> int:
+        return self.file.stat().st_size
 
 
 def convert(
@@ -86,7 +89,6 @@ def convert(
         file=file,
         format=format,
         int8=int8,
-        bytes=len(content),
         examples=len(data.test),
         measure=measure,
         score=score,
@@ -145,7 +147,7 @@ def _metadata(model: Model, converted: Converted) -> dict[str, str]:
     described = {"artifact": f"{model.name}/{model.version}", "input": model.input}
     described |= {"labels": list(model.labels)} if model.labels else {}
     described |= asdict(converted)
-    del described["file"], described["bytes"]
+    del described["file"]
     return {
         f"wardrobe.{name}": value if isinstance(value, str) else json.dumps(value)
         for name, value in described.items()
