@@ -191,7 +191,7 @@ def schema() -> None:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue the last run of this declaration and seed, if it was interrupted.",
+    help="Continue the last run of this declaration and seed: interrupted, or of fewer epochs.",
 )
 @click.option(
     "--stand-in",
