@@ -189,7 +189,7 @@ def _evaluate(
     network: keras.Sequential, declaration: Declaration, data: DataSet
 ) -> dict[str, dict[str, Any]]:
     """`metrics` of what the artifact will answer, and the `calibration` of a classifier."""
-    uncalibrated = Outputs(declaration.model.head.activation)
+    uncalibrated = Outputs.of_head(declaration.model.head.activation, data.encoding)
     parts = {"validation": data.validation, "test": data.test}
     parts = {name: examples for name, examples in parts.items() if len(examples)}
     outputs = {

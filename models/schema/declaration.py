@@ -191,6 +191,8 @@ class Data(_Strict):
     colour: Literal["grey", "rgb"] | None = None
     prepare: Preparation | None = None
     classes: dict[str, ClassNames] | None = None
+    target: str | None = None
+    columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
     sets: list[DataPart] | None = Field(default=None, min_length=1)

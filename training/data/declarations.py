@@ -41,7 +41,9 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
         wanted = Data.model_validate(declared.plain if declared else None)
     except ValidationError:
         return fashion_mnist.FACTS
-    return data.describe(wanted, folder, _folders(document))
+    held_out = document.get("training", "validation")
+    validation = held_out.plain if held_out else None
+    return data.describe(wanted, folder, _folders(document), validation)
 
 
 def _folders(document: Document) -> list[Path]:

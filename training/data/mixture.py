@@ -58,7 +58,9 @@ def mix(wanted: Data, sets: Sequence[DataSet]) -> DataSet:
     parts = _parts(declared, sets, names)
     return DataSet(
         name=wanted.name,
-        **{split: _joined(parts, sets, split) for split in SPLIT},
+        train=_joined(parts, sets, "train"),
+        validation=_joined(parts, sets, "validation"),
+        test=_joined(parts, sets, "test"),
         class_names=names,
         hashes={f"{one.name}: {file}": of for one in sets for file, of in one.hashes.items()},
         split_hash=hashlib.sha256("".join(one.split_hash for one in sets).encode()).hexdigest(),
@@ -133,6 +135,11 @@ def _joined(parts: Sequence[Part], sets: Sequence[DataSet], split: str) -> Examp
 
 
 def _refuse_two_preparations(sets: Sequence[DataSet]) -> None:
+    if tables := [one.name for one in sets if one.encoding is not None]:
+        raise DataError(
+            f"data: {tables[0]} is a table of its own columns, which no other set has: train on it "
+            "alone"
+        )
     prepared = {one.name: one.prepare for one in sets if one.ground is not None}
     if len(set(prepared.values())) > 1:
         told = ", ".join(f"{prepare} for {name}" for name, prepare in prepared.items())

@@ -25,8 +25,11 @@ class Predictor(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def predict(self, examples: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """Examples `[N, *input_shape]` to probabilities `[N, classes]` or values `[N, outputs]`."""
+    def predict(
+        self, examples: NDArray[np.float32] | Mapping[str, NDArray[Any]], /
+    ) -> NDArray[np.float32]:
+        """Examples `[N, *input_shape]`, or the columns of a table, to probabilities `[N, classes]`
+        or values `[N, outputs]`."""
         ...
 
 
@@ -39,15 +42,18 @@ def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
         DataError: the data set's examples have another shape than the artifact's inputs, or a class
             that the artifact lacks.
     """
-    if model.input_shape != data.input_shape:
+    if data.test_rows is not None:
+        outputs = model.predict(data.test_rows)
+    elif model.input_shape == data.input_shape:
+        outputs = model.predict(data.test.x.astype(np.float32))
+    else:
         raise DataError(
             f"the artifact takes examples of shape {model.input_shape}, but those of {data.name} "
             f"have {data.input_shape}: it was trained on other data; train it again"
         )
-    outputs = model.predict(data.test.x.astype(np.float32))
     if data.class_names is None or not model.labels or data.parts:
         return evaluate_split(outputs, data, "test")
-    return evaluate(outputs, _indices(data, model.labels)[data.test.y], model.labels)
+    return evaluate(outputs, _indices(data, model.labels)[data.targets(data.test)], model.labels)
 
 
 def _indices(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
@@ -67,7 +73,7 @@ def _indices(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
 
 def evaluate_split(outputs: NDArray[np.float32], data: DataSet, split: str) -> dict[str, Any]:
     """The measures on `validation` or `test` examples; of several sets also of each, `by_set`."""
-    targets = getattr(data, split).y
+    targets = data.targets(getattr(data, split))
     measured = evaluate(outputs, targets, data.class_names)
     if not data.parts or data.class_names is None:
         return measured
