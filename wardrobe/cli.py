@@ -174,6 +174,31 @@ def schema() -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: NAME.yaml, after the data]",
+)
+def init(folder: Path, to: Path | None) -> None:
+    """Look at your data (pictures, MNIST's format, CSV, Parquet) and write a first declaration."""
+    from wardrobe.training.first_declaration import first_declaration, name_for
+
+    name = name_for(to or folder)
+    file = to or Path(f"{name}.yaml")
+    if file.exists():
+        _fail(f"{file} is there already; give another file with --to")
+    path = folder.expanduser()
+    beside = os.path.relpath(path.absolute(), file.absolute().parent)
+    written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
+    text = first_declaration(path, name, written)
+    file.write_text(text, encoding="utf-8")
+    click.echo(f"written to {file}; now type")
+    for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
+        click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
