@@ -30,7 +30,8 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "train", "evaluate", "predict", "serve", "data", "results", "study"
+    "list", "show", "check", "init", "train", "evaluate", "predict", "serve", "data", "results",
+    "study",
 )  # fmt: skip
 
 
