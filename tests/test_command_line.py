@@ -30,7 +30,8 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "init", "train", "evaluate", "predict", "serve", "data", "results",
+    "list", "show", "check", "schema", "init", "train", "evaluate", "predict", "serve", "data",
+    "results",
     "study",
 )  # fmt: skip
 
@@ -112,6 +113,30 @@ def test_check_never_loads_tensorflow(wardrobe):
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert "keras" in imported
     assert "tensorflow" not in imported
+
+
+def test_check_looks_for_the_data_set(wardrobe, tmp_path):
+    text = "name: x\ndata:\n  name: silhouetes\nmodel: {layers: []}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    for command in ("check", "train"):
+        done = wardrobe(command, "x.yaml")
+        assert "x.yaml:3: no data set 'silhouetes'; did you mean 'silhouettes'?" in (
+            says_in_words(done)
+        )
+    assert wardrobe("check", "x.yaml", "--no-data").returncode == 0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "openvino", "tensorflw"])
+def test_backends_that_cannot_train_are_refused(wardrobe, tmp_path, backend):
+    done = wardrobe("train", "softmax-regression", KERAS_BACKEND=backend)
+    assert f"not with Keras' backend '{backend}'" in says_in_words(done)
+    assert not list(tmp_path.iterdir())
+
+
+def test_schema(wardrobe):
+    done = wardrobe("schema", PYTHONPROFILEIMPORTTIME="1")
+    assert json.loads(done.stdout)["required"] == ["name"]
+    assert "| tensorflow" not in done.stderr
 
 
 def test_list(wardrobe):

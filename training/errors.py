@@ -17,5 +17,5 @@ def in_words(error: BaseException) -> str:
 # Of an error in a graph: its title, the stack of the nodes, and their names.
 _OF_THE_GRAPH = re.compile(
     r"\s|Graph execution error|Detected at node|<stack traces|Stack trace|Original stack|"
-    r"\d+ (root error|successful operation|derived error)|\(\d+\) (?=\S+:\s*$)|Exception encountered"
+    r"\d+ (root error|successful operation|derived error)|Exception encountered"
 )

@@ -29,6 +29,8 @@ _KINDS = (
     "loss", "metric", "callback",
 )  # fmt: skip
 
+_SHOWN = ("title", "description", "default")  # what editors show of a key
+
 _NUMBERS: Schema = {
     "anyOf": [{"type": "number"}, {"type": "array", "items": {"$ref": "#/$defs/numbers"}}]
 }
@@ -95,8 +97,9 @@ def _may_be_inherited(model: Schema) -> None:
     model.pop("required", None)
     for name, value in model.get("properties", {}).items():
         if name not in ("name", "extends"):
-            described = {key: value.pop(key) for key in ("description", "title") if key in value}
-            model["properties"][name] = {**described, "anyOf": [value, {"type": "null"}]}
+            shown = {key: value[key] for key in _SHOWN if key in value}
+            taken = {key: value[key] for key in value if key not in _SHOWN}
+            model["properties"][name] = {**shown, "anyOf": [taken, {"type": "null"}]}
 
 
 def _objects(kind: str, definitions: Schema) -> Schema:

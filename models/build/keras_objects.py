@@ -124,7 +124,7 @@ class KerasFactory:
     def add_error(self, path: Path, message: str) -> None:
         self.errors.append((path, message))
 
-    def _instance(self, maker: Callable[..., Any], spec: ObjectSpec) -> Any:
+    def _instance(self, maker: Any, spec: ObjectSpec) -> Any:
         found_before = len(self.errors)
         arguments = self._arguments(maker, spec)
         if len(self.errors) > found_before:
@@ -135,8 +135,8 @@ class KerasFactory:
             )
             if is_needed and name not in arguments:
                 return self.add_error(spec.path, f"{maker.__name__} needs the argument '{name}'")
-        named = constructor_parameters(maker).get("name")
-        if issubclass(maker, keras.metrics.Metric) and named and named.default is None:
+        own_name = constructor_parameters(maker).get("name")
+        if issubclass(maker, keras.metrics.Metric) and own_name and own_name.default is None:
             # Keras would call the second one in this process auc_1.
             arguments.setdefault("name", snake_case(maker.__name__))
         try:

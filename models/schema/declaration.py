@@ -414,9 +414,9 @@ def _origin(tree: Node, path: Path) -> Origin:
     """Where the wrong value at a path was written; of `Dense: 3`, the number."""
     node = tree.get(*path)
     if node is not None and isinstance(node.value, dict) and len(node.value) == 1:
-        (inner,) = node.value.values()
-        if not isinstance(inner.value, dict):
-            return inner.origin
+        (name,) = node.value
+        if not isinstance(node.value[name].value, dict):
+            path = (*path, name)
     return tree.origin_of(path)
 
 

@@ -10,6 +10,7 @@ _NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
 _DIGITS = re.compile(r"[0-9]+([eE][-+]?[0-9]+)?$")
 _NO_SPACE = re.compile(r"([A-Za-z_]\w*)\s*(?::|=|:=)\s*(\S.*)$")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?$")
+_NO_SPACE_IN_LINE = re.compile(r"\s*(?:-\s+)?([a-z_]\w*)[:=]([^\s:=/\\].*)$")
 _OBJECT_WITHOUT_COLON = re.compile(r"\s*-\s+([A-Z]\w*)\s*$")
 _TWO_IN_A_LINE = re.compile(r"\s*(?:-\s+)?(\w+):\s+(\w+):\s+([^\s{].*?)\s*$")
 _ENTRY = re.compile(r"\s*[a-z_]\w*:\s")
@@ -88,25 +89,31 @@ def in_value(value: Any) -> str:
 
 def in_lines(lines: list[str], number: int) -> str:
     """What to write in place of lines that are not YAML, `; write …`; `number` counts from 0."""
-    for line in lines[number : number + 1] + lines[max(number - 1, 0) : number]:
-        if "\t" in line:
-            return "; a tab is there: YAML is indented with spaces"
-        for word in re.findall(r"[^\s,{}\[\]#]+", line.split(" #")[0]):
-            if wrong := in_characters(word):
-                return f"; {wrong}"
-        for character in line.split(" #")[0]:
-            if character != " " and unicodedata.category(character) == "Zs":
-                return f"; {in_characters(line.strip(' '))}"
-    above = _OBJECT_WITHOUT_COLON.match(lines[number - 1]) if 0 < number < len(lines) else None
-    if above and _ENTRY.match(lines[number]):
-        return f"; write '{above[1]}:' with a colon, and its arguments further right"
-    if 0 <= number < len(lines) and (two := _TWO_IN_A_LINE.match(lines[number])):
-        return f"; write '{two[1]}: {{{two[2]}: {two[3]}}}'"
-    for line in lines[max(number - 1, 0) : number + 1]:
-        slip = re.match(r"\s*(?:-\s+)?([a-z_]\w*)[:=]([^\s:=/\\].*)$", line)
-        if slip:
+    at_fault = lines[number : number + 1]
+    above = lines[max(number - 1, 0) : number]
+    for line in at_fault + above:
+        if wrong := _in_characters_of(line):
+            return f"; {wrong}"
+    for line in at_fault:
+        if two := _TWO_IN_A_LINE.match(line):
+            return f"; write '{two[1]}: {{{two[2]}: {two[3]}}}'"
+        if above and _ENTRY.match(line) and (named := _OBJECT_WITHOUT_COLON.match(above[0])):
+            return f"; write '{named[1]}:' with a colon, and its arguments further right"
+    for line in above + at_fault:
+        if slip := _NO_SPACE_IN_LINE.match(line):
             return f"; write '{slip[1]}: {slip[2].strip()}', with a space after the colon"
     return ""
+
+
+def _in_characters_of(line: str) -> str | None:
+    """What is wrong with the characters of a line, its comment left out."""
+    line = line.split(" #")[0]
+    if "\t" in line:
+        return "a tab is there: YAML is indented with spaces"
+    words = re.findall(r"[^\s,{}\[\]#]+", line)
+    exotic = any(unicodedata.category(character) == "Zs" for character in line.replace(" ", ""))
+    texts = [line.strip(" ")] if exotic else words
+    return next((wrong for text in texts if (wrong := in_characters(text))), None)
 
 
 def _spaced(text: str) -> str | None:

@@ -103,13 +103,19 @@ def for_declaration(
         DataError: it cannot be found, read or split.
         DataUnavailable: it cannot be downloaded.
     """
-    return data.load(
-        declaration.data,
-        validation=declaration.training.validation,
-        folder=folder,
-        beside=_folders(declaration.document),
-        progress=progress,
-    )
+    try:
+        return data.load(
+            declaration.data,
+            validation=declaration.training.validation,
+            folder=folder,
+            beside=_folders(declaration.document),
+            progress=progress,
+        )
+    except DataUnavailable:
+        raise
+    except DataError as error:
+        origin = declaration.tree.origin_of(("data", "name"))
+        raise DataError(f"{origin}: {error}") from error
 
 
 def load_with_data(
