@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -331,9 +332,7 @@ def export(
 
 
 @main.command()
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--model", help="Name of the model; default: the first that takes pictures.")
 @Artifacts
 @click.option("--explain", is_flag=True, help="With --json: what it saw, and the evidence.")
@@ -345,8 +344,17 @@ def predict(
     explain: bool,
     as_json: bool,
 ) -> None:
-    """Name the garments in pictures: the same answer as the server gives."""
-    answers = api.load(model, artifacts).classify(images, explain=explain)
+    """Name what pictures, or those below a folder, show: the same answer as the server gives."""
+    from wardrobe.training.data.listing import pictures_below
+
+    loaded = api.load(model, artifacts)
+    try:
+        files = chain.from_iterable(
+            pictures_below(path) if path.is_dir() else [path] for path in images
+        )
+        answers = loaded.classify(files, explain=explain)
+    except OSError as error:
+        _fail(f"{error.filename}: cannot be read: {error.strerror}")
     if as_json:
         console.print_json({"predictions": answers})
     else:

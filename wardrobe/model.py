@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ from PIL import Image
 
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
+from wardrobe.serving.images.prepare import LIMITS
 from wardrobe.serving.inference import model as loaded
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.inference.graph import STRING, Spec
-from wardrobe.serving.settings import Settings
+from wardrobe.training.data.listing import shown
 
 BATCH = 1000
 """Examples in one call of the network: memory stays bounded however many are asked about."""
+
+TOGETHER = 100
+"""Pictures that are read and classified in one go, for the same reason."""
 
 Picture = str | PathLike[str] | bytes | Image.Image | NDArray[Any]
 """A path, the bytes of a file, a Pillow image, or pixels uint8 `[height, width]`, 0–255, with or
@@ -135,8 +140,11 @@ class Model:
         """
         if isinstance(pictures, str | PathLike | bytes | Image.Image):
             pictures = [pictures]
-        uploads = [_upload(picture) for picture in pictures]
-        return classify(self._served, uploads, Settings().limits, top=top, explain=explain)
+        given = iter(pictures)
+        answers: list[dict[str, Any]] = []
+        while uploads := [_upload(picture) for picture in islice(given, TOGETHER)]:
+            answers += classify(self._served, uploads, LIMITS, top=top, explain=explain)
+        return answers
 
     def explain(self, images: NDArray[Any]) -> NDArray[np.float32] | None:
         """Attribution float32 `[N, height, width]`, in nats: positive where a pixel spoke for the
@@ -213,7 +221,7 @@ def _upload(picture: Picture) -> Upload:
     if isinstance(picture, bytes):
         return Upload(None, picture)
     if isinstance(picture, str | PathLike):
-        return Upload(str(picture), Path(picture).read_bytes())
+        return Upload(shown(Path(picture)), Path(picture).read_bytes())
     if not isinstance(picture, Image.Image):
         picture = Image.fromarray(_pixels(picture))
     encoded = io.BytesIO()

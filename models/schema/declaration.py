@@ -181,9 +181,10 @@ class Data(_Strict):
 
     `size` is the height and width to which pictures are brought; None: their own, if all agree.
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
-    it. `classes` renames and joins classes: what is not named is left out. `resplit` is the seed of
-    a new test set, `take` the number of training examples to use. `sets`: several data sets to
-    train on together, which `data` declares as a list; then only their `name` stands beside them.
+    it. `classes` renames and joins classes: what is not named is left out. `target` is the column
+    of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
+    `take` the number of training examples to use. `sets`: several data sets to train on together,
+    which `data` declares as a list; then only their `name` stands beside them.
     """
 
     name: str = Field(min_length=1)

@@ -19,6 +19,7 @@ from wardrobe.training.data import (
     idx,
     image_folder,
     lecture_tables,
+    memory,
     mixture,
     npz,
     picture_tables,
@@ -134,6 +135,12 @@ def _encoded(
     if raw is None or target is None:
         return examples, None, None
     encoding = Encoding.fit(raw, target, examples.x[train], examples.y[train])
+    inputs = sum(column.width for column in encoding.columns)
+    memory.require(
+        Path(collection.source),
+        4 * inputs * len(examples),
+        "set columns of many categories to 'ignore'",
+    )
     x, y = encoding.encode(raw, examples.x), encoding.target.scale(examples.y)
     return Examples(x, y), encoding, as_written(raw, examples.x[test])
 

@@ -75,6 +75,14 @@ def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
     )
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """The files below a folder that are pictures, or by their names are meant to be, without debris.
+
+    Raises OSError if it cannot be read.
+    """
+    return [file for file in _files(folder) if _is_picture(file)]
+
+
 def shown(path: Path) -> str:
     """A file's name as text, whatever encoding its bytes are in."""
     name = os.fsencode(path)
@@ -105,7 +113,7 @@ class _Seen:
         pictures: Pictures = {}
         for entry in _entries(folder):
             if entry.is_dir():
-                files = [file for file in _files(entry) if self._is_picture(file)]
+                files = [file for file in _files(entry) if self._keep(file)]
                 pictures.setdefault(shown(Path(entry.name)), []).extend(files)
             elif Path(entry.name).suffix.lower() in ENDINGS:
                 self.beside += 1
@@ -123,11 +131,10 @@ class _Seen:
             notes.append(f"what is in no part of the split: {', '.join(self.folders)}")
         return notes
 
-    def _is_picture(self, file: Path) -> bool:
-        ending = file.suffix.lower()
-        if ending in ENDINGS or is_picture(_beginning(file)):
+    def _keep(self, file: Path) -> bool:
+        if _is_picture(file):
             return True
-        self.others[ending or "without ending"] += 1
+        self.others[file.suffix.lower() or "without ending"] += 1
         return False
 
 
@@ -167,7 +174,7 @@ def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     return sorted(kept, key=lambda entry: os.fsencode(entry.name))
 
 
-def _files(folder: os.DirEntry[str], above: frozenset[str] = frozenset()) -> Iterator[Path]:
+def _files(folder: Path | os.DirEntry[str], above: frozenset[str] = frozenset()) -> Iterator[Path]:
     """The files below a folder; links are followed, except into a folder that they are in."""
     real = os.path.realpath(folder)
     if real in above:
@@ -185,6 +192,10 @@ def _is_readable(entry: os.DirEntry[str]) -> bool:
         return stat.S_ISREG(entry.stat().st_mode)
     except OSError:
         return True
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in ENDINGS or is_picture(_beginning(file))
 
 
 def _beginning(file: Path) -> bytes:

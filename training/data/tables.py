@@ -31,7 +31,7 @@ DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
 FEW_NUMBERS = 20
 """A target of whole numbers is a class unless there are more of them than that."""
 
-BYTES_OF_A_CELL = 6.0
+MEMORY_OF_TEXT = 8.0
 """Memory for each byte of text while a table is read, half of what was measured: see `memory`."""
 
 FEW_CATEGORIES = 50
@@ -53,7 +53,7 @@ def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -
     kinds = dict(kinds or {})
     parts = table_files.parts(path)
     ignored = [name for name, kind in kinds.items() if kind == "ignore"]
-    table_files.require_memory((*parts["train"], *parts["test"]), BYTES_OF_A_CELL)
+    table_files.require_memory((*parts["train"], *parts["test"]), MEMORY_OF_TEXT)
     tables = {part: [table_files.read(file, ignored) for file in parts[part]] for part in parts}
     every = [*tables["train"], *tables["test"]]
     _check_names(every, {*kinds} - {*ignored})
@@ -90,28 +90,29 @@ def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
         for one, other in ((first, table), (table, first)):
             for name in one.columns.keys() - other.columns.keys():
                 raise DataError(f"{other.path}: has no column {name!r}, but {one.path} has")
-    for name in declared - first.columns.keys():
-        known = ", ".join(first.columns)
+    known = ", ".join(first.columns)
+    for name in sorted(declared - first.columns.keys()):
         raise DataError(
-            f"{first.path}: has no column {name!r}{did_you_mean(name, list(first.columns)) or ''}; "
-            f"there are {known}"
+            f"{first.path}: has no column {name!r}"
+            f"{did_you_mean(name, list(first.columns)) or f'; there are {known}'}"
         )
 
 
 def _target(table: Table, declared: str | None) -> str:
     names = list(table.columns)
+    known = ", ".join(names)
     if declared is None:
         found = [name for name in names if name.lower() in TARGETS]
         if len(found) == 1:
             return found[0]
         raise DataError(
             f"{table.path}: which column is to be predicted? Declare it: data: {{name: …, target: "
-            f"COLUMN}}; there are {', '.join(names)}"
+            f"COLUMN}}; there are {known}"
         )
     if declared not in names:
         raise DataError(
             f"{table.path}: target: has no column {declared!r}"
-            f"{did_you_mean(declared, names) or ''}; there are {', '.join(names)}"
+            f"{did_you_mean(declared, names) or f'; there are {known}'}"
         )
     return declared
 

@@ -165,9 +165,10 @@ def _categories(categories: Sequence[str]) -> str:
 def _limits(data: DataSet) -> str:
     if data.class_names is None:
         return "Outside the range of its training inputs it extrapolates without warning."
+    others = "pictures" if len(data.input_shape) > 1 else "data"
     return (
         f"It knows the {len(data.class_names)} classes above and must choose one of them, whatever "
-        f"it is shown. It was measured on examples of {data.name}; on other pictures expect less."
+        f"it is shown. It was measured on examples of {data.name}; on other {others} expect less."
     )
 
 
