@@ -155,6 +155,8 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+
     _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
@@ -163,14 +165,9 @@ def train(
     folder = None if data_folder is None else Path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
     _load_backend()
-    if (
-        resolved.model.from_ is not None
-    ):  # an artifact is read with it, whatever Keras computes with
-        from wardrobe.serving.inference.tensorflow import load_tensorflow
-
-        load_tensorflow()
     from wardrobe.training.train import train as run_training
 
+    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard and reads artifacts
     return run_training(
         resolved,
         examples,
@@ -361,10 +358,12 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
         TrainingError: Keras computes with something else already, or cannot train with it.
     """
     from wardrobe.training.errors import TrainingError
+    from wardrobe.training.fit.compilation_cache import keep_programs
 
     if "keras" not in sys.modules:
         chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
         os.environ["KERAS_BACKEND"] = chosen
+        keep_programs()
     else:
         import keras
 
