@@ -10,7 +10,7 @@ MODEL  ?= mlp-256-128-100
 HOST   ?= 127.0.0.1
 PORT   ?= 8080
 
-.PHONY: install clients run test test-slow test-containers test-kubernetes lint format docs bench lock clean
+.PHONY: install clients run test test-slow test-containers test-cluster test-kubernetes lint format docs bench lock clean
 
 install: $(VENV)/.installed
 
@@ -40,6 +40,9 @@ test-slow: install clients  # what takes minutes: every network of the zoo train
 
 test-containers: install  # builds the image and brings up docker-compose.yml; CONTAINER_ENGINE=docker
 	$(BIN)/python -m pytest -m containers tests/deploy
+
+test-cluster: install  # studies and classification on three raylets, one of which is killed
+	$(BIN)/python -m pytest -m cluster
 
 test-kubernetes: install .helm/helm  # the chart, by helm and by Kubernetes' own schemas
 	HELM=.helm/helm $(BIN)/python -m pytest -m kubernetes tests/deploy

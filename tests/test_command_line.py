@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -237,6 +238,17 @@ def test_predict_gives_the_contracts_answer(wardrobe, trained, pictures):
             "file", "label", "class_index", "probability", "uncertain", "top", "model", "version"
         }  # fmt: skip
         assert answer["top"][0]["label"] == answer["label"]
+
+
+def test_predict_takes_folders_and_refers_to_classify_for_many(wardrobe, trained, tmp_path):
+    for number in range(3):
+        Image.new("L", (28, 28), 40 * number).save(tmp_path / f"{number}.png")
+    done = wardrobe("predict", tmp_path, "--artifacts", trained / "artifacts", "--json")
+    answers = json.loads(done.stdout)["predictions"]
+    assert [Path(answer["file"]).name for answer in answers] == ["0.png", "1.png", "2.png"]
+    for number in range(3, 1000):
+        (tmp_path / f"{number}.png").touch()
+    assert "wardrobe classify" in says_in_words(wardrobe("predict", tmp_path))
 
 
 def test_predict_explains(wardrobe, trained, pictures):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def photograph(colour: tuple[int, int, int], random: np.random.Generator, size: 
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six pictures of each of three classes in mixed sizes, formats, modes and orientations."""
     random = np.random.default_rng(3)
     folder = tmp_path_factory.mktemp("own") / "photos"
@@ -58,7 +59,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def even(tmp_path_factory) -> Path:
+def even(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(4)
     folder = tmp_path_factory.mktemp("own") / "even"
     for name, colour in COLOURS.items():
@@ -81,9 +82,9 @@ training: {{epochs: 2, batch_size: 4, validation: 0.2}}
 """
 
 
-def trained(folder: Path, data: str) -> tuple[TrainedRun, DataSet]:
+def trained(folder: Path, data: str, text: str = DECLARED) -> tuple[TrainedRun, DataSet]:
     file = folder / "own.yaml"
-    file.write_text(DECLARED.format(data=data))
+    file.write_text(text.format(data=data))
     declaration, examples = load_with_data(str(file))
     return train(
         declaration, examples, runs=folder / "runs", artifacts=folder / "artifacts", command=""
@@ -97,7 +98,7 @@ def answers(artifacts: Path, files: list[Path], labels: tuple[str, ...]) -> Any:
     answer = client.post("/predict?top=99", data=form)
     assert answer.status_code == 200, answer.text
     rows = []
-    for one in answer.json["predictions"]:
+    for one in json.loads(answer.text)["predictions"]:
         by_label = {each["label"]: each["probability"] for each in one["top"]}
         rows.append([by_label[label] for label in labels])
     return np.array(rows)
@@ -135,3 +136,34 @@ def test_training_files_get_the_answers_that_training_measured(kind, how, folder
 
     measured = api.evaluate(run.artifact)
     assert measured["accuracy"] == pytest.approx(run.metrics["test"]["accuracy"])
+
+
+def test_a_network_of_colour_pictures_is_served_by_all_protocols(photos, tmp_path):
+    run, data = trained(tmp_path, f"{{name: {photos}, size: [12, 10], colour: rgb}}")
+    pixels = data.test.x[:2].astype(np.float32)
+    expected = keras_and_temperature(run.folder, pixels)
+    client = create_app(Settings(artifacts=(tmp_path / "artifacts",), port=0)).test_client()
+
+    by_rows = client.post("/v1/models/own:predict", json={"instances": pixels.tolist()})
+    np.testing.assert_allclose(by_rows.json["predictions"], expected, atol=2e-6)
+
+    tensor = {"name": "images", "shape": list(pixels.shape), "datatype": "FP32"}
+    tensors = {"inputs": [tensor | {"data": pixels.ravel().tolist()}]}
+    (output,) = client.post("/v2/models/own/infer", json=tensors).json["outputs"]
+    np.testing.assert_allclose(np.reshape(output["data"], output["shape"]), expected, atol=2e-6)
+
+    file = io.BytesIO((photos / "cup" / "0.png").read_bytes())
+    explained = client.post("/predict?explain=1", data={"file": (file, "0.png")})
+    (answer,) = explained.json["predictions"]
+    assert np.shape(answer["input"]) == (12, 10, 3)
+    assert np.shape(answer["evidence"]) == (12, 10)
+    assert np.any(answer["evidence"])
+
+
+def test_colour_pictures_are_augmented(photos, tmp_path):
+    copied = DECLARED + (
+        "augmentation: {{copies: 2, layers: [{{RandomTranslation: "
+        "{{height_factor: 0.1, width_factor: 0.1}}}}]}}\n"
+    )
+    run, _ = trained(tmp_path, f"{{name: {photos}, size: [12, 10], colour: rgb}}", copied)
+    assert run.record.status == "finished"

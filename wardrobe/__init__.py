@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wardrobe.api import classify as classify
     from wardrobe.api import create_app as create_app
     from wardrobe.api import create_model as create_model
     from wardrobe.api import evaluate as evaluate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wardrobe.api import load as load
     from wardrobe.api import load_declaration as load_declaration
     from wardrobe.api import train as train
+    from wardrobe.cluster import ClusterError as ClusterError
     from wardrobe.model import Model as Model
     from wardrobe.models.schema.errors import DeclarationError as DeclarationError
     from wardrobe.serving.errors import ServingError as ServingError
@@ -36,6 +38,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """The artifacts that ship with wardrobe."""
 
 _MODULES = {
+    "classify": "wardrobe.api",
     "create_app": "wardrobe.api",
     "create_model": "wardrobe.api",
     "evaluate": "wardrobe.api",
@@ -44,6 +47,7 @@ _MODULES = {
     "load": "wardrobe.api",
     "load_declaration": "wardrobe.api",
     "train": "wardrobe.api",
+    "ClusterError": "wardrobe.cluster",
     "Model": "wardrobe.model",
     "DeclarationError": "wardrobe.models.schema.errors",
     "ServingError": "wardrobe.serving.errors",

@@ -9,7 +9,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from wardrobe.model import Model
     from wardrobe.models import Declaration
+    from wardrobe.serving.offline import Classified, Engine
     from wardrobe.serving.settings import Settings
     from wardrobe.training.data import DataSet, DataUnavailable
     from wardrobe.training.data.download import Progress
@@ -267,6 +269,60 @@ def export(
     loaded = load(model) if isinstance(model, str | PathLike) else model
     examples = evaluation_data(loaded, data, data_folder)
     return convert(loaded, examples, Path(to), format, int8, force)
+
+
+def classify(
+    inputs: Sequence[str | PathLike[str]],
+    to: str | PathLike[str],
+    model: str | PathLike[str] | None = None,
+    artifacts: Sequence[str | PathLike[str]] | None = None,
+    *,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Classified:
+    """Names the garments in more pictures than a handful, in constant memory.
+
+    A picture that cannot be read, or is none, becomes an answer with an error. The output appears
+    when it is complete.
+
+    Args:
+        inputs: files, folders, globs, lists of files (`.txt`), tar files, Parquet files.
+        to: a file that ends in `.parquet`, `.csv` or `.jsonl`; answers are in the order of the
+            pictures.
+        model, artifacts: as for `load`.
+        resume: go on where a classification of the same inputs was interrupted.
+        jobs: processes; default: one on each core.
+        cluster: a Ray cluster to use instead: "auto", "HOST:PORT" or "local".
+        progress: is told how many pictures are answered, and how many there are, if known.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+        ServingError: an input or the model is not there, or the output cannot be written.
+    """
+    from wardrobe.serving.offline import classify_all
+
+    folder = load(model, artifacts).folder
+    names = [os.fspath(each) for each in inputs]
+    with _engine(folder, jobs or os.cpu_count() or 1, cluster) as engine:
+        return classify_all(names, Path(to), engine, resume, progress or (lambda done, total: None))
+
+
+@contextmanager
+def _engine(artifact: Path, jobs: int, cluster: str | None) -> Iterator[Engine]:
+    """What answers pictures: the processes of this machine, or a cluster."""
+    if cluster is None:
+        from wardrobe.serving.offline import processes
+
+        yield lambda todo: processes.answers(todo, artifact, jobs)
+        return
+    from wardrobe.cluster import connected
+
+    with connected(cluster):
+        from wardrobe.serving.offline import ray_data
+
+        yield lambda todo: ray_data.answers(todo, artifact)
 
 
 def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:

@@ -10,7 +10,7 @@ import os
 import shlex
 import signal
 import sys
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -38,6 +38,12 @@ Artifacts = click.option(
     help="Folder of artifacts, can be given several times.  "
     "[default: $WARDROBE_ARTIFACTS, or artifacts and what ships with wardrobe]",
 )
+Cluster = click.option(
+    "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: auto, HOST:PORT or local."
+)
+MOST_PICTURES = 1000
+"""From so many on, `predict` refers to `classify`, which keeps nothing in memory."""
+
 Json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -67,6 +73,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         "wardrobe.training.data.dataset": "DataError",
         "wardrobe.training.errors": "TrainingError",
         "wardrobe.serving.errors": "ServingError",
+        "wardrobe.cluster": "ClusterError",
     }
     return tuple(
         getattr(sys.modules[module], name)
@@ -344,23 +351,64 @@ def predict(
     explain: bool,
     as_json: bool,
 ) -> None:
-    """Name what pictures, or those below a folder, show: the same answer as the server gives."""
-    from wardrobe.training.data.listing import pictures_below
-
-    loaded = api.load(model, artifacts)
-    try:
-        files = chain.from_iterable(
-            pictures_below(path) if path.is_dir() else [path] for path in images
-        )
-        answers = loaded.classify(files, explain=explain)
-    except OSError as error:
-        _fail(f"{error.filename}: cannot be read: {error.strerror}")
+    """Name the garments in pictures: the same answer as the server gives."""
+    answers = api.load(model, artifacts).classify(_files(images), explain=explain)
     if as_json:
         console.print_json({"predictions": answers})
     else:
         for answer in answers:
             click.echo(_answer_in_words(answer), err="error" in answer)
     sys.exit(1 if any("error" in answer for answer in answers) else 0)
+
+
+def _files(images: tuple[Path, ...]) -> list[Path]:
+    """The pictures given, and those in the folders given."""
+    from wardrobe.serving.offline.inputs import files_below
+
+    found = (files_below(path) if path.is_dir() else [str(path)] for path in images)
+    files = [Path(file) for file in islice(chain.from_iterable(found), MOST_PICTURES)]
+    if len(files) == MOST_PICTURES:
+        _fail(
+            f"{MOST_PICTURES:,} pictures or more; use `wardrobe classify "
+            f"{shlex.join(map(str, images))} --to answers.csv`"
+        )
+    return files
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A file that ends in .parquet, .csv or .jsonl.",
+)
+@click.option("--model", help="Name of the model; default: the first that takes pictures.")
+@Artifacts
+@click.option("--resume", is_flag=True, help="Go on where it was interrupted.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: cores]")
+@Cluster
+@Json
+def classify(
+    inputs: tuple[str, ...],
+    to: Path,
+    model: str | None,
+    artifacts: tuple[Path, ...],
+    resume: bool,
+    jobs: int | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Name the garments in many pictures: folders, globs, lists, tar files, Parquet columns."""
+    with console.picture_progress() as progress:
+        written = api.classify(
+            inputs, to, model, artifacts, resume=resume, jobs=jobs, cluster=cluster,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        console.print_json({"to": str(to), **vars(written)})
+    else:
+        click.echo(f"{to}: {written.pictures:,} pictures, {written.errors:,} of them with an error")
 
 
 @main.command()

@@ -92,6 +92,29 @@ def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
             bar.stop()
 
 
+@contextmanager
+def picture_progress() -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr, with pictures a second and the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} pictures/s" if task.speed else "")
+
+    columns = (*Progress.get_default_columns()[1:2], MofNCompleteColumn(), Rate())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("pictures", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def show_variants_done(done: int, total: int) -> None:
     """How much of a study has run, on one line of stderr."""
     click.echo(f"\r{done} of {total} variants", err=True, nl=done == total)

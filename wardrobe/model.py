@@ -15,11 +15,11 @@ from PIL import Image
 
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
+from wardrobe.serving.images.names import as_text
 from wardrobe.serving.images.prepare import LIMITS
 from wardrobe.serving.inference import model as loaded
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.inference.graph import STRING, Spec
-from wardrobe.training.data.listing import shown
 
 BATCH = 1000
 """Examples in one call of the network: memory stays bounded however many are asked about."""
@@ -221,7 +221,7 @@ def _upload(picture: Picture) -> Upload:
     if isinstance(picture, bytes):
         return Upload(None, picture)
     if isinstance(picture, str | PathLike):
-        return Upload(shown(Path(picture)), Path(picture).read_bytes())
+        return Upload(as_text(picture), Path(picture).read_bytes())
     if not isinstance(picture, Image.Image):
         picture = Image.fromarray(_pixels(picture))
     encoded = io.BytesIO()

@@ -138,7 +138,9 @@ def _size(value: Any) -> Any:
     sides = value if isinstance(value, list) else []
     if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
         return value
-    raise ValueError(f"must be the height and the width in pixels, as [28, 28], not {value!r}")
+    raise ValueError(
+        f"must be the height and the width, 1 to {LARGEST_SIDE} pixels, as [28, 28], not {value!r}"
+    )
 
 
 def _class_names(value: Any) -> Any:

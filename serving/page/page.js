@@ -69,8 +69,13 @@ function showAnswer(card, answer) {
   card.querySelector(".classes").append(...answer.top.map(bar));
   card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
   announcement.textContent = `${answer.file}: ${answer.label}, ${percent(answer.probability)}`;
-  showPixels(card.querySelector(".seen"), answer.input, (pixel) => [...(Array.isArray(pixel) ? pixel : [pixel, pixel, pixel]), 255]);
+  showPixels(card.querySelector(".seen"), answer.input, opaque);
   showAttribution(card.querySelector(".attribution"), answer);
+}
+
+/** The colour of a pixel, which is a grey value or [r, g, b]. */
+function opaque(pixel) {
+  return [...(Array.isArray(pixel) ? pixel : [pixel, pixel, pixel]), 255];
 }
 
 /** The attribution map: blue pixels support the label, orange ones contradict it. */

@@ -16,12 +16,13 @@ from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import decode
+from wardrobe.serving.images.names import as_text
 from wardrobe.serving.images.prepare import LIMITS, Pixels, prepare, read
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, counted
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.listing import Listing, Pictures, list_pictures, shown
+from wardrobe.training.data.listing import Listing, Pictures, list_pictures
 
 NAMED = 20
 """Files that an error names; of any more it says how many there are."""
@@ -65,8 +66,8 @@ def collect(
         examples=Examples(images, y),
         test_size=sizes[1] or None,
         class_names=listing.class_names,
-        hashes={f"{shown(Path(folder.name))}/": digest},
-        source=shown(folder),
+        hashes={f"{as_text(folder.name)}/": digest},
+        source=as_text(folder),
         validation_size=sizes[0] or None,
         prepare=target.prepare,
         notes=listing.notes,
@@ -94,7 +95,7 @@ def read_all(
     images = np.empty((len(files), *target.example_shape), np.uint8)
     digest = hashlib.sha256()
     unreadable: dict[Path, str] = {}
-    report = _reporter(f"{shown(Path(folder.name))}/", len(files), progress)
+    report = _reporter(f"{as_text(folder.name)}/", len(files), progress)
 
     def read_one(index: int) -> tuple[bytes, str]:
         """Reads one into its place; returns the SHA-256 of its contents, and why it cannot be."""
@@ -106,13 +107,16 @@ def read_all(
             return hashlib.sha256(content).digest(), _why_not(error)
         return hashlib.sha256(content).digest(), ""
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders release Python's lock
+    pool = ThreadPoolExecutor(os.cpu_count())  # decoders release Python's lock
+    try:
         found = pool.map(read_one, range(len(files)))
         for index, (file, (contents, problem)) in enumerate(zip(files, found, strict=True)):
             digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + contents)
             if problem:
                 unreadable[file] = problem
             report(index + 1)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, nothing more is read
     if unreadable:
         raise _unreadable(folder, unreadable, len(files))
     return images, digest.hexdigest()
@@ -144,13 +148,13 @@ def _why_not(error: OSError | PictureError | _OtherSizeError) -> str:
 
 
 def _unreadable(folder: Path, problems: dict[Path, str], files: int) -> DataError:
-    lines = [f"{shown(file.relative_to(folder))}: {why}" for file, why in problems.items()]
+    lines = [f"{as_text(file.relative_to(folder))}: {why}" for file, why in problems.items()]
     more = [f"and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
     cure = "repair or remove them"
     if any(" pixels, the " in why for why in problems.values()):
         cure += "; pictures of several sizes need data.size, as {size: [28, 28]}"
     how_many = f"{len(lines):,} of {counted(files, 'picture')}"
-    first = f"{shown(folder)}: {how_many} cannot be used; {cure}:"
+    first = f"{as_text(folder)}: {how_many} cannot be used; {cure}:"
     return DataError("\n  ".join([first, *lines[:NAMED], *more]))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.serving.images.decode import is_picture
+from wardrobe.serving.images.names import as_text, is_debris
 from wardrobe.training.data.classes import Classes, mapping, note_left_out
 from wardrobe.training.data.dataset import DataError, counted
 
@@ -19,13 +20,6 @@ PARTS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """The names of folders that are a split, in lower case, and which part each is."""
-
-DEBRIS = {
-    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
-    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
-}  # fmt: skip
-"""What file managers, archives and network drives leave behind, in lower case. So is all that is
-hidden: `._*`, `.DS_Store`, `.git`."""
 
 ENDINGS = {
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic",
@@ -60,7 +54,7 @@ def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
     try:
         found = seen.parts(_unwrapped(folder))
     except OSError as error:
-        raise DataError(f"{shown(folder)}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{as_text(folder)}: cannot be read ({error.strerror})") from error
     names = sorted({name for part in found.values() for name in part})
     named = mapping(classes, names)
     _check(folder, found, named)
@@ -73,23 +67,6 @@ def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
         class_names=tuple(name for name in names if name in named),
         notes=(*seen.notes(), *note_left_out(dict(sorted(left_out.items())))),
     )
-
-
-def pictures_below(folder: Path) -> list[Path]:
-    """The files below a folder that are pictures, or by their names are meant to be, without debris.
-
-    Raises OSError if it cannot be read.
-    """
-    return [file for file in _files(folder) if _is_picture(file)]
-
-
-def shown(path: Path) -> str:
-    """A file's name as text, whatever encoding its bytes are in."""
-    name = os.fsencode(path)
-    try:
-        return unicodedata.normalize("NFC", name.decode("utf-8"))
-    except UnicodeDecodeError:
-        return name.decode("cp1252", errors="replace")
 
 
 class _Seen:
@@ -114,7 +91,7 @@ class _Seen:
         for entry in _entries(folder):
             if entry.is_dir():
                 files = [file for file in _files(entry) if self._keep(file)]
-                pictures.setdefault(shown(Path(entry.name)), []).extend(files)
+                pictures.setdefault(_class_name(entry), []).extend(files)
             elif Path(entry.name).suffix.lower() in ENDINGS:
                 self.beside += 1
         return pictures
@@ -138,6 +115,11 @@ class _Seen:
         return False
 
 
+def _class_name(folder: os.DirEntry[str]) -> str:
+    """Its name, the same whether a system writes é as one character or as two."""
+    return unicodedata.normalize("NFC", as_text(folder.name))
+
+
 def _parts(folder: Path, seen: _Seen) -> Iterator[tuple[str, Path]]:
     """The parts of a split and their folders; all is `train` where the folder is not split."""
     folders = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
@@ -150,7 +132,7 @@ def _parts(folder: Path, seen: _Seen) -> Iterator[tuple[str, Path]]:
         if inner in parts and has_classes:
             yield parts[inner], inner
         else:
-            seen.folders.append(shown(Path(inner.name)))
+            seen.folders.append(as_text(inner.name))
 
 
 def _unwrapped(folder: Path) -> Path:
@@ -166,11 +148,7 @@ def _unwrapped(folder: Path) -> Path:
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, in the order of names, without debris."""
     with os.scandir(folder) as entries:
-        kept = [
-            entry
-            for entry in entries
-            if not entry.name.startswith(".") and entry.name.lower() not in DEBRIS
-        ]
+        kept = [entry for entry in entries if not is_debris(entry.name)]
     return sorted(kept, key=lambda entry: os.fsencode(entry.name))
 
 
@@ -215,18 +193,18 @@ def _check(folder: Path, parts: dict[str, Pictures], named: dict[str, str]) -> N
     train = counts.pop("train")
     if len(train) < 2:
         raise DataError(
-            f"{shown(folder)}: not a data set; it must hold either the four files of MNIST "
+            f"{as_text(folder)}: not a data set; it must hold either the four files of MNIST "
             "(train-images-idx3-ubyte.gz, …) or a folder of pictures for each class"
         )
     for name, count in sorted(train.items()):
         if not count:
             raise DataError(
-                f"{shown(folder / name)}: holds no picture; add some, or remove the folder"
+                f"{as_text(folder / name)}: holds no picture; add some, or remove the folder"
             )
     for part, others in counts.items():
         if unknown := sorted(name for name in others if others[name] and name not in train):
             hint = did_you_mean(unknown[0], train) or "; add some, or leave it out in data.classes"
             raise DataError(
-                f"{shown(folder)}: the class {unknown[0]!r} has pictures in {part}, but none in "
+                f"{as_text(folder)}: the class {unknown[0]!r} has pictures in {part}, but none in "
                 f"train{hint}"
             )

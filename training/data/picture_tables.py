@@ -44,7 +44,7 @@ def are_pictures(path: Path) -> bool:
 
     Raises DataError if its columns cannot be read.
     """
-    first = table_files.parts(path)["train"][0]
+    first = table_files.parts(path).files["train"][0]
     names = table_files.names(first)
     if names is None:
         return True  # there is no other use of a table without a header
@@ -72,19 +72,20 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
         DataError: a file cannot be read, or values are not pixels or labels; the first of them
             are named by file, line and column.
     """
-    parts, notes = table_files.parts(path), []
-    table_files.require_memory((*parts["train"], *parts["test"]), 0.5)
-    read: dict[str, list[tuple[Pixels, list[str]]]] = {"train": [], "test": []}
-    for part, files in parts.items():
+    parts = table_files.parts(path)
+    table_files.require_memory(parts.every, 0.5)
+    notes, every = list(parts.notes), []
+    sizes = dict.fromkeys(parts.files, 0)
+    for part, files in parts.files.items():
         for file in files:
             layout = _layout(file, target, size)
             if layout.label is not None:
-                read[part].append(_read(file, layout))
+                every.append(_read(file, layout))
+                sizes[part] += len(every[-1][0])
             elif part == "train":
-                raise DataError(f"{file}: has no column of labels; add one, or declare 'target'")
+                raise DataError(f"{file}: has no column {target or 'of labels'}; add one")
             else:
                 notes.append(f"{file.name}, which has no labels")
-    every = [*read["train"], *read["test"]]
     if len({images.shape[1:] for images, _ in every}) > 1:
         raise DataError(f"{path}: the training and the test pictures are of different sizes")
     labels = [label for _, of_file in every for label in of_file]
@@ -97,9 +98,10 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
             np.concatenate([images for images, _ in every]),
             np.array([place[label] for label in labels], np.int32),
         ),
-        test_size=sum(len(of_file) for _, of_file in read["test"]) or None,
+        test_size=sizes["test"] or None,
+        validation_size=sizes["validation"] or None,
         class_names=tuple(classes),
-        hashes={file.name: file_hash(file) for files in parts.values() for file in files},
+        hashes={file.name: file_hash(file) for file in parts.every},
         source=str(path),
         notes=tuple(notes),
     )
@@ -116,10 +118,8 @@ def _layout(file: Path, target: str | None, size: Sequence[int] | None) -> _Layo
     matches = {index: PIXEL.fullmatch(name) for index, name in enumerate(names) if name != target}
     pixels = {index: _place(match) for index, match in matches.items() if match}
     labels = [index for index, name in enumerate(names) if index not in pixels]
-    if target is not None and target not in names:
-        raise DataError(f"{file}: has no column {target!r}")
     if target is not None:
-        labels = [names.index(target)]
+        labels = [names.index(target)] if target in names else []
     elif len(labels) > 1:
         labels = [index for index in labels if names[index] not in INDICES]
     if len(labels) > 1:

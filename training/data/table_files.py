@@ -20,14 +20,30 @@ FILE = re.compile(
     re.IGNORECASE,
 )
 PART = re.compile(
-    r"(?P<set>.*?)[-_. ]?(?P<part>train|training|test|testing)([-_]\d+-of-\d+)?", re.IGNORECASE
+    r"(?P<set>.*?)[-_. ]?(?:(?P<train>train(?:ing)?)|(?P<validation>val(?:id(?:ation)?)?|dev)|"
+    r"(?P<test>test(?:ing)?))(?:[-_]\d+-of-\d+(?:-[0-9a-f]+)?)?",
+    re.IGNORECASE,
 )
 """The ends of names that say which part a file holds; large Parquet sets come in several files."""
 
 SHOWN = 20
 """Faults told one by one; of further ones only the number is told."""
 
-Part = Literal["train", "test"]
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The files of each part, of which all but the first may have none, and what was left out, one
+    sentence each."""
+
+    files: dict[Part, list[Path]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> list[Path]:
+        return [file for part in PARTS for file in self.files[part]]
 
 
 @dataclass(frozen=True)
@@ -61,27 +77,29 @@ def has_folders(path: Path) -> bool:
     )
 
 
-def parts(path: Path) -> dict[Part, list[Path]]:
-    """The files of the training and of the test part, which may have none.
+def parts(path: Path) -> Parts:
+    """The files of each part at a path.
 
     Raises DataError if a folder holds files whose names do not tell.
     """
-    if path.is_file():
-        return {"train": [path], "test": []}
-    files = _files(path)
-    found: dict[Part, list[Path]] = {
-        "train": [file for file in files if _part(file) == "train"],
-        "test": [file for file in files if _part(file) == "test"],
-    }
-    sets = {match["set"].lower() for file in files if (match := PART.fullmatch(_stem(file)))}
+    files = [path] if path.is_file() else _files(path)
     if len(files) == 1:
-        return {"train": files, "test": []}
+        return Parts({"train": files, "validation": [], "test": []})
+    found: dict[Part, list[Path]] = {part: [] for part in PARTS}
+    sets, others = set(), []
+    for file in files:
+        match = PART.fullmatch(_stem(file))
+        if match:
+            sets.add(match["set"].lower())
+            found[next(part for part in PARTS if match[part])].append(file)
+        else:
+            others.append(file.name)
     if not found["train"] or len(sets) > 1:
         raise DataError(
             f"{path}: holds {', '.join(file.name for file in files)}; give the path of one of "
-            "them, or name two of them …_train and …_test"
+            "them, or name them …_train and …_test"
         )
-    return found
+    return Parts(found, tuple(f"{name}, whose name says no part" for name in others))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -95,13 +113,6 @@ def _files(folder: Path) -> list[Path]:
 def _stem(file: Path) -> str:
     match = FILE.fullmatch(file.name)
     return match["stem"] if match else file.name
-
-
-def _part(file: Path) -> Part | None:
-    match = PART.fullmatch(_stem(file))
-    if match is None:
-        return None
-    return "train" if match["part"].lower().startswith("train") else "test"
 
 
 def require_memory(files: Iterable[Path], each_byte: float) -> None:

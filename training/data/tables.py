@@ -52,17 +52,18 @@ def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -
     """
     kinds = dict(kinds or {})
     parts = table_files.parts(path)
+    table_files.require_memory(parts.every, MEMORY_OF_TEXT)
     ignored = [name for name, kind in kinds.items() if kind == "ignore"]
-    table_files.require_memory((*parts["train"], *parts["test"]), MEMORY_OF_TEXT)
-    tables = {part: [table_files.read(file, ignored) for file in parts[part]] for part in parts}
-    every = [*tables["train"], *tables["test"]]
-    _check_names(every, {*kinds} - {*ignored})
-    chosen = _target(every[0], target)
-    rows = {name: _joined(every, name) for name in every[0].columns}
-    kinds = {
-        name: kinds.get(name) or _kind(tables["train"], name, is_target=name == chosen)
-        for name in rows
+    tables = {
+        part: [table_files.read(file, ignored) for file in files]
+        for part, files in parts.files.items()
     }
+    chosen = _target(tables["train"][0], target)
+    notes = [*parts.notes, *_leave_out_without(chosen, tables["test"])]
+    every = [table for part in table_files.PARTS for table in tables[part]]
+    _check_names(every, {*kinds} - {*ignored})
+    kinds = _kinds(tables["train"], chosen, kinds)
+    rows = every[0].columns
     y, class_names = _targets(every, chosen, kinds[chosen])
     columns, values = [], []
     for name in rows:
@@ -75,12 +76,21 @@ def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -
     return Collection(
         examples=Examples(np.stack(values, axis=1), y),
         test_size=sum(len(table.lines) for table in tables["test"]) or None,
+        validation_size=sum(len(table.lines) for table in tables["validation"]) or None,
         class_names=class_names,
-        hashes={file.name: file_hash(file) for files in parts.values() for file in files},
+        hashes={file.name: file_hash(file) for file in parts.every},
         source=str(path),
+        notes=tuple(notes),
         columns=tuple(columns),
         target=Target(chosen, "number" if class_names is None else "category"),
     )
+
+
+def _leave_out_without(target: str, tables: list[Table]) -> list[str]:
+    """Removes test files that lack the target, as competitions give them; a note for each."""
+    without = [table for table in tables if target not in table.columns]
+    tables[:] = [table for table in tables if target in table.columns]
+    return [f"{table.path.name}, which has no column {target!r}" for table in without]
 
 
 def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
@@ -119,6 +129,19 @@ def _target(table: Table, declared: str | None) -> str:
 
 def _joined(tables: Sequence[Table], name: str) -> NDArray[Any]:
     return np.concatenate([table.columns[name] for table in tables])
+
+
+def _kinds(tables: Sequence[Table], target: str, declared: Kinds) -> dict[str, Kind]:
+    """What each column holds. Raises DataError naming all of which that cannot be told."""
+    kinds, problems = dict(declared), []
+    for name in tables[0].columns.keys() - declared.keys():
+        try:
+            kinds[name] = _kind(tables, name, is_target=name == target)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(sorted(problems)))
+    return kinds
 
 
 def _kind(tables: Sequence[Table], name: str, is_target: bool) -> Kind:

@@ -89,7 +89,7 @@ def test_a_path_is_relative_to_the_declaration_and_the_artifact_finds_it_again(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("size: 28", r"data\.size: must be the height and the width in pixels, as \[28, 28\]"),
+        ("size: 28", r"data\.size: must be the height and the width, 1 to 4096 pixels"),
         ("size: [28, 0]", r"data\.size: must be"),
         ("colour: gray", r"data\.colour must be 'grey' or 'rgb', not 'gray'"),
         ("color: rgb", "unknown key 'color'; did you mean 'colour'"),

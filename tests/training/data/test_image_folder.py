@@ -139,14 +139,13 @@ def test_all_broken_files_are_named_at_once(picture_folder):
     (picture_folder / "plate" / "gone.png").symlink_to("nowhere")
     with pytest.raises(DataError, match="27 of 56 pictures cannot be used; repair or") as caught:
         load(str(picture_folder))
-    first, *lines = str(caught.value).splitlines()
+    first, *lines = (line.strip() for line in str(caught.value).splitlines())
     assert first.startswith(str(picture_folder))
-    assert lines[0].strip() == (
-        "cup/broken-00.jpg: cannot be read as a picture: this is an HTML page, not a PNG, JPEG, "
-        "WebP, GIF or BMP picture"
+    assert lines[0].startswith(
+        "cup/broken-00.jpg: cannot be read as a picture: this is an HTML page, not a PNG"
     )
     assert len(lines) == 21
-    assert lines[-1].strip() == "and 7 more"
+    assert lines[-1] == "and 7 more"
 
 
 def test_it_can_be_described_although_some_are_broken(picture_folder):

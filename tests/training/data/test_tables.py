@@ -197,6 +197,11 @@ class TestColumns:
             read(write(text))
         assert read(write(text), name="category")["name"][59] == "N59"
 
+    def test_that_cannot_be_used_are_named_all_at_once(self, write):
+        text = "name,ticket,income\n" + "".join(f"N{n},T{n},{n % 2}\n" for n in range(60))
+        with pytest.raises(DataError, match=r"(?s)'name' has 60.*\n.*'ticket' has 60"):
+            read(write(text))
+
     def test_that_are_empty_are_refused(self, write):
         with pytest.raises(DataError, match="'hours' is empty; leave it out"):
             read(write("hours,age,income\n,1,x\n,2,y\n"))
@@ -232,6 +237,23 @@ class TestAFolder:
         data = load(str(folder), target="income", validation=10)
         assert (len(data.train), len(data.validation), len(data.test)) == (90, 10, 20)
         assert set(data.hashes) == {train, test}
+
+    def test_may_have_validation_rows_of_its_own(self, write):
+        for name, rows in (("train", 100), ("val", 15), ("test", 20)):
+            folder = write(people(rows), f"{name}.csv").parent
+        data = load(str(folder), target="income")
+        assert (len(data.train), len(data.validation), len(data.test)) == (100, 15, 20)
+
+    def test_leaves_out_what_cannot_be_used_and_says_so(self, write):
+        write(people(100), "train.csv")
+        write(people(20).replace("income", "other"), "test.csv")
+        folder = write("id,income\n1,high\n", "sample_submission.csv").parent
+        collection = tables.collect(folder, "income")
+        assert (len(collection.examples), collection.test_size) == (100, None)
+        assert collection.notes == (
+            "sample_submission.csv, whose name says no part",
+            "test.csv, which has no column 'income'",
+        )
 
     def test_with_files_of_other_columns_is_refused(self, write):
         write(PEOPLE, "train.csv")

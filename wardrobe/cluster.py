@@ -1,0 +1,67 @@
+"""The connection to a Ray cluster, for work that one machine is too small for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class ClusterError(Exception):
+    """Ray is missing, or the cluster cannot be reached; the message says what to do."""
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Connects to a Ray cluster while the block runs; what it began ends with it.
+
+    address: "auto" for the cluster that this machine belongs to, "HOST:PORT", or "local" for one
+        that is started on this machine and stopped again.
+
+    Raises:
+        ClusterError: Ray is not installed, or there is no cluster at the address.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a future default; it warns
+    options: dict[str, Any] = {"include_dashboard": False}
+    if address != "local":
+        options = {"address": _reachable(address)}
+    if address == "local" or options["address"].startswith(("127.", "localhost:", "[::1]:")):
+        # Otherwise Ray replaces 127.0.0.1 by the address by which other machines know this one, on
+        # which a cluster bound to loopback does not listen.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        import ray
+    except ImportError:
+        raise ClusterError("a cluster needs Ray: pip install 'wardrobe[cluster]'") from None
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"the Ray cluster at {address} does not answer: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _reachable(address: str) -> str:
+    """HOST:PORT of a cluster, tried at once: Ray itself would wait for it for minutes."""
+    found = address
+    if address == "auto":
+        current = Path(tempfile.gettempdir(), "ray", "ray_current_cluster")  # `ray start` writes it
+        known = current.read_text(encoding="utf-8") if current.is_file() else ""
+        found = os.environ.get("RAY_ADDRESS") or known
+    host, _, port = found.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError):
+        raise ClusterError(
+            f"there is no Ray cluster at {found or address}; start one with `ray start --head`, or "
+            "name `local`"
+        ) from None
+    return found
