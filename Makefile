@@ -33,7 +33,7 @@ run: install
 	$(BIN)/wardrobe serve --model $(MODEL) --host $(HOST) --port $(PORT) --try
 
 test: install clients
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install clients  # what takes minutes: every network of the zoo trained, start-up times
 	$(BIN)/python -m pytest -m slow

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wardrobe
-from wardrobe.training.data import Examples, load
 
 CLASSES = ("T-shirt/top", "Trouser", "Bag", "Ankle boot")
 
@@ -27,7 +26,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=500, help="for training")
     options = parser.parse_args()
 
-    data = load(options.data)
+    data = wardrobe.load_data(options.data)
     names = list(data.class_names or ())
     wanted = [names.index(name) for name in CLASSES]
     x, y = of_classes(data.train, wanted)
@@ -50,7 +49,7 @@ def main() -> None:
         print(f"{trained} trained: test accuracy {accuracy:.4f}")
 
 
-def of_classes(examples: Examples, wanted: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
+def of_classes(examples: wardrobe.Examples, wanted: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The pictures of some classes, `[N, 28, 28]`, and their labels, counted from 0."""
     chosen = np.isin(examples.y, wanted)
     labels = np.array([wanted.index(label) for label in examples.y[chosen]], dtype="int32")

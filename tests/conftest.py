@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,12 +11,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from wardrobe import cli
 from wardrobe.training.data import DataSet, Examples, fashion_mnist, load, silhouettes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -28,6 +32,28 @@ needs_fashion_mnist = pytest.mark.skipif(
     fashion_mnist.find() is None,
     reason="Fashion-MNIST is neither in $WARDROBE_DATA nor in Keras' cache",
 )
+
+# What takes longest, first: the two processes of `make test` take the files in this order, and
+# the last ones are short, so that neither waits long for the other.
+LONGEST = (
+    "training/studies/test_lecture.py",
+    "training/callbacks/test_checkpoint.py",
+    "test_command_line.py",
+    "training/test_train.py",
+    "test_zoo.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Programs that JAX compiled are kept for other processes and for the next run of the tests."""
+    if getattr(config, "cache", None):
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {Path(__file__).parent / name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,7 +75,7 @@ def heed_ctrl_c() -> None:
 
 @pytest.fixture
 def wardrobe(wardrobe_program: str, tmp_path: Path) -> Run:
-    """Runs `wardrobe …` in an empty folder and returns what came of it."""
+    """Runs `wardrobe …` as a process in an empty folder and returns what came of it."""
 
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -60,6 +86,29 @@ def wardrobe(wardrobe_program: str, tmp_path: Path) -> Run:
             text=True,
             timeout=300,
         )
+
+    return run
+
+
+@pytest.fixture
+def invoke(tmp_path: Path) -> Run:
+    """The same without a process: this one has imported TensorFlow, which takes seconds."""
+
+    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        words = list(map(str, arguments))
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with (
+                contextlib.chdir(tmp_path),
+                mock.patch.dict(os.environ, environment),
+                mock.patch.object(sys, "argv", ["wardrobe", *words]),
+            ):
+                done = CliRunner(catch_exceptions=False).invoke(
+                    cli.main, prog_name="wardrobe", args=words
+                )
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
     return run
 

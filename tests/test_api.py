@@ -99,6 +99,20 @@ def test_a_declaration_is_loaded_with_values_changed(small):
         wardrobe.load_declaration(small, {"trainign.epochs": 3})
 
 
+def test_a_data_set_is_loaded_as_a_run_splits_it(tmp_path):
+    data = wardrobe.load_data("silhouettes", validation=0.25, take=500)
+    assert isinstance(data, wardrobe.DataSet)
+    for part, examples in (("train", 500), ("validation", 3_000), ("test", 2_000)):
+        drawn = getattr(data, part)
+        assert (drawn.x.shape, drawn.x.dtype) == ((examples, 28, 28), np.uint8)
+        assert (drawn.y.shape, drawn.y.dtype) == ((examples,), np.int32)
+    assert data.class_names[9] == "Ankle boot"
+    with pytest.raises(wardrobe.DataError, match="did you mean 'silhouettes'"):
+        wardrobe.load_data("silhouetes")
+    with pytest.raises(wardrobe.DataError, match="no data set"):
+        wardrobe.load_data(tmp_path / "nowhere")
+
+
 class Epochs(keras.callbacks.Callback):
     """A callback such as those of MLflow or Weights & Biases."""
 
@@ -145,6 +159,8 @@ def test_a_model_is_found_by_name_version_and_folder():
     for wrong in ("mlp-2m", "mlp-1m/7"):
         with pytest.raises(wardrobe.ServingError, match=r"there is no model|has no version"):
             wardrobe.load(wrong)
+    with pytest.raises(wardrobe.ServingError, match="give a folder NAME/VERSION"):
+        wardrobe.load("no/such/folder")
 
 
 def test_a_model_says_what_it_is(model):

@@ -65,10 +65,10 @@ def says_in_words(done, code=1):
     return done.stderr + done.stdout
 
 
-def test_help_at_every_level(wardrobe):
-    assert all(command in wardrobe("--help").stdout for command in COMMANDS)
+def test_help_at_every_level(invoke):
+    assert all(command in invoke("--help").stdout for command in COMMANDS)
     for command in (*([command] for command in COMMANDS), ["data", "verify"], ["data", "fetch"]):
-        done = wardrobe(*command, "--help")
+        done = invoke(*command, "--help")
         assert done.returncode == 0
         assert "Usage: wardrobe" in done.stdout
 
@@ -86,8 +86,8 @@ def test_help_at_every_level(wardrobe):
         ["study", "flu", "--all"],
     ],
 )
-def test_wrong_usage(wardrobe, arguments):
-    assert "Usage" in says_in_words(wardrobe(*arguments), code=2)
+def test_wrong_usage(invoke, arguments):
+    assert "Usage" in says_in_words(invoke(*arguments), code=2)
 
 
 @pytest.mark.parametrize(
@@ -140,17 +140,17 @@ def test_schema(wardrobe):
     assert "| tensorflow" not in done.stderr
 
 
-def test_list(wardrobe):
-    rows = json.loads(wardrobe("list", "--json").stdout)
+def test_list(invoke):
+    rows = json.loads(invoke("list", "--json").stdout)
     by_name = {row["name"]: row for row in rows}
     assert by_name["mlp-256-128-100"]["layers"] == "784-256-128-100-10"
     assert "fashion-base" not in by_name
-    table = wardrobe("list").stdout
+    table = invoke("list").stdout
     assert all(row["what it shows"] in table for row in rows)
 
 
-def test_show_tells_where_each_value_comes_from(wardrobe):
-    shown = wardrobe("show", "mlp-he-bn", "--set", "training.epochs=3").stdout
+def test_show_tells_where_each_value_comes_from(invoke):
+    shown = invoke("show", "mlp-he-bn", "--set", "training.epochs=3").stdout
     lines = {line.split("#")[0].strip(): line.split("#")[-1].strip() for line in shown.splitlines()}
     assert lines["epochs: 3"] == "--set training.epochs=3"
     assert lines["precision: float32"].startswith("models/schema/defaults.yaml:")
@@ -160,21 +160,21 @@ def test_show_tells_where_each_value_comes_from(wardrobe):
     assert lines["shape: [28, 28]"] == "default for this data"
 
 
-def test_what_show_prints_is_the_same_declaration_again(wardrobe, tmp_path):
-    (tmp_path / "shown.yaml").write_text(wardrobe("show", "mlp-he-bn").stdout)
-    shown, again = (wardrobe("show", name, "--json") for name in ("mlp-he-bn", "shown.yaml"))
+def test_what_show_prints_is_the_same_declaration_again(invoke, tmp_path):
+    (tmp_path / "shown.yaml").write_text(invoke("show", "mlp-he-bn").stdout)
+    shown, again = (invoke("show", name, "--json") for name in ("mlp-he-bn", "shown.yaml"))
     assert json.loads(shown.stdout) == json.loads(again.stdout)
 
 
-def test_check_reports_all_files(wardrobe, tmp_path, small):
+def test_check_reports_all_files(invoke, tmp_path, small):
     (tmp_path / "bad.yaml").write_text("name: bad\nmodel:\n  layers:\n    - Dense: {unit: 3}\n")
-    done = wardrobe("check", small, "bad.yaml", "none.yaml")
+    done = invoke("check", small, "bad.yaml", "none.yaml")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "bad.yaml:4: Dense has no argument 'unit'; did you mean 'units'?",
         "none.yaml: there is no such file",
     ]
-    assert json.loads(wardrobe("check", "bad.yaml", "--json").stdout)[0]["line"] == 4
+    assert json.loads(invoke("check", "bad.yaml", "--json").stdout)[0]["line"] == 4
 
 
 def test_train_leaves_a_run_and_an_artifact(trained):
@@ -186,12 +186,12 @@ def test_train_leaves_a_run_and_an_artifact(trained):
     assert answer["artifact"] == "artifacts/small/1"
 
 
-def test_evaluate_measures_what_training_measured(wardrobe, trained):
+def test_evaluate_measures_what_training_measured(invoke, trained):
     answer = json.loads((trained / "answer.json").read_text())
-    measured = json.loads(wardrobe("evaluate", trained / "artifacts/small/1", "--json").stdout)
+    measured = json.loads(invoke("evaluate", trained / "artifacts/small/1", "--json").stdout)
     assert measured["accuracy"] == answer["metrics"]["test"]["accuracy"]
     assert measured["confusion"] == answer["metrics"]["test"]["confusion"]
-    words = wardrobe("evaluate", trained / "artifacts" / "small").stdout
+    words = invoke("evaluate", trained / "artifacts" / "small").stdout
     for expected in ("accuracy", "negative log likelihood", "calibration error", "Ankle boot"):
         assert expected in words
 
@@ -211,12 +211,20 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_evaluate_refuses_data_of_another_shape(wardrobe, trained, tmp_path):
+def test_evaluate_refuses_data_of_another_shape(invoke, trained, tmp_path):
     artifact = tmp_path / "artifacts" / "small" / "1"
     shutil.copytree(trained / "artifacts/small/1", artifact)
     declared = artifact / "assets.extra" / "declaration.yaml"
     declared.write_text(declared.read_text().replace("name: silhouettes", "name: rings"))
-    assert "takes examples of shape (28, 28)" in says_in_words(wardrobe("evaluate", artifact))
+    assert "takes examples of shape (28, 28)" in says_in_words(invoke("evaluate", artifact))
+
+
+def test_evaluate_takes_a_folder_even_if_a_model_that_ships_has_its_name(invoke, trained, tmp_path):
+    shutil.copytree(trained / "artifacts/small/1", tmp_path / "mlp-1m" / "1")
+    answer = json.loads((trained / "answer.json").read_text())
+    measured = json.loads(invoke("evaluate", "mlp-1m/1", "--json").stdout)
+    assert measured["accuracy"] == answer["metrics"]["test"]["accuracy"]
+    assert "give a folder NAME/VERSION" in says_in_words(invoke("evaluate", "no-such/1"))
 
 
 @pytest.fixture
@@ -228,8 +236,8 @@ def pictures(tmp_path):
     return files
 
 
-def test_predict_gives_the_contracts_answer(wardrobe, trained, pictures):
-    done = wardrobe("predict", *pictures, "--artifacts", trained / "artifacts", "--json")
+def test_predict_gives_the_contracts_answer(invoke, trained, pictures):
+    done = invoke("predict", *pictures, "--artifacts", trained / "artifacts", "--json")
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)["predictions"]
     assert [answer["file"] for answer in answers] == [str(file) for file in pictures]
@@ -240,20 +248,20 @@ def test_predict_gives_the_contracts_answer(wardrobe, trained, pictures):
         assert answer["top"][0]["label"] == answer["label"]
 
 
-def test_predict_takes_folders_and_refers_to_classify_for_many(wardrobe, trained, tmp_path):
+def test_predict_takes_folders_and_refers_to_classify_for_many(invoke, trained, tmp_path):
     for number in range(3):
         Image.new("L", (28, 28), 40 * number).save(tmp_path / f"{number}.png")
-    done = wardrobe("predict", tmp_path, "--artifacts", trained / "artifacts", "--json")
+    done = invoke("predict", tmp_path, "--artifacts", trained / "artifacts", "--json")
     answers = json.loads(done.stdout)["predictions"]
     assert [Path(answer["file"]).name for answer in answers] == ["0.png", "1.png", "2.png"]
     for number in range(3, 1000):
         (tmp_path / f"{number}.png").touch()
-    assert "wardrobe classify" in says_in_words(wardrobe("predict", tmp_path))
+    assert "wardrobe classify" in says_in_words(invoke("predict", tmp_path))
 
 
-def test_predict_explains(wardrobe, trained, pictures):
+def test_predict_explains(invoke, trained, pictures):
     options = ("--artifacts", trained / "artifacts", "--explain", "--json")
-    (answer,) = json.loads(wardrobe("predict", pictures[0], *options).stdout)["predictions"]
+    (answer,) = json.loads(invoke("predict", pictures[0], *options).stdout)["predictions"]
     np.testing.assert_array_equal(answer["input"], np.asarray(Image.open(pictures[0])))
     evidence = np.array(answer["evidence"])
     assert evidence.shape == (28, 28)
@@ -261,28 +269,28 @@ def test_predict_explains(wardrobe, trained, pictures):
     assert (evidence[np.array(answer["input"]) == 0] == 0).all()
 
 
-def test_predict_tells_of_a_bad_picture_and_answers_the_others(wardrobe, trained, pictures):
+def test_predict_tells_of_a_bad_picture_and_answers_the_others(invoke, trained, pictures):
     pictures[1].write_bytes(b"not a picture")
-    done = wardrobe("predict", *pictures, "--artifacts", trained / "artifacts")
+    done = invoke("predict", *pictures, "--artifacts", trained / "artifacts")
     assert "is not a PNG, JPEG" in says_in_words(done)
     assert len(done.stdout.splitlines()) == len(pictures) - 1
 
 
 @needs_fashion_mnist
-def test_data_verify(wardrobe):
-    done = wardrobe("data", "verify")
+def test_data_verify(invoke):
+    done = invoke("data", "verify")
     assert done.returncode == 0
     assert done.stdout.count("right") == 4
-    assert all(report["ok"] for report in json.loads(wardrobe("data", "verify", "--json").stdout))
+    assert all(report["ok"] for report in json.loads(invoke("data", "verify", "--json").stdout))
 
 
-def test_data_that_is_nowhere(wardrobe, tmp_path):
+def test_data_that_is_nowhere(invoke, tmp_path):
     nowhere = {"WARDROBE_DATA": "", "KERAS_HOME": str(tmp_path)}
-    assert "wardrobe data fetch" in says_in_words(wardrobe("data", "verify", **nowhere))
+    assert "wardrobe data fetch" in says_in_words(invoke("data", "verify", **nowhere))
 
 
 @needs_fashion_mnist
-def test_truncated_and_altered_data_files(wardrobe, tmp_path):
+def test_truncated_and_altered_data_files(invoke, tmp_path):
     from wardrobe.training.data import fashion_mnist
 
     copy = tmp_path / "fashion-mnist"
@@ -291,7 +299,7 @@ def test_truncated_and_altered_data_files(wardrobe, tmp_path):
     labels.chmod(0o644)
     labels.write_bytes(labels.read_bytes()[:-100])
     for command in (["train", "softmax-regression"], ["data", "verify"]):
-        done = wardrobe(*command, "--data-dir", tmp_path)
+        done = invoke(*command, "--data-dir", tmp_path)
         assert "train-labels" in says_in_words(done)
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "artifacts").exists()
@@ -309,26 +317,26 @@ def test_truncated_and_altered_data_files(wardrobe, tmp_path):
         (b"name: x\nmodel: {layers: [{Dens: {units: 3}}]}\n", "did you mean 'Dense'?"),
     ],
 )
-def test_bad_declarations_fail_before_anything_is_written(wardrobe, tmp_path, content, message):
+def test_bad_declarations_fail_before_anything_is_written(invoke, tmp_path, content, message):
     (tmp_path / "x.yaml").write_bytes(content)
     for command in ("check", "train"):
-        assert message in says_in_words(wardrobe(command, "x.yaml"))
+        assert message in says_in_words(invoke(command, "x.yaml"))
     assert {path.name for path in tmp_path.iterdir()} == {"x.yaml"}
 
 
-def test_an_artifact_folder_that_is_empty_or_half_copied(wardrobe, trained, tmp_path, pictures):
+def test_an_artifact_folder_that_is_empty_or_half_copied(
+    invoke, wardrobe, trained, tmp_path, pictures
+):
     (tmp_path / "artifacts" / "small").mkdir(parents=True)
-    for command in (["predict", pictures[0]], ["serve", "--port", "0"]):
-        done = wardrobe(*command, "--artifacts", tmp_path / "artifacts")
-        assert "train one with" in says_in_words(done)
+    empty = ("--artifacts", tmp_path / "artifacts")
+    assert "train one with" in says_in_words(invoke("predict", pictures[0], *empty))
+    assert "train one with" in says_in_words(wardrobe("serve", "--port", "0", *empty))
     half = tmp_path / "artifacts" / "small" / "1"
     shutil.copytree(trained / "artifacts/small/1", half)
     (half / "variables" / "variables.index").unlink()
-    for command in (
-        ["evaluate", half],
-        ["predict", pictures[0], "--artifacts", half.parent.parent],
-    ):
-        assert "copy it again" in says_in_words(wardrobe(*command))
+    assert "copy it again" in says_in_words(invoke("evaluate", half))
+    logged = wardrobe("predict", pictures[0], "--artifacts", half.parent.parent)
+    assert "copy it again" in says_in_words(logged)
 
 
 def test_ctrl_c_during_training(wardrobe_program, tmp_path, small):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wardrobe.api import export as export
     from wardrobe.api import list_models as list_models
     from wardrobe.api import load as load
+    from wardrobe.api import load_data as load_data
     from wardrobe.api import load_declaration as load_declaration
     from wardrobe.api import train as train
     from wardrobe.cluster import ClusterError as ClusterError
@@ -31,11 +32,22 @@ if TYPE_CHECKING:
     from wardrobe.models.schema.errors import DeclarationError as DeclarationError
     from wardrobe.serving.errors import ServingError as ServingError
     from wardrobe.training.data.dataset import DataError as DataError
+    from wardrobe.training.data.dataset import DataSet as DataSet
+    from wardrobe.training.data.dataset import Examples as Examples
     from wardrobe.training.errors import TrainingError as TrainingError
     from wardrobe.training.train import TrainedRun as TrainedRun
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The artifacts that ship with wardrobe."""
+
+ERRORS = {
+    "DeclarationError": "wardrobe.models.schema.errors",
+    "ServingError": "wardrobe.serving.errors",
+    "DataError": "wardrobe.training.data.dataset",
+    "TrainingError": "wardrobe.training.errors",
+    "ClusterError": "wardrobe.cluster",
+}
+"""What a user can cause, each with the module that defines it; the message says what to do."""
 
 _MODULES = {
     "classify": "wardrobe.api",
@@ -45,15 +57,14 @@ _MODULES = {
     "export": "wardrobe.api",
     "list_models": "wardrobe.api",
     "load": "wardrobe.api",
+    "load_data": "wardrobe.api",
     "load_declaration": "wardrobe.api",
     "train": "wardrobe.api",
-    "ClusterError": "wardrobe.cluster",
     "Model": "wardrobe.model",
-    "DeclarationError": "wardrobe.models.schema.errors",
-    "ServingError": "wardrobe.serving.errors",
-    "DataError": "wardrobe.training.data.dataset",
-    "TrainingError": "wardrobe.training.errors",
+    "DataSet": "wardrobe.training.data.dataset",
+    "Examples": "wardrobe.training.data.dataset",
     "TrainedRun": "wardrobe.training.train",
+    **ERRORS,
 }
 
 __all__ = [*_MODULES, "__version__"]

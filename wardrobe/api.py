@@ -113,6 +113,43 @@ def load_declaration(
     return declarations.load_declaration(os.fspath(name_or_file), _overrides(set))
 
 
+def load_data(
+    name_or_folder: str | PathLike[str],
+    *,
+    validation: int | float | None = None,
+    take: int | None = None,
+    data_folder: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> DataSet:
+    """A data set, split as a run splits it; Fashion-MNIST is downloaded if need be.
+
+    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]`,
+    0–255, and targets `y`: class indices int32 `[N]`, named by `class_names`. Tables have float32
+    rows `[N, inputs]`, and in a regression float32 targets `[N, outputs]`.
+
+    Args:
+        name_or_folder: "fashion-mnist", "silhouettes", another name that `docs/data.md` lists, or
+            the path of a folder.
+        validation: how many training examples are held out, or what share of them; default: a
+            fifth, at most 5,000.
+        take: how many training examples to use, the first ones; default: all.
+        data_folder: the folder of data sets; default: $WARDROBE_DATA.
+        progress: is told how far a download is: file, bytes so far, bytes in all.
+
+    Raises:
+        DataError: the data set cannot be found, downloaded, read or split.
+    """
+    from wardrobe.training.data import load
+
+    return load(
+        os.fspath(name_or_folder),
+        validation=validation,
+        take=take,
+        folder=_path(data_folder),
+        progress=progress,
+    )
+
+
 def train(
     declaration: Declaration | str | PathLike[str],
     *,
@@ -164,7 +201,7 @@ def train(
     overrides += [] if seed is None else [f"seed={seed}"]
     overrides += [] if epochs is None else [f"training.epochs={epochs}"]
     declared = os.fspath(declaration) if isinstance(declaration, str | PathLike) else declaration
-    folder = None if data_folder is None else Path(data_folder)
+    folder = _path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
     _load_backend()
     from wardrobe.training.train import train as run_training
@@ -204,8 +241,9 @@ def load(
     settings = service_settings(artifacts)
     name, _, version = os.fspath(model or "").partition("/")
     names = {artifact.name for artifact in on_disk.find(settings.artifacts)}
-    is_name = name in names and (version.isdigit() or not version)
-    if model is not None and not is_name and Path(model).is_dir():
+    may_be_name = version.isdigit() or not version
+    is_name = may_be_name and name in names
+    if model is not None and not is_name and (not may_be_name or Path(model).is_dir()):
         return Model(load_artifact(on_disk.at(Path(model))))
     repository = Repository(settings.artifacts, settings.model)
     repository.check()
@@ -365,14 +403,17 @@ def evaluation_data(
     """The data set whose test examples `evaluate` takes, with the same arguments; `progress` is
     told how far the reading of a folder of pictures is."""
     from wardrobe.training.data import declarations
-    from wardrobe.training.data import load as load_data
 
-    folder = None if data_folder is None else Path(data_folder)
     if data is None:
-        return declarations.data_of_artifact(model.folder, model.picture, folder, progress)
+        return declarations.data_of_artifact(
+            model.folder, model.picture, _path(data_folder), progress
+        )
     if not isinstance(data, str | PathLike):
         return data
-    return load_data(os.fspath(data), folder=folder, picture=model.picture, progress=progress)
+    from wardrobe.training.data import load as load_from
+
+    folder = _path(data_folder)
+    return load_from(os.fspath(data), folder=folder, picture=model.picture, progress=progress)
 
 
 def _with_data(
@@ -399,6 +440,10 @@ def _with_data(
     return models.resolve(
         document, models.DataFacts(data.input_shape, data.classes, data.class_names)
     ), data
+
+
+def _path(given: str | PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _overrides(set: Overrides | None) -> list[str]:

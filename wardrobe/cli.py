@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from wardrobe import api, console
+from wardrobe import ERRORS, api, console
 
 if TYPE_CHECKING:
     from wardrobe.training.export.formats import Format
@@ -68,16 +68,9 @@ class _Failures(click.Group):
 
 def _user_errors() -> tuple[type[Exception], ...]:
     """The exceptions of those rooms that the failed command has imported."""
-    names = {
-        "wardrobe.models.schema.errors": "DeclarationError",
-        "wardrobe.training.data.dataset": "DataError",
-        "wardrobe.training.errors": "TrainingError",
-        "wardrobe.serving.errors": "ServingError",
-        "wardrobe.cluster": "ClusterError",
-    }
     return tuple(
         getattr(sys.modules[module], name)
-        for module, name in names.items()
+        for name, module in ERRORS.items()
         if module in sys.modules
     )
 
@@ -100,7 +93,7 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from wardrobe.training.results import records, zoo
 
-    measured = {name: records.summarize(runs) for name, runs in records.records().items()}
+    measured = records.summarize_all() | records.summarize_all(teachers=True)
     rows = []
     for declaration in zoo.networks():
         summary = measured.get(declaration.name)
@@ -281,11 +274,7 @@ def train(
 @Json
 def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Measure an artifact (a folder NAME/VERSION) on the test examples of a data set."""
-    from wardrobe.model import Model
-    from wardrobe.serving.inference import artifacts
-    from wardrobe.serving.inference.model import load as load_artifact
-
-    model = Model(load_artifact(artifacts.at(artifact)))
+    model = api.load(artifact.absolute())  # a folder, even if a model that ships has its name
     with console.progress_bar() as progress:
         examples = api.evaluation_data(model, data, data_dir, progress)
     measures = api.evaluate(model, examples)
@@ -447,12 +436,12 @@ def verify(data_dir: Path | None, as_json: bool) -> None:
     """Say where the data set was found, and whether its hashes are right."""
     from wardrobe.training.data import DataUnavailable, fashion_mnist
 
-    place = fashion_mnist.find(data_dir)
-    if place is None:
+    folder = fashion_mnist.find(data_dir)
+    if folder is None:
         raise DataUnavailable(
             "fashion-mnist is not on this machine; download it with `wardrobe data fetch`"
         )
-    reports = fashion_mnist.verify(place)
+    reports = fashion_mnist.verify(folder)
     if as_json:
         console.print_json(
             [{**vars(report), "path": str(report.path)} | {"ok": report.ok} for report in reports]
@@ -476,8 +465,8 @@ def fetch(data_dir: Path | None) -> None:
 
     with console.progress_bar() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
-        place = fashion_mnist.fetch(folder, progress=progress)
-    click.echo(place)
+        fetched = fashion_mnist.fetch(folder, progress=progress)
+    click.echo(fetched)
 
 
 @main.command()

@@ -22,8 +22,8 @@ EXPRESSIONS = [target["expr"] for panel in BOARD["panels"] for target in panel["
 def understood(board: dict[str, Any]) -> dict[str, Any]:
     """What is left of a board once Grafana's own types have read and written it."""
     register_default_plugins()
-    told: dict[str, Any] = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
-    return told
+    kept: dict[str, Any] = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
+    return kept
 
 
 def lost(given, kept) -> list[str]:
@@ -64,9 +64,9 @@ def test_every_metric_of_the_board_is_one_of_the_service() -> None:
 def test_panels_do_not_overlap() -> None:
     taken = [
         (x, y)
-        for place in (panel["gridPos"] for panel in BOARD["panels"])
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for cell in (panel["gridPos"] for panel in BOARD["panels"])
+        for x in range(cell["x"], cell["x"] + cell["w"])
+        for y in range(cell["y"], cell["y"] + cell["h"])
     ]
     assert len(taken) == len(set(taken))
     assert max(x for x, _ in taken) < 24

@@ -113,16 +113,16 @@ def test_a_picture_is_answered_through_the_proxy(service: Compose) -> None:
 
 
 def test_the_root_file_system_is_read_only_and_the_user_is_nobody(service: Compose) -> None:
-    told = service("exec", "-T", "replica-1", "python", "-c",
+    printed = service("exec", "-T", "replica-1", "python", "-c",
                    "import os; print(os.getuid(), os.access('/opt/wardrobe', os.W_OK),"
                    " os.statvfs('/').f_flag & os.ST_RDONLY)")  # fmt: skip
-    assert told.split()[-3:] == ["10001", "False", "1"]
+    assert printed.split()[-3:] == ["10001", "False", "1"]
 
 
 def test_there_is_no_compiler(service: Compose) -> None:
     program = "import shutil; print([shutil.which(name) for name in ('cc', 'gcc', 'g++', 'clang')])"
-    told = service("exec", "-T", "replica-1", "python", "-c", program)
-    assert "[None, None, None, None]" in told
+    printed = service("exec", "-T", "replica-1", "python", "-c", program)
+    assert "[None, None, None, None]" in printed
 
 
 def test_what_is_trained_inside_is_served_without_a_restart(service: Compose) -> None:

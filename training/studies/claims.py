@@ -199,8 +199,8 @@ def _medians(numbers: list[float], variants: Sequence[Measured]) -> list[float]:
     """The medians over the seeds; a NaN loss counts as infinite."""
     groups: dict[tuple[str, ...], list[float]] = {}
     for number, variant in zip(numbers, variants, strict=True):
-        alike = tuple(label for axis, label in variant.labels.items() if axis != "seed")
-        groups.setdefault(alike, []).append(math.inf if math.isnan(number) else number)
+        labels = tuple(label for axis, label in variant.labels.items() if axis != "seed")
+        groups.setdefault(labels, []).append(math.inf if math.isnan(number) else number)
     return [statistics.median(group) for group in groups.values()]
 
 

@@ -1,4 +1,4 @@
-"""Runs the variants of a study that have not run yet, in processes of their own."""
+"""Runs the unfinished variants of a study in separate processes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import os
 import signal
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ Progress = Callable[[int, int], None]
 Task = tuple[Any, ...]
 
 
-def run(variants: Sequence[Variant], folder: Path, jobs: int, progress: Progress) -> None:
+def run(
+    variants: Sequence[Variant], folder: Path, pool: ProcessPoolExecutor, progress: Progress
+) -> None:
     """Runs each variant whose record is missing; calls `progress(finished, all)` as they finish.
 
     Finished records are kept when this is interrupted.
@@ -45,13 +47,9 @@ def run(variants: Sequence[Variant], folder: Path, jobs: int, progress: Progress
     missing = [variant for variant in variants if not records.is_finished(folder, variant)]
     done = len(variants) - len(missing)
     progress(done, len(variants))
-    groups = _groups(missing)
-    if not groups:
-        return
-    with closing(run_tasks(jobs, run_group, [(group, folder) for group in groups])) as finished:
-        for group, _ in finished:
-            done += len(group)
-            progress(done, len(variants))
+    for group, _ in run_tasks(pool, run_group, [(group, folder) for group in _groups(missing)]):
+        done += len(group)
+        progress(done, len(variants))
 
 
 def run_group(variants: list[Variant], folder: Path) -> None:
@@ -102,23 +100,28 @@ def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
     ]
 
 
-def run_tasks(
-    jobs: int, work: Callable[..., None], tasks: Sequence[Task]
-) -> Generator[Task, None, None]:
-    """Calls `work(*task)` for each task in a pool of processes; yields tasks as they finish.
+@contextmanager
+def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """So many processes, which start when there is work; all use Keras' JAX backend.
 
-    When it is closed early, running tasks finish and waiting ones are dropped. The processes use
-    Keras' JAX backend, whatever the backend of this one.
+    At the end, running tasks finish and waiting ones are dropped.
     """
     spawned = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=spawned, initializer=use_jax)
+    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=use_jax)
     try:
-        futures = {pool.submit(work, *task): task for task in tasks}
-        for future in as_completed(futures):
-            future.result()
-            yield futures[future]
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def run_tasks(
+    pool: ProcessPoolExecutor, work: Callable[..., None], tasks: Sequence[Task]
+) -> Iterator[Task]:
+    """Calls `work(*task)` for each task in the pool; yields tasks as they finish."""
+    futures = {pool.submit(work, *task): task for task in tasks}
+    for future in as_completed(futures):
+        future.result()
+        yield futures[future]
 
 
 def use_jax() -> None:

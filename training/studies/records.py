@@ -16,22 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.training.files import atomic_write
+from wardrobe.training.studies.claims import Measured
 from wardrobe.training.studies.variants import Variant
 
 Found = dict[str, float | NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Record:
-    """What was measured on a variant: numbers and arrays by name."""
+class Record(Measured):
+    """What was measured on a variant: its numbers, which claims compare, and arrays by name."""
 
-    variant: Variant
-    numbers: dict[str, float]
     arrays: dict[str, NDArray[Any]]
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return self.variant.labels
 
 
 def write(folder: Path, variant: Variant, found: Found) -> None:
@@ -62,7 +57,7 @@ def read(folder: Path, variant: Variant) -> Record | None:
     with np.load(file.with_suffix(".npz")) as stored:
         arrays = {name: stored[name] for name in stored.files}
     numbers = {k: math.nan if v is None else v for k, v in facts["numbers"].items()}
-    return Record(variant, numbers, arrays)
+    return Record(variant.labels, numbers, arrays)
 
 
 def is_finished(folder: Path, variant: Variant) -> bool:

@@ -13,7 +13,7 @@ from wardrobe.models import DeclarationError, ErrorDetail
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.inheritance import shown
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.studies.claims import Measured, Verdict, judge
+from wardrobe.training.studies.claims import Verdict, judge
 from wardrobe.training.studies.records import Record
 from wardrobe.training.studies.study import Study
 
@@ -49,9 +49,8 @@ def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool
         DeclarationError: the claim or the figure names something unknown.
         TrainingError: a variant lacks a number that the figure draws.
     """
-    measured = [Measured(record.labels, record.numbers) for record in records]
     try:
-        verdicts = [judge(claim, measured) for claim in study.frame.claim]
+        verdicts = [judge(claim, records) for claim in study.frame.claim]
     except ValueError as error:
         line = study.tree.origin_of(("claim",)).line
         raise DeclarationError([ErrorDetail(shown(study.file), line, str(error))]) from None

@@ -26,17 +26,18 @@ def run(
     """
     _need_matplotlib()
     expanded = [(study, [] if study.trials else expand(study)) for study in studies]
-    executor.run(
-        [variant for _, variants in expanded for variant in variants], folder, jobs, progress
-    )
     reports = []
-    for study, variants in expanded:
-        where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
-        if study.trials:
-            found = search.run(study, where, jobs, progress)
-        else:
-            found = [record for one in variants if (record := records.read(folder, one))]
-        reports.append(report(study, found, where, pictures))
+    with executor.processes(jobs) as pool:
+        executor.run(
+            [variant for _, variants in expanded for variant in variants], folder, pool, progress
+        )
+        for study, variants in expanded:
+            where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
+            if study.trials:
+                found = search.run(study, where, pool, progress)
+            else:
+                found = [record for one in variants if (record := records.read(folder, one))]
+            reports.append(report(study, found, where, pictures))
     return reports
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import optuna
 
 
-def run(study: Study, folder: Path, jobs: int, progress: executor.Progress) -> list[Record]:
+def run(
+    study: Study, folder: Path, pool: ProcessPoolExecutor, progress: executor.Progress
+) -> list[Record]:
     """Makes the trials that are missing and returns a record of each.
 
     Numbers of a record: `validation_accuracy` (the best epoch's), the value of each range by its
@@ -38,10 +40,8 @@ def run(study: Study, folder: Path, jobs: int, progress: executor.Progress) -> l
     done, begun = _finished(trials), len(trials.get_trials(False))
     progress(min(done, study.trials), study.trials)
     tasks = [(study, folder, begun + more) for more in range(study.trials - done)]
-    if tasks:
-        with closing(executor.run_tasks(jobs, _make_trial, tasks)) as finished:
-            for more, _ in enumerate(finished, 1):
-                progress(done + more, study.trials)
+    for more, _ in enumerate(executor.run_tasks(pool, _make_trial, tasks), 1):
+        progress(done + more, study.trials)
     return list(_records(study, trials))
 
 
@@ -131,4 +131,4 @@ def _records(study: Study, trials: optuna.Study) -> Iterator[Record]:
             **values,
             **importance,
         }
-        yield Record(_variant(study, study.frame.search, trial.params), numbers, {})
+        yield Record({}, numbers, {})

@@ -146,7 +146,7 @@ def read(name_or_file: str, is_quick: bool = False) -> Study:
     try:
         frame = _StudyFrame.model_validate(tree.plain)
     except ValidationError as error:
-        raise DeclarationError(_problem(tree, dict(one)) for one in error.errors()) from None
+        raise DeclarationError(_error(tree, dict(one)) for one in error.errors()) from None
     return Study(file.stem, file, frame, tree, is_quick)
 
 
@@ -175,14 +175,14 @@ def _label(value: Any) -> str:
     return next(iter(value)) if isinstance(value, dict) and value else str(value)
 
 
-def _problem(tree: Node, mistake: dict[str, Any]) -> ErrorDetail:
-    path = tuple(part for part in mistake["loc"] if isinstance(part, (str, int)))
+def _error(tree: Node, error: dict[str, Any]) -> ErrorDetail:
+    path = tuple(part for part in error["loc"] if isinstance(part, (str, int)))
     origin = tree.origin_of(path)
-    place = ".".join(map(str, path))
-    if mistake["type"] == "extra_forbidden":
+    key = ".".join(map(str, path))
+    if error["type"] == "extra_forbidden":
         known = _StudyFrame.model_fields
         return ErrorDetail(
-            origin.source, origin.line, f"unknown key '{place}'{did_you_mean(place, known)}"
+            origin.source, origin.line, f"unknown key '{key}'{did_you_mean(key, known)}"
         )
-    text = str(mistake.get("ctx", {}).get("error", mistake["msg"]))
-    return ErrorDetail(origin.source, origin.line, f"{place}: {text}")
+    text = str(error.get("ctx", {}).get("error", error["msg"]))
+    return ErrorDetail(origin.source, origin.line, f"{key}: {text}")

@@ -154,13 +154,13 @@ main(sys.argv[1:])
 DONE = "name: done\ndata: rings\nmodel: {layers: []}\ntraining: {epochs: 1}\n"
 
 
-def test_a_run_killed_after_its_artifact_is_there_writes_no_second_one(wardrobe, tmp_path):
+def test_a_run_killed_after_its_artifact_is_there_writes_no_second_one(invoke, tmp_path):
     (tmp_path / "done.yaml").write_text(DONE)
     command = [sys.executable, "-c", KILLED_BEFORE_THE_NOTE, "train", "done.yaml"]
     killed = subprocess.run(command, cwd=tmp_path, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (artifact,) = tmp_path.glob("artifacts/done/*")
-    resumed = wardrobe("train", "done.yaml", "--resume", "--json")
+    resumed = invoke("train", "done.yaml", "--resume", "--json")
     record = json.loads(resumed.stdout)
     assert record["resumed"]
     assert tmp_path / record["artifact"] == artifact
@@ -186,13 +186,13 @@ def test_a_run_that_is_being_trained_is_left_alone(begun, tmp_path):
     assert (running.folder / "run.json").read_text() == before
 
 
-def test_resuming_a_finished_run_trains_nothing(wardrobe, tmp_path):
+def test_resuming_a_finished_run_trains_nothing(invoke, tmp_path):
     (tmp_path / "done.yaml").write_text(DONE)
     first, again = (
-        json.loads(wardrobe("train", "done.yaml", "--resume", "--json").stdout) for _ in range(2)
+        json.loads(invoke("train", "done.yaml", "--resume", "--json").stdout) for _ in range(2)
     )
     assert first == again
-    other = wardrobe("train", "done.yaml", "--resume", "--seed", "8", "--json")
+    other = invoke("train", "done.yaml", "--resume", "--seed", "8", "--json")
     assert json.loads(other.stdout)["run"] != first["run"]
 
 

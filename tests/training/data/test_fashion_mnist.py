@@ -158,7 +158,7 @@ class TestTheSearch:
 
 
 class TestDamage:
-    """In a place the user named, damage is told with the file's name and where to get another."""
+    """In a folder that the user named, an error names the damaged file and where to get another."""
 
     @pytest.mark.parametrize("name", fashion_mnist.HASHES)
     def test_an_altered_file(self, copied, name):
@@ -195,16 +195,16 @@ class TestDamage:
 
 class TestFetching:
     def test_fills_the_cache_of_keras(self, server):
-        place = fashion_mnist.fetch(origin=server)
-        assert place == keras_cache() / "fashion-mnist" == fashion_mnist.find()
+        folder = fashion_mnist.fetch(origin=server)
+        assert folder == keras_cache() / "fashion-mnist" == fashion_mnist.find()
         assert len(load("fashion-mnist").test) == 10_000
 
     def test_replaces_only_what_is_wrong(self, server, copied):
-        place, told = copied / "fashion-mnist", set()
-        spoil(place / "t10k-labels-idx1-ubyte.gz")
-        fashion_mnist.fetch(place, origin=server, progress=lambda name, *_: told.add(name))
-        assert told == {"t10k-labels-idx1-ubyte.gz"}
-        assert all(report.ok for report in fashion_mnist.verify(place))
+        folder, fetched = copied / "fashion-mnist", set()
+        spoil(folder / "t10k-labels-idx1-ubyte.gz")
+        fashion_mnist.fetch(folder, origin=server, progress=lambda name, *_: fetched.add(name))
+        assert fetched == {"t10k-labels-idx1-ubyte.gz"}
+        assert all(report.ok for report in fashion_mnist.verify(folder))
 
     def test_asks_nobody_where_all_is_right(self, official):
         assert fashion_mnist.fetch(official, origin=NOWHERE) == official

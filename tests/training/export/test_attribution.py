@@ -1,4 +1,4 @@
-"""The signature `explain`: which pixels spoke for the likeliest class."""
+"""The signature `explain`: how much each pixel contributed to the likeliest class."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from wardrobe.training.export.outputs import Outputs
 
 
 def explain(artifact: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and evidence, as a plain SavedModel of TensorFlow answers."""
+    """Probabilities and attribution, from the SavedModel loaded by TensorFlow alone."""
     signature = tf.saved_model.load(str(artifact)).signatures["explain"]
     answer = signature(images=tf.constant(images))
     return answer["probabilities"].numpy(), answer["evidence"].numpy()
 
 
 def ten_pixels(kernel: np.ndarray, activation: str | Callable[..., object]) -> keras.Sequential:
-    """A network of one layer that sees pictures `[1, 10]`, 0–255."""
+    """A network of one layer for pictures `[1, 10]`, 0–255."""
     dense = keras.layers.Dense(kernel.shape[1], activation=activation, use_bias=False)
     scaling = keras.layers.Rescaling(1 / 255)
     network = keras.Sequential([keras.Input((1, 10)), scaling, keras.layers.Flatten(), dense])
@@ -39,7 +39,7 @@ def kernel() -> np.ndarray:
 
 @pytest.mark.parametrize("empty", [0, 255])
 def test_a_linear_network_is_explained_by_its_weights(kernel, empty):
-    """Of two classes, the log-odds are linear: a pixel's evidence for them is known exactly."""
+    """The log-odds of two classes are linear, so each pixel's contribution is known exactly."""
     images = np.random.default_rng(4).uniform(0, 255, (5, 1, 10)).astype(np.float32)
     weights = kernel[:, 0] - kernel[:, 1]
 
@@ -48,33 +48,32 @@ def test_a_linear_network_is_explained_by_its_weights(kernel, empty):
         flat = tf.reshape(pictures, (-1, 10)) / 255
         return tf.exp(tf.linalg.matvec(flat, weights))[:, tf.newaxis]
 
-    told = integrated_gradients(tf.constant(images), float(empty), odds).numpy()
-    np.testing.assert_allclose(told, (images - empty) / 255 * weights, rtol=1e-4, atol=1e-5)
+    attributed = integrated_gradients(tf.constant(images), float(empty), odds).numpy()
+    np.testing.assert_allclose(attributed, (images - empty) / 255 * weights, rtol=1e-4, atol=1e-5)
 
 
-def test_the_evidence_adds_up_to_what_the_picture_changed(trained, few_silhouettes):
+def test_attributions_add_up_to_the_change_from_an_empty_picture(trained, few_silhouettes):
     images = few_silhouettes.test.x[:200].astype("float32")
-    probabilities, told = explain(trained.artifact, images)
-    nothing, _ = explain(trained.artifact, np.zeros((1, 28, 28), "float32"))
+    probabilities, attributed = explain(trained.artifact, images)
+    empty, _ = explain(trained.artifact, np.zeros((1, 28, 28), "float32"))
     likeliest = probabilities.argmax(axis=1)
-    changed = np.log(probabilities.max(axis=1)) - np.log(nothing[0, likeliest])
-    off = np.abs(told.sum(axis=(1, 2)) - changed)
+    changed = np.log(probabilities.max(axis=1)) - np.log(empty[0, likeliest])
+    off = np.abs(attributed.sum(axis=(1, 2)) - changed)
     assert off.mean() < 0.03 * np.abs(changed).mean()
     assert off.max() < 0.2 * np.abs(changed).mean()
 
 
-def test_what_is_as_in_an_empty_picture_says_nothing(trained, few_silhouettes):
+def test_pixels_as_in_an_empty_picture_contribute_nothing(trained, few_silhouettes):
     images = few_silhouettes.test.x[:50].astype("float32")
-    _, told = explain(trained.artifact, images)
-    assert (told[images == 0] == 0).all()
-    assert np.abs(told[images > 0]).mean() > 0.001
+    _, attributed = explain(trained.artifact, images)
+    assert (attributed[images == 0] == 0).all()
+    assert np.abs(attributed[images > 0]).mean() > 0.001
 
 
-def test_pixels_that_spoke_for_it_matter_more_than_others(trained, few_silhouettes):
-    """Without the 50 pixels of most evidence, the class is less likely than without any 50 pixels
-    of the garment."""
+def test_removing_the_pixels_with_the_largest_attribution_matters_most(trained, few_silhouettes):
+    """The class becomes less likely than after removing 50 random pixels of the garment."""
     images = few_silhouettes.test.x[:200].astype("float32").reshape(200, -1)
-    probabilities, told = explain(trained.artifact, images.reshape(-1, 28, 28))
+    probabilities, attributed = explain(trained.artifact, images.reshape(-1, 28, 28))
     likeliest = probabilities.argmax(axis=1)
     chance = np.random.default_rng(1).random(images.shape)
 
@@ -85,31 +84,31 @@ def test_pixels_that_spoke_for_it_matter_more_than_others(trained, few_silhouett
         left, _ = explain(trained.artifact, darkened.reshape(-1, 28, 28))
         return float(np.log(left[np.arange(200), likeliest]).mean())
 
-    told = told.reshape(200, -1)
-    assert without_the_first(told) < without_the_first(chance * (images > 0)) - 0.5
+    attributed = attributed.reshape(200, -1)
+    assert without_the_first(attributed) < without_the_first(chance * (images > 0)) - 0.5
 
 
-def test_the_signature_answers_the_same_probabilities(trained, few_silhouettes):
+def test_both_signatures_give_the_same_probabilities(trained, few_silhouettes):
     images = few_silhouettes.test.x[:20].astype("float32")
-    probabilities, told = explain(trained.artifact, images)
-    assert (told.shape, told.dtype) == ((20, 28, 28), np.float32)
+    probabilities, attributed = explain(trained.artifact, images)
+    assert (attributed.shape, attributed.dtype) == ((20, 28, 28), np.float32)
     served = tf.saved_model.load(str(trained.artifact)).signatures["serving_default"]
     np.testing.assert_allclose(probabilities, served(images=tf.constant(images))["probabilities"])
 
 
-def test_a_sigmoid_head_is_explained_for_the_class_that_it_chose(tmp_path, kernel):
+def test_a_sigmoid_head_is_explained_for_the_predicted_class(tmp_path, kernel):
     network = ten_pixels(kernel[:, :1], "sigmoid")
     saved_model.write(network, Outputs("sigmoid"), tmp_path / "1")
     images = np.zeros((2, 1, 10), np.float32)
     images[0, 0, kernel[:, 0] > 0] = 255
     images[1, 0, kernel[:, 0] < 0] = 255
-    probabilities, told = explain(tmp_path / "1", images)
+    probabilities, attributed = explain(tmp_path / "1", images)
     assert probabilities.argmax(axis=1).tolist() == [1, 0]
-    assert (told >= 0).all()
+    assert (attributed >= 0).all()
 
 
 @pytest.mark.parametrize(("head", "explained"), [("softmax", True), ("step", False)])
-def test_only_what_has_gradients_is_explained(tmp_path, kernel, head, explained):
+def test_only_heads_with_gradients_are_explained(tmp_path, kernel, head, explained):
     network = ten_pixels(kernel, "softmax") if explained else ten_pixels(kernel[:, :1], step)
     saved_model.write(network, Outputs(head), tmp_path / "1")
     assert ("explain" in tf.saved_model.load(str(tmp_path / "1")).signatures) is explained

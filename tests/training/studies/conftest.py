@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,21 @@ class Lecture:
         return [record for record in found if record is not None]
 
 
-@pytest.fixture(scope="session")
-def lecture(wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory) -> Lecture:
+@pytest.fixture(scope="package", autouse=True)
+def compiling_quickly() -> Iterator[None]:
+    """Small trainings mostly compile: optimising their programs does not pay."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        yield
+
+
+@pytest.fixture(scope="package")
+def lecture(
+    compiling_quickly: None, wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory
+) -> Lecture:
     folder = tmp_path_factory.mktemp("lecture")
     done = subprocess.run(
         [wardrobe_program, "study", "--all", "--quick", "--json", "--runs", str(folder)],
-        # Small trainings mostly compile: optimising their programs does not pay.
-        env=os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
         capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

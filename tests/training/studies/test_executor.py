@@ -12,7 +12,7 @@ from tests.training.studies.test_study import TEXT
 PLAIN = TEXT.replace("quick: {axes: {seed: [1]}, set: {training.epochs: 1}}\n", "")
 
 
-# Many groups, of which a process that is told to stop still ends the few that it has begun.
+# Many groups: an interrupted process still finishes the few that it has begun.
 MANY = PLAIN.replace("values: [1, 2]", "values: [1, 2, 3, 4, 5, 6]").replace("[1, 2, 3]\n", "[1]\n")
 
 
@@ -38,15 +38,15 @@ def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
 
 
-def test_errors_in_variants_name_file_and_line(wardrobe, tmp_path):
+def test_errors_in_variants_name_file_and_line(invoke, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(PLAIN.replace("activation: tanh", "activaton: tanh"))
-    done = wardrobe("study", file)
+    done = invoke("study", file)
     assert done.returncode == 1
     assert "small.yaml:6: Dense has no argument 'activaton'" in done.stderr
     assert "Traceback" not in done.stderr
     file.write_text(PLAIN.replace("figure:", "measure: [tempo]\nfigure:"))
-    done = wardrobe("study", file)
+    done = invoke("study", file)
     assert done.returncode == 1
     assert "no measure 'tempo'; known: activation_curve" in done.stderr
     assert "Traceback" not in done.stderr

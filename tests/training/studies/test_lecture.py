@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import needs_fashion_mnist
-from wardrobe.training.studies.claims import Measured, judge
+from wardrobe.training.studies.claims import judge
 from wardrobe.training.studies.study import read_all
 
 pytestmark = needs_fashion_mnist
@@ -54,12 +54,11 @@ def test_the_claims_of_a_row_are_computed_from_real_runs(lecture, row):
                 history = record.arrays["history_loss"]
                 assert len(history) == record.numbers["epochs"]
                 assert record.numbers["moved"] > 0 or "step" in record.labels.values()
-        measured = [Measured(record.labels, record.numbers) for record in records]
-        verdicts = [judge(claim, measured) for claim in study.frame.claim]
+        verdicts = [judge(claim, records) for claim in study.frame.claim]
         said = lecture.verdicts[name]
         assert said["computed"] == "; ".join(verdict.computed for verdict in verdicts)
         assert (said["claim"] == "holds") is all(verdict.holds for verdict in verdicts)
-        nothing = [replace(one, numbers=dict.fromkeys(one.numbers, np.nan)) for one in measured]
+        nothing = [replace(one, numbers=dict.fromkeys(one.numbers, np.nan)) for one in records]
         assert not any(judge(claim, nothing).holds for claim in study.frame.claim)
 
 
@@ -88,8 +87,8 @@ def test_every_study_leaves_a_report_and_its_figure(lecture, name):
 def test_the_page_needs_nothing_but_itself(lecture):
     page = (lecture.folder / "studies" / "lecture.html").read_text()
     assert "built with <code>--quick</code>" in page
-    places = [page.index(f'<section id="{name}">') for name in STUDIES]
-    assert places == sorted(places)
+    positions = [page.index(f'<section id="{name}">') for name in STUDIES]
+    assert positions == sorted(positions)
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page)
     assert "@import" not in page
     assert not re.findall(r"url\((?!#)", page)

@@ -61,7 +61,7 @@ def test_a_study_trains_without_augmentation(study_file):
         expand(read(study_file(augmented)))
 
 
-def test_variants_alike_but_for_the_seed_share_a_key(study_file):
+def test_variants_that_differ_only_in_the_seed_share_a_key(study_file):
     variants = expand(read(study_file()))
     assert len({variant.key for variant in variants}) == 4
 

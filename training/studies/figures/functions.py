@@ -25,7 +25,7 @@ from wardrobe.training.studies.records import Record
 
 
 def weighted_sums(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """Each input with its weighted sum, coloured by what the unit says; a panel a label of `by`.
+    """Each input with its weighted sum, coloured by the output; a panel for each label of `by`.
 
     Option `names`: what the inputs are called.
     """
@@ -41,7 +41,10 @@ def weighted_sums(records: Sequence[Record], options: dict[str, Any]) -> Figure:
         panel.scatter(sums[order], rows, color=colours, s=26, zorder=3)
         threshold = -record.arrays["bias"][0]
         panel.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 2)))
-        panel.text(threshold, -0.75, f" threshold {threshold:g}", fontsize=8, va="bottom")
+        panel.annotate(
+            f"threshold {threshold:g}", (threshold, -0.75), xytext=(4, 0),
+            textcoords="offset points", fontsize=8, va="bottom",
+        )  # fmt: skip
         panel.set_yticks(rows, [_in_words(inputs[at], options["names"]) for at in order])
         panel.set_ylim(len(order) - 0.4, -1.1)
         panel.tick_params(axis="y", length=0, labelsize=8)
@@ -81,7 +84,7 @@ def activation_curves(records: Sequence[Record], options: dict[str, Any]) -> Fig
 
 
 def fitted_curves(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """What networks of one input say, over the examples; a panel a label of `by`."""
+    """The outputs of networks with one input, over the examples; a panel for each label of `by`."""
     groups = by_label(records, options["by"])
     figure, axes = panels(len(groups), 3, 2.5, 2.2)
     for panel, (label, group) in zip(axes, groups.items(), strict=True):
@@ -130,7 +133,7 @@ SUCCESS = 0.98
 
 
 def region_grid(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """A panel a label of `by`: the decision of one seed, and how many seeds succeed.
+    """A panel for each label of `by`: the decision of one seed, and how many seeds succeed.
 
     The seed that is drawn is the one with the median test accuracy.
     """
@@ -149,7 +152,7 @@ def region_grid(records: Sequence[Record], options: dict[str, Any]) -> Figure:
 
 
 def spaces(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """A row a label of `by`: the decision in the input space, and the line in the hidden space.
+    """A row for each label of `by`: the decision in the input space, the line in the hidden space.
 
     Of several seeds the best is drawn.
     """
@@ -171,7 +174,7 @@ def spaces(records: Sequence[Record], options: dict[str, Any]) -> Figure:
 
 
 def draw_regions(axes: Axes, arrays: dict[str, NDArray[Any]], space: str) -> None:
-    """The probability as ground, the border where it is a half, and the examples."""
+    """The probability as background, the border where it is a half, and the examples."""
     probability = arrays[f"{space}probability"]
     left, right, low, high = (float(edge) for edge in arrays[f"{space}extent"])
     points, classes = arrays[f"{space}points"], arrays["classes"]

@@ -54,7 +54,7 @@ def gradient_agreement(records: Sequence[Record], options: dict[str, Any]) -> Fi
 
 
 def norms_by_layer(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """Norm of the gradient of each layer's weights, a colour a depth, a panel a label of `panels`.
+    """Norm of each layer's gradient: a colour for each depth, a panel for each label of `panels`.
 
     The median of the seeds.
     """
@@ -67,8 +67,8 @@ def norms_by_layer(records: Sequence[Record], options: dict[str, Any]) -> Figure
         ):
             norms = np.median([record.arrays["norms"] for record in group], axis=0)
             norms = np.maximum(norms, 1e-30)
-            place = np.linspace(0, 1, len(norms))
-            panel.plot(place, norms, color=colour, marker="o", markersize=2.2, linewidth=1.3)
+            position = np.linspace(0, 1, len(norms))
+            panel.plot(position, norms, color=colour, marker="o", markersize=2.2, linewidth=1.3)
             ends.append((float(norms[-1]), words(depth), colour))
         panel.set_yscale("log")
         panel.set_ylim(1e-14, 1e14)

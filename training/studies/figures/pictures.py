@@ -1,4 +1,4 @@
-"""The first layer as pictures, and which classes are taken for which."""
+"""The first layer as pictures, and which classes are confused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
 
 
 def confusion_matrix(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """How many of each true class are called what; the mean over the seeds.
+    """How often each class is predicted for each true class: the mean over the seeds.
 
     With `pictures`, an example of each of the most frequent mistakes stands beside it.
     """
@@ -62,9 +62,9 @@ def confusion_matrix(records: Sequence[Record], options: dict[str, Any]) -> Figu
     return figure
 
 
-def _draw_mistakes(figure: Figure, place: Any, record: Record) -> None:
+def _draw_mistakes(figure: Figure, cell: Any, record: Record) -> None:
     pictures = record.arrays["confused_pictures"]
-    inner = place.subgridspec(len(pictures), 1)
+    inner = cell.subgridspec(len(pictures), 1)
     for number, picture in enumerate(pictures):
         axes = figure.add_subplot(inner[number])
         axes.imshow(255 - picture, cmap="gray", vmin=0, vmax=255)

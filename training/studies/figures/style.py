@@ -33,7 +33,7 @@ CLASSES = (BLUE, ORANGE)
 # Text and axes: a page that is dark replaces it by the colour of its own text.
 INK = "#1b1b1f"
 
-# Lines and letters on a ground that the figure paints itself: they stay dark on a dark page.
+# Lines and letters on a background that the figure paints itself: dark on a dark page, too.
 DARK = "#202024"
 
 REGIONS = LinearSegmentedColormap.from_list("regions", ["#9fcbe8", "#f6f6f4", "#f5bf97"])
@@ -67,7 +67,7 @@ _SETTINGS: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Everything drawn and saved within looks alike."""
+    """The style of everything that is drawn and saved within."""
     with matplotlib.rc_context(_SETTINGS):
         yield
 
@@ -102,26 +102,26 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], gap: float = 
     ]
     order = np.argsort(heights)
     wanted = [min(max(heights[index], 0.0), 1.0) for index in order]
-    for index, place in zip(order, _moved_apart(wanted, gap), strict=True):
+    for index, height in zip(order, _moved_apart(wanted, gap), strict=True):
         _, text, colour = ends[index]
-        axes.text(1.02, place, text, color=colour, transform=axes.transAxes, va="center",
+        axes.text(1.02, height, text, color=colour, transform=axes.transAxes, va="center",
                   fontsize=8.5)  # fmt: skip
 
 
 def _moved_apart(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places in rising order, at least a gap apart; those that touch stand round their middle."""
+    """Rising heights, at least a gap apart; those that would touch are centred on their mean."""
     blocks: list[list[float]] = []
 
-    def places(block: list[float]) -> list[float]:
+    def heights(block: list[float]) -> list[float]:
         lowest = max(float(np.mean(block)) - gap * (len(block) - 1) / 2, 0.0)
         return [lowest + gap * number for number in range(len(block))]
 
-    for place in wanted:
-        blocks.append([place])
-        while len(blocks) > 1 and places(blocks[-2])[-1] + gap > places(blocks[-1])[0]:
+    for height in wanted:
+        blocks.append([height])
+        while len(blocks) > 1 and heights(blocks[-2])[-1] + gap > heights(blocks[-1])[0]:
             last = blocks.pop()
             blocks[-1] += last
-    return [place for block in blocks for place in places(block)]
+    return [height for block in blocks for height in heights(block)]
 
 
 def in_percent(axis: Axis) -> None:
@@ -149,5 +149,5 @@ def quiet(axes: Axes) -> None:
 
 
 def words(name: Any) -> str:
-    """A name of the program as people write it."""
+    """A name of the program in words."""
     return str(name).replace("_", " ")

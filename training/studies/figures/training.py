@@ -35,7 +35,7 @@ _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 
 
 def loss_curves(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """Curves of the history, a colour a label of `by`, a panel a label of `panels`.
+    """Curves of the history: a colour for each label of `by`, a panel for each of `panels`.
 
     Options: `y`, a column of the history or a list of them (loss), drawn in dashes of their own;
     `x` (epoch, or seconds), a list of both gives a panel each; `log` (true); `top`, the highest
@@ -87,17 +87,17 @@ def _draw_curves(panel: Axes, records: Sequence[Record], way: str, options: dict
 
 
 def _best(group: Sequence[Record], by: str, number: str) -> tuple[list[Record], str]:
-    """The variants alike but for their seed whose median is lowest, and all their labels."""
-    alike: dict[str, list[Record]] = {}
+    """The variants that differ only in their seed and have the lowest median, and their labels."""
+    groups: dict[str, list[Record]] = {}
     for record in group:
         others = [label for axis, label in record.labels.items() if axis not in (by, "seed")]
-        alike.setdefault(" ".join([record.labels[by], *others]), []).append(record)
+        groups.setdefault(" ".join([record.labels[by], *others]), []).append(record)
     medians = {
         label: np.median(np.nan_to_num([one.numbers[number] for one in variants], nan=np.inf))
-        for label, variants in alike.items()
+        for label, variants in groups.items()
     }
     label = min(medians, key=lambda label: float(medians[label]))
-    return alike[label], label
+    return groups[label], label
 
 
 def _over_seeds(
@@ -125,7 +125,7 @@ _AXIS_NAMES = {
 
 
 def dots(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """A row a label of `by`; a panel for each number of `show`.
+    """A row for each label of `by`, a panel for each number of `show`.
 
     Option `log`: the numbers whose scale is logarithmic.
     """
@@ -182,7 +182,7 @@ def rate_range(records: Sequence[Record], options: dict[str, Any]) -> Figure:
 
 
 def landscape(records: Sequence[Record], options: dict[str, Any]) -> Figure:
-    """The final losses of all seeds, sorted, and the slice round the worst of these ends."""
+    """The final losses of all seeds, sorted, and the slice around the worst of them."""
     figure, (left, right) = panels(2, 2, 3.5, 2.9)
     ordered = sorted(records, key=lambda record: record.numbers["train_loss"])
     losses = [record.numbers["train_loss"] for record in ordered]

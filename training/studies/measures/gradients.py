@@ -32,7 +32,7 @@ def gradient_norms(model: TrainedModel) -> Found:
         return keras.ops.mean(model.parts.loss(y, outputs))
 
     variables = network.trainable_variables
-    # Not compiled: a network of 50 layers is asked once, and its layers are all alike.
+    # Not compiled: a network of 50 layers is asked once, and its layers are all the same.
     gradients = jax.grad(loss)([variable.value for variable in variables])
     norms = np.array(
         [

@@ -58,7 +58,7 @@ def confusion(model: TrainedModel) -> Found:
 
 
 COPIES = 16
-AVERAGED_EXAMPLES = 2_000  # of the test set: perturbing pictures takes long
+AVERAGED_PER_TRAINED = 2  # test examples per training example: perturbing pictures takes long
 
 
 def averaged_copies(model: TrainedModel) -> Found:
@@ -67,16 +67,16 @@ def averaged_copies(model: TrainedModel) -> Found:
     The perturbations are those that the network itself was trained with: its augmentation layers
     are switched on, its dropout stays off.
     """
-    classes = model.data.test.y[:AVERAGED_EXAMPLES]
-    passes = np.stack([_perturbed(model) for _ in range(COPIES)])
+    asked = AVERAGED_PER_TRAINED * len(model.data.train)
+    x, classes = model.data.test.x[:asked].astype(np.float32), model.data.test.y[:asked]
+    passes = np.stack([_perturbed(model, x) for _ in range(COPIES)])
     return {
         "one_copy_accuracy": float((passes[0].argmax(axis=1) == classes).mean()),
         "averaged_accuracy": float((passes.mean(axis=0).argmax(axis=1) == classes).mean()),
     }
 
 
-def _perturbed(model: TrainedModel) -> np.ndarray:
-    x = model.data.test.x[:AVERAGED_EXAMPLES].astype(np.float32)
+def _perturbed(model: TrainedModel, x: np.ndarray) -> np.ndarray:
     for layer in model.network.layers:
         kind = type(layer).__name__
         perturbs = kind.startswith("Random") or kind == "GaussianNoise"
