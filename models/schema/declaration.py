@@ -151,8 +151,14 @@ def _class_names(value: Any) -> Any:
 
 
 Preparation = Literal["none", "resize", "pad", "garment"]
-Size = Annotated[list[int], BeforeValidator(_size)]
-ClassNames = Annotated[list[str], BeforeValidator(_class_names)]
+_SIDES = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+Size = Annotated[list[int], BeforeValidator(_size), WithJsonSchema(_SIDES)]
+_NAME = {"type": ["string", "integer"]}
+ClassNames = Annotated[
+    list[str],
+    BeforeValidator(_class_names),
+    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
 HeldOut = Annotated[
     int | float, PlainValidator(_held_out), WithJsonSchema({"type": "number", "minimum": 0})
