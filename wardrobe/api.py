@@ -182,7 +182,8 @@ def train(
             only before Keras is imported.
         callbacks: further Keras callbacks, called after the declared ones. The run's record names
             them; with `resume` they begin anew.
-        runs, artifacts: the folders to write to.
+        runs, artifacts: the folders to write to. The artifact's version is above every one of its
+            name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
@@ -216,6 +217,7 @@ def train(
         examples,
         runs=Path(runs),
         artifacts=Path(artifacts),
+        served_beside=(PRETRAINED, *_folders_of_environment()),
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
@@ -398,6 +400,12 @@ def service_settings(
     return Settings.from_environment(artifacts=folders, **given)
 
 
+def _folders_of_environment() -> list[Path]:
+    """The folders of `$WARDROBE_ARTIFACTS`."""
+    folders = os.environ.get("WARDROBE_ARTIFACTS", "").split(os.pathsep)
+    return [Path(folder) for folder in folders if folder]
+
+
 def evaluation_data(
     model: Model,
     data: DataSet | str | PathLike[str] | None = None,
@@ -409,12 +417,13 @@ def evaluation_data(
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
 
-    if data is None:
-        return declarations.data_of_artifact(
-            model.folder, model.picture, _path(data_folder), progress
-        )
-    if not isinstance(data, str | PathLike):
+    if data is not None and not isinstance(data, str | PathLike):
         return data
+    if data is None or "columns" in model.input:  # another table has the same target
+        name = None if data is None else os.fspath(data)
+        return declarations.data_of_artifact(
+            model.folder, model.picture, _path(data_folder), progress, name
+        )
     return load_declared(
         os.fspath(data), folder=_path(data_folder), picture=model.picture, progress=progress
     )

@@ -185,6 +185,12 @@ class TestTheArtifact:
             if isinstance(value, float):
                 assert measured[key] == pytest.approx(value, rel=1e-5), key
 
+    def test_is_evaluated_on_another_table(self, people, folder):
+        other = folder / "others.csv"
+        other.write_text((folder / "people.csv").read_text(encoding="utf-8"), encoding="utf-8")
+        measured = api.evaluate(str(people.artifact), data=other)
+        assert measured["accuracy"] == people.metrics["test"]["accuracy"]
+
     def test_answers_a_script(self, people, folder):
         model = api.load(people.artifact)
         data = data_of(people, folder)
