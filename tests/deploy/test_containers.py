@@ -129,7 +129,7 @@ def test_the_service_has_only_what_serving_needs(service: Compose) -> None:
         " print([name for name in ('jax', 'keras', 'tensorboard', 'wardrobe.training')"
         " if find(name)])"
     )
-    assert service("exec", "-T", "replica-1", "python", "-c", program).strip().endswith("[]")
+    assert service("exec", "-T", "replica-1", "python", "-Pc", program).strip().endswith("[]")
     size = subprocess.run(
         [*ENGINE, "image", "inspect", "-f", "{{.Size}}", "wardrobe"],
         capture_output=True, text=True, timeout=60,
