@@ -169,7 +169,7 @@ def _evaluate(
     network: keras.Sequential, declaration: Declaration, data: DataSet
 ) -> dict[str, dict[str, Any]]:
     """`metrics` of what the artifact will answer, and the `calibration` of a classifier."""
-    uncalibrated = Outputs(declaration.model.head.activation)
+    uncalibrated = Outputs.of_head(declaration.model.head.activation, data.encoding)
     parts = {"validation": data.validation, "test": data.test}
     parts = {name: examples for name, examples in parts.items() if len(examples)}
     outputs = {
@@ -183,7 +183,7 @@ def _evaluate(
         found["calibration"] = vars(calibration) | effects
         outputs = {name: calibration.apply(given) for name, given in outputs.items()}
     found["metrics"] = {
-        name: evaluate(outputs[name], examples.y, data.class_names)
+        name: evaluate(outputs[name], data.targets(examples), data.class_names)
         for name, examples in parts.items()
     }
     return found

@@ -205,6 +205,8 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+
     _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
@@ -215,6 +217,7 @@ def train(
     _load_backend()
     from wardrobe.training.train import train as run_training
 
+    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard
     return run_training(
         resolved,
         examples,
@@ -413,12 +416,13 @@ def evaluation_data(
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
 
-    if data is None:
-        return declarations.data_of_artifact(
-            model.folder, model.picture, _path(data_folder), progress
-        )
-    if not isinstance(data, str | PathLike):
+    if data is not None and not isinstance(data, str | PathLike):
         return data
+    if data is None or "columns" in model.input:  # another table has the same target
+        name = None if data is None else os.fspath(data)
+        return declarations.data_of_artifact(
+            model.folder, model.picture, _path(data_folder), progress, name
+        )
     return load_declared(
         os.fspath(data), folder=_path(data_folder), picture=model.picture, progress=progress
     )
@@ -465,10 +469,12 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
         TrainingError: Keras computes with something else already, or cannot train with it.
     """
     from wardrobe.training.errors import TrainingError
+    from wardrobe.training.fit.compilation_cache import keep_programs
 
     if "keras" not in sys.modules:
         chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
         os.environ["KERAS_BACKEND"] = chosen
+        keep_programs()
     else:
         import keras
 

@@ -170,8 +170,9 @@ class Data(_Strict):
 
     `size` is the height and width to which pictures are brought; None: their own, if all agree.
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
-    it. `classes` renames and joins classes: what is not named is left out. `resplit` is the seed of
-    a new test set, `take` the number of training examples to use.
+    it. `classes` renames and joins classes: what is not named is left out. `target` is the column
+    of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
+    `take` the number of training examples to use.
     """
 
     name: str = Field(min_length=1)
@@ -179,6 +180,8 @@ class Data(_Strict):
     colour: Literal["grey", "rgb"] | None = None
     prepare: Preparation | None = None
     classes: dict[str, ClassNames] | None = None
+    target: str | None = None
+    columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
 

@@ -142,7 +142,13 @@ def _units_of_head(declaration: Declaration) -> Iterator[Finding]:
             f"a {head.activation} head is for 2 classes, not {head.classes}: use softmax",
         )
     elif head.activation == "softmax" and head.classes is None:
-        yield ("model", "head"), "a softmax head needs 'classes', not 'outputs'"
+        yield (
+            ("model", "head"),
+            (
+                "a softmax head needs 'classes', not 'outputs'; numbers are predicted with "
+                "'head: {activation: linear}'"
+            ),
+        )
     elif head.activation == "linear" and head.outputs is None:
         yield ("model", "head"), "a linear head needs 'outputs', not 'classes'"
     for taken in ("units", "dtype", "name"):

@@ -67,12 +67,15 @@ class PictureInput:
 
 @dataclass(frozen=True)
 class Extras:
-    """What an artifact declares in `assets.extra/`; None for what it does not declare."""
+    """What an artifact declares in `assets.extra/`; None for what it does not declare.
+
+    `columns` are those of a table that the network takes one by one."""
 
     labels: tuple[str, ...] | None = None
     kind: str | None = None
     picture: PictureInput | None = None
     uncertain_below: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 def find(folders: Sequence[Path]) -> list[Artifact]:
@@ -146,6 +149,7 @@ def read_extras(artifact: Artifact) -> Extras:
     return Extras(
         labels=_labels(_read_json(folder / "labels.json")),
         kind=declared["kind"] if declared and "kind" in declared else None,
+        columns=_columns(declared) if declared and declared.get("kind") == "table" else (),
         picture=_picture(declared) if declared and declared.get("kind") == "image" else None,
         uncertain_below=_uncertain_below(_read_json(folder / "uncertainty.json")),
     )
@@ -169,6 +173,15 @@ def _labels(content: Any) -> tuple[str, ...] | None:
     if not isinstance(content, list) or not all(isinstance(label, str) for label in content):
         raise ArtifactError("labels.json must be a list of class names; export the model again")
     return tuple(content)
+
+
+def _columns(declared: dict[str, Any]) -> tuple[str, ...]:
+    try:
+        return tuple(column["name"] for column in declared.get("columns", ()))
+    except (TypeError, KeyError) as error:
+        raise ArtifactError(
+            'input.json: columns must be a list of {"name": …}; export the model again'
+        ) from error
 
 
 def _picture(declared: dict[str, Any]) -> PictureInput:

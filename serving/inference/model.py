@@ -13,7 +13,7 @@ import numpy.typing as npt
 from wardrobe.serving.errors import ArtifactError
 from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, at, read_extras
 from wardrobe.serving.inference.batching import Batcher
-from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature
+from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature, Spec
 from wardrobe.serving.metrics import PredictionMetrics
 
 Floats = npt.NDArray[np.float32]
@@ -38,6 +38,8 @@ class Model:
     uncertain_below: float | None
     network: Network | Batcher
     metrics: PredictionMetrics | None
+    columns: Mapping[str, Spec]
+    """The inputs of a network that takes the columns of a table one by one; else none."""
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature; a classifier's predictions are counted.
@@ -50,17 +52,22 @@ class Model:
             self.metrics.count(outputs[PROBABILITIES])
         return outputs
 
-    def predict(self, examples: Floats) -> Floats:
+    def predict(self, examples: Floats | Mapping[str, Array]) -> Floats:
         """Pictures `float32 [N, height, width]`, 0–255 → probabilities `float32 [N, classes]`;
-        rows of a table `float32 [N, inputs]` → probabilities, or values `float32 [N, outputs]`."""
-        signature = self.network.signatures[DEFAULT]
-        (name,) = signature.inputs
-        outputs = self.call(DEFAULT, {name: examples})
+        rows of a table `float32 [N, inputs]`, or its columns if the network takes them one by one,
+        → probabilities, or values `float32 [N, outputs]`."""
+        if not isinstance(examples, Mapping):
+            (name,) = self.network.signatures[DEFAULT].inputs
+            examples = {name: examples}
+        outputs = self.call(DEFAULT, examples)
         return outputs[PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs))]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of one example, as the signature declares it."""
+        """The shape of one example, as the signature declares it; of a table that is taken by
+        column, the number of columns."""
+        if self.columns:
+            return (len(self.columns),)
         (spec,) = self.network.signatures[DEFAULT].inputs.values()
         return tuple(spec.shape or ())[1:]
 
@@ -93,7 +100,8 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
         labels = _labels(network.example[PROBABILITIES], extras.labels)
         metrics = PredictionMetrics(artifact.name, artifact.version, labels)
     called = Batcher(network, artifact.name) if batched else network
-    return Model(artifact, labels, picture, extras.uncertain_below, called, metrics)
+    columns = _columns(network.signatures[DEFAULT], extras)
+    return Model(artifact, labels, picture, extras.uncertain_below, called, metrics, columns)
 
 
 def size_and_latency(folder: Path) -> dict[str, Any]:
@@ -122,6 +130,16 @@ def _median_latency(model: Model, examples: Floats) -> float:
         model.predict(examples)
         seconds.append(time.perf_counter() - begun)
     return 1e6 * statistics.median(seconds)
+
+
+def _columns(signature: Signature, extras: Extras) -> dict[str, Spec]:
+    """The inputs that are columns of a table, in its order."""
+    if extras.columns and {*extras.columns} != {*signature.inputs}:
+        raise ArtifactError(
+            f"input.json declares the columns {list(extras.columns)}, but the signature takes "
+            f"{list(signature.inputs)}; export the model again"
+        )
+    return {name: signature.inputs[name] for name in extras.columns}
 
 
 def _picture(signature: Signature, extras: Extras) -> PictureInput | None:

@@ -1,9 +1,9 @@
 """Data sets by name or path, split and ready for training."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,21 @@ from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.serving.inference.artifacts import PictureInput
-from wardrobe.training.data import fashion_mnist, idx, image_folder, silhouettes, tables
+from wardrobe.training.data import (
+    fashion_mnist,
+    idx,
+    image_folder,
+    lecture_tables,
+    memory,
+    npz,
+    picture_tables,
+    silhouettes,
+    table_files,
+    tables,
+)
+from wardrobe.training.data.cache import cached
 from wardrobe.training.data.classes import mapped
+from wardrobe.training.data.columns import Encoding, as_written
 from wardrobe.training.data.dataset import (
     Collection,
     DataError,
@@ -30,7 +43,7 @@ from wardrobe.training.data.dataset import (
 )
 from wardrobe.training.data.download import Progress
 from wardrobe.training.data.pictures import prepared, shape_of
-from wardrobe.training.data.split import split
+from wardrobe.training.data.split import Indices, split
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +61,7 @@ __all__ = [
 
 def names() -> tuple[str, ...]:
     """The built-in data sets; any other is given by the path of its folder."""
-    return (fashion_mnist.NAME, silhouettes.NAME, *tables.TABLES)
+    return (fashion_mnist.NAME, silhouettes.NAME, *lecture_tables.TABLES)
 
 
 def load(
@@ -81,11 +94,8 @@ def load(
     collection = prepared(mapped(collection, wanted.classes), wanted, picture)
     for note in collection.notes:
         logger.warning("%s: left out: %s", wanted.name, note)
-    train, validate, test = split(collection, validation, wanted.resplit)
-    if wanted.take is not None and wanted.take > len(train):
-        raise DataError(f"take: {wanted.take:,} of {len(train):,} training examples; take fewer")
-    train = train[: wanted.take]
-    examples = collection.examples
+    train, validate, test = _split(collection, wanted, validation)
+    examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=wanted.name,
         train=examples[train],
@@ -97,7 +107,37 @@ def load(
         source=collection.source,
         ground=_polarity(examples.x[train], collection.prepare),
         prepare=collection.prepare,
+        encoding=encoding,
+        test_rows=test_rows,
     )
+
+
+def _split(
+    collection: Collection, wanted: Data, validation: int | float | None
+) -> tuple[Indices, Indices, Indices]:
+    train, validate, test = split(collection, validation, wanted.resplit)
+    if wanted.take is not None and wanted.take > len(train):
+        raise DataError(f"take: {wanted.take:,} of {len(train):,} training examples; take fewer")
+    return train[: wanted.take], validate, test
+
+
+def _encoded(
+    collection: Collection, train: Indices, test: Indices
+) -> tuple[Examples, Encoding | None, Mapping[str, NDArray[Any]] | None]:
+    """The examples as a network takes them; of a table of one's own also how its columns were
+    encoded, which only the training rows decide, and its test rows as they were."""
+    raw, target, examples = collection.columns, collection.target, collection.examples
+    if raw is None or target is None:
+        return examples, None, None
+    encoding = Encoding.fit(raw, target, examples.x[train], examples.y[train])
+    inputs = sum(column.width for column in encoding.columns)
+    memory.require(
+        Path(collection.source),
+        4 * inputs * len(examples),
+        "set columns of many categories to 'ignore'",
+    )
+    x, y = encoding.encode(raw, examples.x), encoding.target.scale(examples.y)
+    return Examples(x, y), encoding, as_written(raw, examples.x[test])
 
 
 def _polarity(images: NDArray[Any], prepare: Preparation) -> Polarity | None:
@@ -108,23 +148,34 @@ def _polarity(images: NDArray[Any], prepare: Preparation) -> Polarity | None:
 
 
 def describe(
-    wanted: Data | str, folder: Path | None = None, beside: Sequence[Path] = ()
+    wanted: Data | str,
+    folder: Path | None = None,
+    beside: Sequence[Path] = (),
+    validation: int | float | None = None,
 ) -> DataFacts:
-    """Shape and classes of a data set, without reading its pixels; the arguments as for `load`.
+    """Shape and classes of a data set; the arguments as for `load`. Pixels are not read, if it can
+    be helped; a table is, since its training rows say how many inputs its columns become.
 
     Raises DataError if they cannot be determined.
     """
     wanted = wanted if isinstance(wanted, Data) else Data(name=wanted)
-    facts = _origin(wanted, folder, beside).describe()
+    origin = _origin(wanted, folder, beside)
+    if origin.describe is None:
+        collection = prepared(mapped(origin.collect(), wanted.classes), wanted)
+        train, _, test = _split(collection, wanted, validation)
+        names = collection.class_names
+        x = _encoded(collection, train, test)[0].x
+        return DataFacts(x.shape[1:], None if names is None else len(names))
+    facts = origin.describe()
     classes = facts.classes if wanted.classes is None else len(wanted.classes)
     return DataFacts(shape_of(facts, wanted), classes)
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a data set comes from: how it is described and how it is read."""
+    """Where a data set comes from: how it is described, None if by reading it, and read."""
 
-    describe: Callable[[], DataFacts]
+    describe: Callable[[], DataFacts] | None
     collect: Callable[[], Collection]
 
 
@@ -136,14 +187,18 @@ def _origin(
     progress: Progress | None = None,
 ) -> _Origin:
     name = wanted.name
+    if name in names():
+        _refuse_columns(wanted)
     if name == fashion_mnist.NAME:
         return _Origin(
             lambda: fashion_mnist.FACTS, partial(fashion_mnist.collect, folder, progress)
         )
     if name == silhouettes.NAME:
         return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
-    if name in tables.TABLES:
-        return _Origin(partial(tables.describe, name), partial(tables.collect, name))
+    if name in lecture_tables.TABLES:
+        return _Origin(
+            partial(lecture_tables.describe, name), partial(lecture_tables.collect, name)
+        )
     return _on_disk(_find(name, folder, beside), wanted, picture, progress)
 
 
@@ -151,14 +206,39 @@ def _on_disk(
     found: Path, wanted: Data, picture: PictureInput | None, progress: Progress | None
 ) -> _Origin:
     """What kind of data set lies at a path."""
+    described: Callable[[], DataFacts] | None = None
     if idx.is_idx_folder(found):
+        _refuse_columns(wanted)
         return _Origin(partial(idx.describe, found), partial(idx.collect, found))
-    if found.is_dir():
-        return _Origin(
-            partial(image_folder.describe, found, wanted),
-            partial(image_folder.collect, found, wanted, picture, progress),
-        )
-    raise DataError(f"{found}: not a data set; there are {_KINDS}")
+    if table_files.is_table(found):
+        collect = partial(_collect_table, found, wanted)
+    elif archive := npz.find(found):
+        _refuse_columns(wanted)
+        collect = partial(npz.collect, archive)
+    elif found.is_dir():
+        _refuse_columns(wanted)
+        described = partial(image_folder.describe, found, wanted)
+        collect = partial(image_folder.collect, found, wanted, picture, progress)
+    else:
+        raise DataError(f"{found}: not a data set; there are {_KINDS}")
+    how = [wanted.model_dump(exclude={"take", "resplit"}), picture and asdict(picture)]
+    return _Origin(described, partial(cached, found, how, collect))
+
+
+def _collect_table(found: Path, wanted: Data) -> Collection:
+    """A table of pictures, or one whose columns mean what the declaration says."""
+    if wanted.columns is None and picture_tables.are_pictures(found):
+        return picture_tables.collect(found, wanted.target, wanted.size)
+    for key in ("size", "colour", "prepare"):
+        if getattr(wanted, key) is not None:
+            raise DataError(f"data.{key}: {wanted.name} has no pictures; leave it out")
+    return tables.collect(found, wanted.target, wanted.columns)
+
+
+def _refuse_columns(wanted: Data) -> None:
+    for key in ("target", "columns"):
+        if getattr(wanted, key) is not None:
+            raise DataError(f"data.{key}: {wanted.name} is not a table; leave it out")
 
 
 def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
@@ -180,4 +260,7 @@ def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
     )
 
 
-_KINDS = "any folder with the four files of MNIST or with a subfolder of pictures for each class"
+_KINDS = (
+    "any folder with the four files of MNIST or with a subfolder of pictures for each class, and "
+    "any CSV, Parquet or .npz file"
+)

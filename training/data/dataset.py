@@ -2,12 +2,15 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wardrobe.training.data.columns import Encoding, RawColumn, Target
 
 Preparation = Literal["none", "resize", "pad", "garment"]
 Polarity = Literal["dark", "light", "mixed"]
@@ -52,6 +55,7 @@ class Collection:
     prepare: how a picture is brought into the form of the examples, in training as in serving, see
         `serving.images.prepare`; of no meaning for tables.
     notes: what was left out, one sentence each.
+    columns, target: of a table of one's own, whose x is float32 [N, columns], see `columns`.
     """
 
     examples: Examples
@@ -63,6 +67,8 @@ class Collection:
     validation_size: int | None = None
     prepare: Preparation = "resize"
     notes: tuple[str, ...] = ()
+    columns: tuple[RawColumn, ...] | None = None
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,16 @@ class DataSet:
     source: str  # where it was found, for people
     ground: Polarity | None  # of the training images: what they show things on; None: not images
     prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
+    encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
+    test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         return self.train.x.shape[1:]
+
+    def targets(self, examples: Examples) -> NDArray[Any]:
+        """The targets of some of its examples, those of a regression in their own units."""
+        return examples.y if self.encoding is None else self.encoding.target.restore(examples.y)
 
     @property
     def classes(self) -> int | None:

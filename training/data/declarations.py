@@ -41,7 +41,9 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
         wanted = Data.model_validate(declared.plain if declared else None)
     except ValidationError:
         return fashion_mnist.FACTS
-    return data.describe(wanted, folder, _folders(document))
+    held_out = document.get("training", "validation")
+    validation = held_out.plain if held_out else None
+    return data.describe(wanted, folder, _folders(document), validation)
 
 
 def _folders(document: Document) -> list[Path]:
@@ -161,12 +163,14 @@ def data_of_artifact(
     picture: PictureInput | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
+    name: str | None = None,
 ) -> DataSet:
     """Loads the data set that an artifact, a folder NAME/VERSION, was trained and tested on.
 
     Args:
         picture: how the artifact's pictures are prepared; None: it takes rows of a table.
         folder, progress: as in `load_with_data`.
+        name: of another data set, to be read as the artifact's was; None: that one.
 
     Raises:
         DeclarationError: the declaration in its `assets.extra/` cannot be read.
@@ -176,7 +180,9 @@ def data_of_artifact(
     declaration = load_declaration(str(extras / "declaration.yaml"), (), folder)
     wanted = declaration.data
     source = _source(extras / "run.json")
-    if source and wanted.name not in data.names():
+    if name is not None:
+        wanted = wanted.model_copy(update={"name": name})
+    elif source and wanted.name not in data.names():
         wanted = wanted.model_copy(update={"name": str(source)})
     return data.load(
         wanted,

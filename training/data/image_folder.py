@@ -1,6 +1,7 @@
 """A folder of pictures with a subfolder for each class, read as the service reads them."""
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from wardrobe.serving.images.decode import decode
 from wardrobe.serving.images.names import as_text
 from wardrobe.serving.images.prepare import LIMITS, Pixels, prepare, read
 from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, counted
 from wardrobe.training.data.download import Progress
 from wardrobe.training.data.listing import Listing, Pictures, list_pictures
@@ -84,6 +86,11 @@ def read_all(
     Raises DataError naming all files that cannot be read; with `only_this_size` also those whose
     own size is not that of the target.
     """
+    memory.require(
+        folder,
+        len(files) * math.prod(target.example_shape),
+        "declare a smaller data.size, colour: grey, or fewer classes",
+    )
     images = np.empty((len(files), *target.example_shape), np.uint8)
     digest = hashlib.sha256()
     unreadable: dict[Path, str] = {}

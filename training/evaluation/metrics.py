@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,8 +22,11 @@ class Predictor(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def predict(self, examples: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """Examples `[N, *input_shape]` to probabilities `[N, classes]` or values `[N, outputs]`."""
+    def predict(
+        self, examples: NDArray[np.float32] | Mapping[str, NDArray[Any]], /
+    ) -> NDArray[np.float32]:
+        """Examples `[N, *input_shape]`, or the columns of a table, to probabilities `[N, classes]`
+        or values `[N, outputs]`."""
         ...
 
 
@@ -36,15 +39,19 @@ def evaluate_artifact(model: Predictor, data: DataSet) -> dict[str, Any]:
         DataError: the data set's examples have another shape than the artifact's inputs, or a class
             that the artifact lacks.
     """
-    if model.input_shape != data.input_shape:
+    if data.test_rows is not None:
+        outputs = model.predict(data.test_rows)
+    elif model.input_shape == data.input_shape:
+        outputs = model.predict(data.test.x.astype(np.float32))
+    else:
         raise DataError(
             f"the artifact takes examples of shape {model.input_shape}, but those of {data.name} "
             f"have {data.input_shape}: it was trained on other data; train it again"
         )
-    outputs = model.predict(data.test.x.astype(np.float32))
+    targets = data.targets(data.test)
     if data.class_names is None or not model.labels:
-        return evaluate(outputs, data.test.y, data.class_names)
-    return evaluate(outputs, _indices(data, model.labels)[data.test.y], model.labels)
+        return evaluate(outputs, targets, data.class_names)
+    return evaluate(outputs, _indices(data, model.labels)[targets], model.labels)
 
 
 def _indices(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:

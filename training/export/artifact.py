@@ -6,7 +6,8 @@ besides the graph:
 | file | holds |
 |---|---|
 | `labels.json` | the names of the classes, in the order of the outputs |
-| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare` |
+| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare`; of a
+table of one's own its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
@@ -28,6 +29,7 @@ import keras
 
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
+from wardrobe.training.data.columns import Encoding
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.export import saved_model
 from wardrobe.training.export.model_card import model_card
@@ -55,15 +57,17 @@ def export(
     partial = versions / f".partial-{os.getpid()}"
     if written := _written_by(record.id, versions):
         return written
-    outputs = Outputs(
-        head=declaration.model.head.activation,
+    outputs = Outputs.of_head(
+        declaration.model.head.activation,
+        data.encoding,
         temperature=record.calibration.get("temperature", 1.0),
         empty=255 if data.ground == "light" else 0,
     )
     try:
         versions.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(versions)
-        saved_model.write(network, outputs, partial)
+        columns = data.encoding.columns if data.encoding else ()
+        saved_model.write(network, outputs, partial, columns)
         (partial / "assets.extra").mkdir()
         for name, text in _extra(declaration, data, record).items():
             (partial / "assets.extra" / name).write_text(text, encoding="utf-8")
@@ -116,6 +120,8 @@ def _remove_abandoned(versions: Path) -> None:
 
 def _input(data: DataSet) -> dict[str, Any]:
     shape = list(data.input_shape)
+    if data.encoding is not None:
+        return {"kind": "table", **_table(data.encoding)}
     if len(shape) == 1:
         return {"kind": "table", "shape": shape}
     return {
@@ -125,6 +131,20 @@ def _input(data: DataSet) -> dict[str, Any]:
         "range": [0, 255],
         "ground": data.ground,
         "prepare": data.prepare,
+    }
+
+
+def _table(encoding: Encoding) -> dict[str, Any]:
+    """The columns that a table's artifact takes, and what it answers about."""
+    columns: list[dict[str, Any]] = [
+        {"name": column.name, "kind": "number"}
+        if column.categories is None
+        else {"name": column.name, "kind": "category", "categories": list(column.categories)}
+        for column in encoding.columns
+    ]
+    return {
+        "columns": columns,
+        "target": {"name": encoding.target.name, "kind": encoding.target.kind},
     }
 
 

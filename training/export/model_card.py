@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
+from wardrobe.training.data.columns import Encoding
 from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN
 from wardrobe.training.markdown import table
 from wardrobe.training.record import Record
+
+SHOWN = 20
+"""Categories of a column that the card names."""
+
 
 _PREPARED = {
     "none": "is taken as it is (`prepare: none`)",
@@ -88,26 +94,48 @@ def _by_class(test: dict[str, Any]) -> str:
 
 
 def _interface(data: DataSet) -> str:
-    shape = "×".join(map(str, data.input_shape))
-    if len(data.input_shape) > 1:
-        inputs = (
-            f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
-            f"In training as in serving, a picture {_PREPARED[data.prepare]}"
-        )
-    else:
-        inputs = f"`features`: float32 `[N, {shape}]`"
+    about = "" if data.encoding is None else f" of `{data.encoding.target.name}`"
     if data.class_names is None:
-        return f"{inputs}. Returns `values`."
+        return f"{_inputs(data)}Returns `values`{about}."
     outputs = f"`probabilities`: float32 `[N, {len(data.class_names)}]`"
-    return f"{inputs}. Returns {outputs} for {', '.join(data.class_names)}."
+    return f"{_inputs(data)}Returns {outputs}{about} for {', '.join(data.class_names)}."
+
+
+def _inputs(data: DataSet) -> str:
+    shape = "×".join(map(str, data.input_shape))
+    if data.encoding is not None:
+        return f"One tensor for each column, as the table has it.\n\n{_columns(data.encoding)}\n\n"
+    if len(data.input_shape) == 1:
+        return f"`features`: float32 `[N, {shape}]`. "
+    return (
+        f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
+        f"In training as in serving, a picture {_PREPARED[data.prepare]}. "
+    )
+
+
+def _columns(encoding: Encoding) -> str:
+    """The inputs of a table's artifact."""
+    rows = [
+        [f"`{column.name}`", "float32 `[N]`", "a number; NaN where it is missing"]
+        if column.categories is None
+        else [f"`{column.name}`", "string `[N]`", _categories(column.categories)]
+        for column in encoding.columns
+    ]
+    return table(["column", "type", "what it holds"], rows)
+
+
+def _categories(categories: Sequence[str]) -> str:
+    shown = ", ".join(f"`{each}`" if each else "empty: missing" for each in categories[:SHOWN])
+    return f"{shown}, …: {len(categories):,} in all" if len(categories) > SHOWN else shown
 
 
 def _limits(data: DataSet) -> str:
     if data.class_names is None:
         return "Outside the range of its training inputs it extrapolates without warning."
+    others = "pictures" if len(data.input_shape) > 1 else "data"
     return (
         f"It knows the {len(data.class_names)} classes above and must choose one of them, whatever "
-        f"it is shown. It was measured on examples of {data.name}; on other pictures expect less."
+        f"it is shown. It was measured on examples of {data.name}; on other {others} expect less."
     )
 
 

@@ -103,7 +103,9 @@ class _Program:
         self.batch_size = fits[0].batch_size if self.trains else min(len(data), VALIDATION_BATCH)
         self.steps = -(-len(data) // self.batch_size)
         self.in_turn = SequentialSampler(len(data))
-        examples = arrays(fits[0].declaration, data)
+        examples: tuple[Any, ...] = (
+            fits[0].training_arrays() if self.trains else arrays(fits[0].declaration, data)
+        )
         # The first network is traced; callbacks ask the others, too, which metrics they have.
         for fit in fits if stack.is_watched else fits[:1]:
             build_metrics(fit.network, examples)

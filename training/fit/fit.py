@@ -95,7 +95,7 @@ class Fit:
         """
         copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
         sampler = ShuffledSampler(len(self.data.train), self.declaration.seed, copies)
-        examples = self._training_arrays(copies, teacher)
+        examples = self.training_arrays(copies, teacher)
         with self._failing_in_words():
             training = self._program(examples, sampler)
             validation = self._validation()
@@ -137,7 +137,7 @@ class Fit:
 
     def _program(
         self,
-        examples: tuple[NDArray[Any], NDArray[Any]],
+        examples: tuple[NDArray[Any], ...],
         sampler: ShuffledSampler | SequentialSampler,
     ) -> Program:
         """A compiled pass over the examples, which trains if they are shuffled."""
@@ -158,10 +158,13 @@ class Fit:
             *given, trains=trains, is_static=has_gpu(), is_compiled=is_compiled
         )
 
-    def _training_arrays(
-        self, copies: int, teacher: Path | None
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """All copies of the training inputs, and their targets."""
+    def training_arrays(
+        self, copies: int = 1, teacher: Path | None = None
+    ) -> tuple[NDArray[Any], ...]:
+        """All copies of the training inputs, and their targets.
+
+        The loss is weighted by a third array, float32 `[N]`, as by `sample_weight` of Keras' `fit`.
+        """
         x, targets = arrays(self.declaration, self.data.train)
         x = augmentation.copies(self.parts.augmentation, copies, x)
         targets = np.tile(targets, (copies, *[1] * (targets.ndim - 1)))

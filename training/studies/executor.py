@@ -19,6 +19,7 @@ from wardrobe.training.data import DataSet
 from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.compatibility import structure
+from wardrobe.training.fit.compilation_cache import keep_programs
 from wardrobe.training.studies import records
 from wardrobe.training.studies.variants import Variant
 
@@ -128,5 +129,6 @@ def use_jax() -> None:
     # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["KERAS_BACKEND"] = "jax"
+    keep_programs()
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU is shared by all processes
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
