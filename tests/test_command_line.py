@@ -401,6 +401,7 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
         [wardrobe_program, "serve", "--artifacts", trained / "artifacts", "--workers", "1",
          "--port", str(free_port()), "--try"],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
     ) as process:  # fmt: skip
         for line in process.stderr:
             if "has answered" in line:

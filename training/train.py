@@ -65,6 +65,7 @@ def train(
     runs: Path,
     artifacts: Path,
     command: str,
+    served_beside: Sequence[Path] = (),
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainedRun:
@@ -76,6 +77,8 @@ def train(
         runs: the folder of runs; this one gets a new folder below it.
         artifacts: the folder of artifacts; this run's becomes the next version of its name.
         command: how the run was started, for its record.
+        served_beside: further folders that the same service shows; the new version is above theirs,
+            so that no version that a client asks for by number becomes another network.
         resume: continue the last run of this declaration and seed where it was interrupted. If
             there is none, a new one is started; if it has finished, it is returned.
         callbacks: Keras callbacks that follow the declared ones. The record names their classes;
@@ -92,7 +95,7 @@ def train(
     started = datetime.now(UTC)
     folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
     fit = Fit(declaration, data, folder, callbacks)
-    teacher = _train_teacher(declaration, data, runs, artifacts)
+    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside)
     record = Record.of(
         declaration,
         data,
@@ -116,13 +119,17 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(fitted.network, declaration, data, run.record, artifacts)
+        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 
 
 def _train_teacher(
-    declaration: Declaration, data: DataSet, runs: Path, artifacts: Path
+    declaration: Declaration,
+    data: DataSet,
+    runs: Path,
+    artifacts: Path,
+    served_beside: Sequence[Path],
 ) -> TrainedRun | None:
     """The teacher's last run on the same data, finished first if need be; None without teacher."""
     teacher = teacher_of(declaration)
@@ -134,6 +141,7 @@ def _train_teacher(
         data,
         runs=runs,
         artifacts=artifacts,
+        served_beside=served_beside,
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
     )

@@ -189,7 +189,8 @@ def train(
             only before Keras is imported.
         callbacks: further Keras callbacks, called after the declared ones. The run's record names
             them; with `resume` they begin anew.
-        runs, artifacts: the folders to write to.
+        runs, artifacts: the folders to write to. The artifact's version is above every one of its
+            name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
@@ -223,6 +224,7 @@ def train(
         examples,
         runs=Path(runs),
         artifacts=Path(artifacts),
+        served_beside=(PRETRAINED, *_folders_of_environment()),
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
@@ -403,6 +405,12 @@ def service_settings(
         artifacts = ("artifacts", PRETRAINED)
     folders = tuple(map(Path, artifacts)) if artifacts else None
     return Settings.from_environment(artifacts=folders, **given)
+
+
+def _folders_of_environment() -> list[Path]:
+    """The folders of `$WARDROBE_ARTIFACTS`."""
+    folders = os.environ.get("WARDROBE_ARTIFACTS", "").split(os.pathsep)
+    return [Path(folder) for folder in folders if folder]
 
 
 def evaluation_data(
