@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -35,9 +35,12 @@ from wardrobe.training.fit.keras_private import (
     postpone_averaging,
 )
 from wardrobe.training.fit.loop import Member, Program, finish, train
-from wardrobe.training.fit.samplers import MixedSampler, SequentialSampler, ShuffledSampler
+from wardrobe.training.fit.samplers import MixedSampler, Sampler, SequentialSampler, ShuffledSampler
 from wardrobe.training.run import CHECKPOINT, END
 from wardrobe.training.transfer import begin
+
+if TYPE_CHECKING:
+    from wardrobe.training.fit.tensorflow_backend import Compiled
 
 # Compiling costs about two seconds, and each step then saves two milliseconds.
 FEWEST_STEPS_TO_COMPILE = 1500
@@ -110,8 +113,8 @@ class Fit:
         sampler = self.sampler(copies)
         examples = self.training_arrays(copies, teacher)
         with self._failing_in_words():
-            training = self._program(examples, sampler)
-            validation = self._validation()
+            training = self.program(examples, [sampler])
+            validation = self.validation()
         divergence = Divergence("val_loss" if validation else "loss")
         history = HistoryFile(self.folder / "history.csv")
         logs = default_logs(self.parts.callbacks, self.folder / "tensorboard")
@@ -175,33 +178,43 @@ class Fit:
         epochs = self.declaration.training.epochs
         return Member(self.network, sampler, callbacks, epochs=epochs, steps=self.steps)
 
-    def _validation(self) -> Program | None:
+    def validation(self, others: Sequence[Fit] = ()) -> Program | None:
+        """A compiled pass over the validation examples, if there are any."""
         held_out = self.data.validation
         if not len(held_out):
             return None
-        return self._program(arrays(self.declaration, held_out), SequentialSampler(len(held_out)))
+        samplers = [SequentialSampler(len(held_out))] * (1 + len(others))
+        return self.program(arrays(self.declaration, held_out), samplers, others)
 
-    def _program(
+    def program(
         self,
         examples: tuple[NDArray[Any], ...],
-        sampler: ShuffledSampler | SequentialSampler,
+        samplers: Sequence[Sampler],
+        others: Sequence[Fit] = (),
     ) -> Program:
-        """A compiled pass over the examples, which trains if they are shuffled."""
-        trains = isinstance(sampler, ShuffledSampler)
-        batch_size = self.batch_size if trains else min(sampler.count, VALIDATION_BATCH)
-        given = self.network, examples, sampler, batch_size
+        """A compiled pass over the examples, which trains if they are shuffled.
+
+        On JAX also of the networks of `others`, whose declarations must be compatible. `samplers`
+        has one for each network.
+        """
+        trains = isinstance(samplers[0], ShuffledSampler)
+        batch_size = self.batch_size if trains else min(samplers[0].count, VALIDATION_BATCH)
+        how = {"trains": trains, "on_gpu": has_gpu()}
         if _on_jax():
             from wardrobe.training.fit import jax_backend
 
-            options = jax_backend.compiler_options(self.declaration)
-            return jax_backend.Program(*given, trains=trains, is_static=has_gpu(), options=options)
+            networks = [fit.network for fit in (self, *others)]
+            # Whether kernels of a GPU may sum in any order.
+            options = {"xla_gpu_deterministic_ops": self.declaration.deterministic}
+            return jax_backend.Program(
+                networks, examples, samplers, batch_size, **how, options=options
+            )
         from wardrobe.training.fit import tensorflow_backend
 
-        is_compiled = self._is_worth_compiling() and (trains or has_gpu())
         if self.declaration.deterministic:
             _compute_deterministically()
         return tensorflow_backend.Program(
-            *given, trains=trains, is_static=has_gpu(), is_compiled=is_compiled
+            self.network, examples, samplers[0], batch_size, **how, compiled=self._compiled(trains)
         )
 
     def training_arrays(
@@ -220,12 +233,16 @@ class Fit:
             return x, targets
         return x, targets, np.tile(self.weights, copies)
 
-    def _is_worth_compiling(self, epochs: int | None = None) -> bool:
+    def _compiled(self, trains: bool) -> Compiled:
+        """What XLA compiles of a pass on TensorFlow."""
+        if not self._is_worth_compiling() or not (trains or has_gpu()):
+            return "nothing"
         layers = self.network.layers
         if not all(layer.supports_jit for layer in layers):
-            return False
-        if not has_gpu() and any(map(_draws_at_random, layers)):
-            return False
+            return "optimizer"
+        return "epoch" if has_gpu() or not any(map(_draws_at_random, layers)) else "optimizer"
+
+    def _is_worth_compiling(self, epochs: int | None = None) -> bool:
         return self.steps * (epochs or self.declaration.training.epochs) >= FEWEST_STEPS_TO_COMPILE
 
 
