@@ -151,7 +151,7 @@ class Fit:
             )
         if not _on_jax() and self._is_worth_compiling() != self._is_worth_compiling(before):
             yield (
-                "from here on, epochs are compiled, which rounds differently: the weights are not "
+                "from here on, steps are compiled, which rounds differently: the weights are not "
                 f"to the bit those of {epochs} epochs at once"
             )
 
@@ -238,9 +238,9 @@ class Fit:
         if not self._is_worth_compiling() or not (trains or has_gpu()):
             return "nothing"
         layers = self.network.layers
-        if not all(layer.supports_jit for layer in layers):
+        if any(not layer.supports_jit for layer in layers):
             return "optimizer"
-        return "epoch" if has_gpu() or not any(map(_draws_at_random, layers)) else "optimizer"
+        return "optimizer" if not has_gpu() and any(map(_draws_at_random, layers)) else "epoch"
 
     def _is_worth_compiling(self, epochs: int | None = None) -> bool:
         return self.steps * (epochs or self.declaration.training.epochs) >= FEWEST_STEPS_TO_COMPILE
@@ -293,7 +293,7 @@ def has_gpu() -> bool:
 def _draws_at_random(layer: keras.layers.Layer) -> bool:
     """Dropout, noise, augmentation: on a CPU, XLA redraws a random number for each of its uses.
 
-    A step of 1,024 units with dropout at batch 256 took 8 times as long compiled as not. JAX
-    draws with operations of its own, which are not affected.
+    65,536 uniform numbers took 29 ms compiled and 0.8 ms not. JAX draws with operations of its own,
+    which are not affected.
     """
     return getattr(layer, "seed_generator", None) is not None
