@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,9 +38,6 @@ from wardrobe.training.fit.loop import Member, Program, finish, train
 from wardrobe.training.fit.samplers import MixedSampler, Sampler, SequentialSampler, ShuffledSampler
 from wardrobe.training.run import CHECKPOINT, END
 from wardrobe.training.transfer import begin
-
-if TYPE_CHECKING:
-    from wardrobe.training.fit.tensorflow_backend import Compiled
 
 # Compiling costs about two seconds, and each step then saves two milliseconds.
 FEWEST_STEPS_TO_COMPILE = 1500
@@ -151,7 +148,7 @@ class Fit:
             )
         if not _on_jax() and self._is_worth_compiling() != self._is_worth_compiling(before):
             yield (
-                "from here on, steps are compiled, which rounds differently: the weights are not "
+                "from here on, epochs are compiled, which rounds differently: the weights are not "
                 f"to the bit those of {epochs} epochs at once"
             )
 
@@ -211,10 +208,11 @@ class Fit:
             )
         from wardrobe.training.fit import tensorflow_backend
 
+        is_compiled = self._is_worth_compiling() and (trains or has_gpu())
         if self.declaration.deterministic:
             _compute_deterministically()
         return tensorflow_backend.Program(
-            self.network, examples, samplers[0], batch_size, **how, compiled=self._compiled(trains)
+            self.network, examples, samplers[0], batch_size, **how, is_compiled=is_compiled
         )
 
     def training_arrays(
@@ -233,16 +231,12 @@ class Fit:
             return x, targets
         return x, targets, np.tile(self.weights, copies)
 
-    def _compiled(self, trains: bool) -> Compiled:
-        """What XLA compiles of a pass on TensorFlow."""
-        if not self._is_worth_compiling() or not (trains or has_gpu()):
-            return "nothing"
-        layers = self.network.layers
-        if any(not layer.supports_jit for layer in layers):
-            return "optimizer"
-        return "optimizer" if not has_gpu() and any(map(_draws_at_random, layers)) else "epoch"
-
     def _is_worth_compiling(self, epochs: int | None = None) -> bool:
+        layers = self.network.layers
+        if not all(layer.supports_jit for layer in layers):
+            return False
+        if not has_gpu() and any(map(_draws_at_random, layers)):
+            return False
         return self.steps * (epochs or self.declaration.training.epochs) >= FEWEST_STEPS_TO_COMPILE
 
 

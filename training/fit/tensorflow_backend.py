@@ -6,9 +6,8 @@ order in which they are taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,8 +16,6 @@ from numpy.typing import NDArray
 from wardrobe.training.fit.keras_private import build_metrics
 from wardrobe.training.fit.loop import Logs
 from wardrobe.training.fit.samplers import Sampler, batches
-
-Compiled = Literal["epoch", "optimizer", "nothing"]
 
 
 class Program:
@@ -33,15 +30,14 @@ class Program:
         *,
         trains: bool,
         on_gpu: bool,
-        compiled: Compiled,
+        is_compiled: bool,
     ) -> None:
         build_metrics(network, examples)
         self.network, self.sampler, self.batch_size = network, sampler, batch_size
         self.steps, self.is_static = -(-sampler.count // batch_size), on_gpu
         self.examples = tuple(map(tf.constant, examples))
         self.step = network.train_step if trains else network.test_step
-        self.compiles_optimizer = trains and compiled == "optimizer"
-        self.loop = tf.function(self._loop, jit_compile=compiled == "epoch", autograph=False)
+        self.loop = tf.function(self._loop, jit_compile=is_compiled, autograph=False)
         self.partial = tf.function(self._partial, autograph=False)
 
     def run(self, live: Sequence[Any], first: int, last: int) -> list[Logs]:
@@ -76,24 +72,4 @@ class Program:
         return self.network.get_metrics_result()
 
     def _step(self, indices: Any) -> None:
-        optimizer = self.network.optimizer
-        with _compiled(optimizer) if self.compiles_optimizer else nullcontext():
-            self.step(tuple(tf.gather(array, indices) for array in self.examples))
-
-
-@contextmanager
-def _compiled(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """While a step is traced, the optimizer's part of it becomes a program that XLA compiles."""
-    apply = optimizer.apply
-
-    def compiled(gradients: list[Any], variables: list[Any]) -> None:
-        program = tf.function(
-            lambda: apply(gradients, variables), jit_compile=True, autograph=False
-        )
-        program()
-
-    optimizer.apply = compiled
-    try:
-        yield
-    finally:
-        optimizer.apply = apply
+        self.step(tuple(tf.gather(array, indices) for array in self.examples))
