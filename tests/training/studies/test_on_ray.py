@@ -69,14 +69,13 @@ def data(tmp_path, monkeypatch):
     """Pictures with stripes along or across, on this machine only."""
     folder = tmp_path / "data"
     draw = np.random.default_rng(3)
-    for part, count in (("train", 40), ("test", 10)):
-        for name in ("across", "along"):
-            (folder / "stripes" / part / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = draw.integers(0, 80, (28, 28), "uint8")
-                pixels[draw.integers(0, 4) :: 4] += 150
-                picture = Image.fromarray(pixels if name == "across" else pixels.T)
-                picture.save(folder / "stripes" / part / name / f"{number}.png")
+    for name in ("across", "along"):
+        (folder / "stripes" / name).mkdir(parents=True)
+        for number in range(50):
+            pixels = draw.integers(0, 80, (28, 28), "uint8")
+            pixels[draw.integers(0, 4) :: 4] += 150
+            picture = Image.fromarray(pixels if name == "across" else pixels.T)
+            picture.save(folder / "stripes" / name / f"{number}.png")
     monkeypatch.setenv("WARDROBE_DATA", str(folder))
     return folder
 
@@ -136,8 +135,8 @@ def test_what_is_wrong_with_a_study_is_told_in_words(cluster, invoke, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def ray_workers() -> list[str]:
-    """The processes of Ray's that this one's nodes have started and that work for somebody."""
+def workers() -> list[str]:
+    """The processes of the nodes, which this process has started, that train."""
     parents, titles = {}, {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -151,7 +150,7 @@ def ray_workers() -> list[str]:
         ancestor = process
         while ancestor in parents and ancestor != os.getpid():
             ancestor = parents[ancestor]
-        if ancestor == os.getpid() and title.startswith("ray::") and "IDLE" not in title:
+        if ancestor == os.getpid() and title.startswith("ray::_work"):
             found.append(title)
     return found
 
@@ -163,18 +162,18 @@ def test_ctrl_c_leaves_nothing_running(cluster, wardrobe_program, tmp_path):
         cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     deadline = time.monotonic() + 200
-    while not ray_workers() and first.poll() is None and time.monotonic() < deadline:
+    while not workers() and first.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert ray_workers()
+    assert workers()
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=100)
     assert first.returncode == 1
     assert said.rstrip().endswith("interrupted")
     assert "Traceback" not in said
     deadline = time.monotonic() + 60
-    while ray_workers() and time.monotonic() < deadline:
+    while workers() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not ray_workers()
+    assert not workers()
 
 
 def test_a_lost_node_costs_its_unfinished_tasks_only(cluster, study, tmp_path):
