@@ -31,7 +31,9 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "train", "evaluate", "predict", "serve", "data", "results", "study"
+    "list", "show", "check", "schema", "init", "train", "evaluate", "predict", "serve", "data",
+    "results",
+    "study",
 )  # fmt: skip
 
 
@@ -112,6 +114,30 @@ def test_check_never_loads_tensorflow(wardrobe):
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert "keras" in imported
     assert "tensorflow" not in imported
+
+
+def test_check_looks_for_the_data_set(wardrobe, tmp_path):
+    text = "name: x\ndata:\n  name: silhouetes\nmodel: {layers: []}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    for command in ("check", "train"):
+        done = wardrobe(command, "x.yaml")
+        assert "x.yaml:3: no data set 'silhouetes'; did you mean 'silhouettes'?" in (
+            says_in_words(done)
+        )
+    assert wardrobe("check", "x.yaml", "--no-data").returncode == 0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "openvino", "tensorflw"])
+def test_backends_that_cannot_train_are_refused(wardrobe, tmp_path, backend):
+    done = wardrobe("train", "softmax-regression", KERAS_BACKEND=backend)
+    assert f"not with Keras' backend '{backend}'" in says_in_words(done)
+    assert not list(tmp_path.iterdir())
+
+
+def test_schema(wardrobe):
+    done = wardrobe("schema", PYTHONPROFILEIMPORTTIME="1")
+    assert json.loads(done.stdout)["required"] == ["name"]
+    assert "| tensorflow" not in done.stderr
 
 
 def test_list(invoke):
@@ -376,6 +402,7 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
         [wardrobe_program, "serve", "--artifacts", trained / "artifacts", "--workers", "1",
          "--port", str(free_port()), "--try"],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
     ) as process:  # fmt: skip
         for line in process.stderr:
             if "has answered" in line:
@@ -397,3 +424,12 @@ def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monke
     assert json.loads(done.stdout)["records"] == []
     kept, before = ({file.name for file in of.iterdir()} for of in (tmp_path / "records", shipped))
     assert kept == before
+
+
+def test_the_end_of_a_training_tells_classes_that_are_never_named(wardrobe, small, tmp_path):
+    names_nothing_but_bags = "training.class_weight={Bag: 1000}"
+    done = wardrobe("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
+    assert done.returncode == 0, done.stderr
+    assert "note: never named by the network: T-shirt/top" in done.stderr
+    (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")
+    assert "| Class weights | T-shirt/top 1, Trouser 1" in card.read_text()

@@ -8,6 +8,14 @@ class TrainingError(Exception):
 
 
 def in_words(error: BaseException) -> str:
-    """An exception's message, on one line and without the names of TensorFlow's graph nodes."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
+    """An exception's message, on one line and without what only TensorFlow's authors can read."""
+    lines = [line for line in str(error).splitlines() if line and not _OF_THE_GRAPH.match(line)]
+    line = (lines or [type(error).__name__])[0].strip()
     return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", line)
+
+
+# Of an error in a graph: its title, the stack of the nodes, and their names.
+_OF_THE_GRAPH = re.compile(
+    r"\s|Graph execution error|Detected at node|<stack traces|Stack trace|Original stack|"
+    r"\d+ (root error|successful operation|derived error)|Exception encountered"
+)

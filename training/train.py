@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import logging
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from wardrobe.training.data import DataSet
 from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import Calibration
-from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.outputs import Outputs
@@ -26,6 +27,8 @@ from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
 from wardrobe.training.fit.fit import Fit, Fitted
 from wardrobe.training.record import DataRecord, Record, TeacherRecord
 from wardrobe.training.run import Run, new_folder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def train(
     runs: Path,
     artifacts: Path,
     command: str,
+    served_beside: Sequence[Path] = (),
     resume: bool = False,
+    extend: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainedRun:
     """Trains, evaluates and exports; the test examples are used once, at the end.
@@ -76,8 +81,11 @@ def train(
         runs: the folder of runs; this one gets a new folder below it.
         artifacts: the folder of artifacts; this run's becomes the next version of its name.
         command: how the run was started, for its record.
+        served_beside: further folders that the same service shows; the new version is above theirs,
+            so that no version that a client asks for by number becomes another network.
         resume: continue the last run of this declaration and seed where it was interrupted. If
             there is none, a new one is started; if it has finished, it is returned.
+        extend: when resuming, go on from the end of a run that differs in its fewer epochs only.
         callbacks: Keras callbacks that follow the declared ones. The record names their classes;
             their state is not restored when the run is resumed.
 
@@ -91,8 +99,10 @@ def train(
         return TrainedRun(interrupted.folder, interrupted.record)
     started = datetime.now(UTC)
     folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
-    fit = Fit(declaration, data, folder, callbacks)
-    teacher = _train_teacher(declaration, data, runs, artifacts)
+    fit = Fit(declaration, data, folder, callbacks, [artifacts])
+    if fit.transferred:
+        logger.warning("%s %s", declaration.name, fit.transferred)
+    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside)
     record = Record.of(
         declaration,
         data,
@@ -100,11 +110,16 @@ def train(
         started=started,
         command=command,
         callbacks=[type(callback).__name__ for callback in callbacks],
+        transferred=fit.transferred,
     )
     if interrupted:
         run = interrupted
         run.resume(record)
     else:
+        if resume and extend and (shorter := Run.shorter(runs, declaration)):
+            shorter.hand_on(folder, record)
+            _tell_continuation(shorter, fit)
+            record = replace(record, continues=shorter.record.id)
         run = Run.start(folder, record, declaration)
     with run.recorded():
         fitted = fit.run(teacher.folder if teacher else None)
@@ -116,13 +131,24 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(fitted.network, declaration, data, run.record, artifacts)
+        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 
 
+def _tell_continuation(shorter: Run, fit: Fit) -> None:
+    epochs = shorter.declared["training"]["epochs"]
+    logger.warning("goes on from the end of %s, after %s epochs", shorter.folder, epochs)
+    for difference in fit.what_depends_on_epochs(epochs):
+        logger.warning("%s", difference)
+
+
 def _train_teacher(
-    declaration: Declaration, data: DataSet, runs: Path, artifacts: Path
+    declaration: Declaration,
+    data: DataSet,
+    runs: Path,
+    artifacts: Path,
+    served_beside: Sequence[Path],
 ) -> TrainedRun | None:
     """The teacher's last run on the same data, finished first if need be; None without teacher."""
     teacher = teacher_of(declaration)
@@ -134,8 +160,10 @@ def _train_teacher(
         data,
         runs=runs,
         artifacts=artifacts,
+        served_beside=served_beside,
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
+        extend=False,
     )
     if trained.record.data != DataRecord.of(data):
         raise TrainingError(
@@ -169,7 +197,7 @@ def _evaluate(
     network: keras.Sequential, declaration: Declaration, data: DataSet
 ) -> dict[str, dict[str, Any]]:
     """`metrics` of what the artifact will answer, and the `calibration` of a classifier."""
-    uncalibrated = Outputs(declaration.model.head.activation)
+    uncalibrated = Outputs.of_head(declaration.model.head.activation, data.encoding)
     parts = {"validation": data.validation, "test": data.test}
     parts = {name: examples for name, examples in parts.items() if len(examples)}
     outputs = {
@@ -182,8 +210,5 @@ def _evaluate(
         effects = {name: calibration.effect(outputs[name], parts[name].y) for name in parts}
         found["calibration"] = vars(calibration) | effects
         outputs = {name: calibration.apply(given) for name, given in outputs.items()}
-    found["metrics"] = {
-        name: evaluate(outputs[name], examples.y, data.class_names)
-        for name, examples in parts.items()
-    }
+    found["metrics"] = {name: evaluate_split(outputs[name], data, name) for name in parts}
     return found

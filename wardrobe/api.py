@@ -16,6 +16,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wardrobe import PRETRAINED as PRETRAINED
+
 if TYPE_CHECKING:
     import flask
     import keras
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from wardrobe.training.export.formats import Converted, Format
     from wardrobe.training.train import TrainedRun
 
-PRETRAINED = Path(__file__).parent / "pretrained"
-"""The artifacts that ship with wardrobe."""
+BACKENDS = ("tensorflow", "jax")
+"""The backends of Keras that can train."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
 """Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`."""
@@ -68,8 +70,7 @@ def create_model(
     overrides = [] if classes is None else [f"model.head.classes={classes}"]
     document = models.read(os.fspath(name_or_file), overrides)
     facts = describe_data(document)
-    is_new_head = classes not in (None, facts.classes)
-    if is_new_head:
+    if classes is not None:
         facts = replace(facts, classes=classes)
     declaration = models.resolve(document, facts)
     _choose_backend(None)
@@ -78,26 +79,21 @@ def create_model(
 
     network = build(declaration).network
     if pretrained:
-        _restore_weights(network, declaration.name, with_head=not is_new_head)
+        _restore_weights(network, declaration.name)
     return network
 
 
-def _restore_weights(network: keras.Sequential, name: str, with_head: bool) -> None:
-    """Gives a network the weights of the shipped artifact of that name."""
+def _restore_weights(network: keras.Sequential, name: str) -> None:
+    """Gives a network the weights of the shipped artifact, but not to a head of other classes."""
     from wardrobe.serving.errors import ModelNotFoundError
-    from wardrobe.serving.inference import artifacts
     from wardrobe.serving.inference.tensorflow import load_tensorflow
-    from wardrobe.training.export.saved_model import read_weights
+    from wardrobe.training import transfer
 
     if not (PRETRAINED / name).is_dir():
         known = ", ".join(list_models(pretrained=True))
         raise ModelNotFoundError(f"no weights of {name} ship with wardrobe; there are: {known}")
     load_tensorflow()
-    weights = read_weights(artifacts.at(PRETRAINED / name).folder)
-    for layer in network.layers:
-        if with_head or layer.name != "head":
-            for variable in layer.weights:
-                variable.assign(weights[f"{layer.name}/{variable.name}"])
+    transfer.transfer(network, transfer.find(name).read())
 
 
 def load_declaration(
@@ -124,12 +120,14 @@ def load_data(
     take: int | None = None,
     data_folder: str | PathLike[str] | None = None,
     progress: Progress | None = None,
+    **declared: Any,
 ) -> DataSet:
     """A data set, split as a run splits it; Fashion-MNIST is downloaded if need be.
 
-    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]`,
-    0–255, and targets `y`: class indices int32 `[N]`, named by `class_names`. Tables have float32
-    rows `[N, inputs]`, and in a regression float32 targets `[N, outputs]`.
+    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]` or,
+    in colour, `[N, height, width, 3]`, 0–255, and targets `y`: class indices int32 `[N]`, named by
+    `class_names`. Tables have float32 rows `[N, inputs]`, and in a regression float32 targets
+    `[N, outputs]`.
 
     Args:
         name_or_folder: "fashion-mnist", "silhouettes", another name that `docs/data.md` lists, or
@@ -138,7 +136,8 @@ def load_data(
             fifth, at most 5,000.
         take: how many training examples to use, the first ones; default: all.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
-        progress: is told how far a download is: file, bytes so far, bytes in all.
+        progress: as for `train`.
+        declared: other keys of `data` in a declaration, such as `size=[28, 28]`.
 
     Raises:
         DataError: the data set cannot be found, downloaded, read or split.
@@ -151,6 +150,7 @@ def load_data(
         take=take,
         folder=_path(data_folder),
         progress=progress,
+        **declared,
     )
 
 
@@ -182,12 +182,14 @@ def train(
             only before Keras is imported.
         callbacks: further Keras callbacks, called after the declared ones. The run's record names
             them; with `resume` they begin anew.
-        runs, artifacts: the folders to write to.
+        runs, artifacts: the folders to write to. The artifact's version is above every one of its
+            name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
-        progress: is told how far a download is: file, bytes so far, bytes in all.
+        progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
+            folder of pictures has been read: its name and `/`, pictures so far, pictures in all.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be found;
             it is called with the reason.
 
@@ -197,7 +199,9 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
-    _choose_backend(backend)
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
+
+    _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
     overrides += [] if epochs is None else [f"training.epochs={epochs}"]
@@ -207,11 +211,13 @@ def train(
     _load_backend()
     from wardrobe.training.train import train as run_training
 
+    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard and reads artifacts
     return run_training(
         resolved,
         examples,
         runs=Path(runs),
         artifacts=Path(artifacts),
+        served_beside=(PRETRAINED, *_folders_of_environment()),
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
@@ -255,7 +261,7 @@ def evaluate(
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """The measures of an artifact on the test examples of a data set.
+    """The measures of an artifact on the test examples of a data set, prepared as it asks for.
 
     Of a classifier: `examples`, `accuracy`, `negative_log_likelihood` (nats), `calibration_error`,
     `by_class` and `confusion`, whose rows are the true classes.
@@ -394,17 +400,33 @@ def service_settings(
     return Settings.from_environment(artifacts=folders, **given)
 
 
+def _folders_of_environment() -> list[Path]:
+    """The folders of `$WARDROBE_ARTIFACTS`."""
+    folders = os.environ.get("WARDROBE_ARTIFACTS", "").split(os.pathsep)
+    return [Path(folder) for folder in folders if folder]
+
+
 def evaluation_data(
     model: Model,
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> DataSet:
-    """The data set whose test examples `evaluate` takes, with the same arguments."""
+    """The data set whose test examples `evaluate` takes, with the same arguments; `progress` is
+    told how far the reading of a folder of pictures is."""
     from wardrobe.training.data import declarations
+    from wardrobe.training.data import load as load_declared
 
-    if data is None:
-        return declarations.data_of_artifact(model.folder, _path(data_folder))
-    return load_data(data, data_folder=data_folder) if isinstance(data, str | PathLike) else data
+    if data is not None and not isinstance(data, str | PathLike):
+        return data
+    if data is None or "columns" in model.input:  # another table has the same target
+        name = None if data is None else os.fspath(data)
+        return declarations.data_of_artifact(
+            model.folder, model.picture, _path(data_folder), progress, name
+        )
+    return load_declared(
+        os.fspath(data), folder=_path(data_folder), picture=model.picture, progress=progress
+    )
 
 
 def _with_data(
@@ -420,15 +442,17 @@ def _with_data(
     from wardrobe.training.data import declarations
 
     if data is None or isinstance(data, str | PathLike):
-        overrides += [] if data is None else [f"data.name={json.dumps(os.fspath(data))}"]
+        overrides += [] if data is None else [f"data={json.dumps(os.fspath(data))}"]
         resolved = declarations.load_declaration(declared, overrides, folder)
         _load_backend()  # only now, so that a misspelt declaration is reported at once
         return declarations.load_with_data(
             resolved, (), folder, progress=progress, on_stand_in=on_stand_in
         )
-    overrides.append(f"data.name={json.dumps(data.name)}")
+    overrides.append(f"data={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
-    return models.resolve(document, models.DataFacts(data.input_shape, data.classes)), data
+    return models.resolve(
+        document, models.DataFacts(data.input_shape, data.classes, data.class_names)
+    ), data
 
 
 def _path(given: str | PathLike[str] | None) -> Path | None:
@@ -441,23 +465,32 @@ def _overrides(set: Overrides | None) -> list[str]:
     return list(set or ())
 
 
-def _choose_backend(backend: str | None) -> None:
+def _choose_backend(backend: str | None, trains: bool = False) -> None:
     """Chooses what Keras computes with.
 
     Raises:
-        TrainingError: Keras computes with something else already.
+        TrainingError: Keras computes with something else already, or cannot train with it.
     """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
-        return
-    import keras
-
     from wardrobe.training.errors import TrainingError
+    from wardrobe.training.fit.compilation_cache import keep_programs
 
-    if backend not in (None, keras.backend.backend()):
+    if "keras" not in sys.modules:
+        chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+        os.environ["KERAS_BACKEND"] = chosen
+        keep_programs()
+    else:
+        import keras
+
+        chosen = keras.backend.backend()
+        if backend not in (None, chosen):
+            raise TrainingError(
+                f"Keras computes with {chosen} in this process; choose {backend} "
+                f"before Keras is imported, or set KERAS_BACKEND={backend}"
+            )
+    if trains and chosen not in BACKENDS:
         raise TrainingError(
-            f"Keras computes with {keras.backend.backend()} in this process; choose {backend} "
-            f"before Keras is imported, or set KERAS_BACKEND={backend}"
+            f"wardrobe trains with {' or '.join(BACKENDS)}, not with Keras' backend {chosen!r}: "
+            "give --backend tensorflow, or set KERAS_BACKEND=tensorflow"
         )
 
 

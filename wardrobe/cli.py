@@ -61,6 +61,13 @@ class _Failures(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in sys.stdlib_module_names:
+                raise
+            _fail(
+                f"{error.name}, which this command needs, is not installed here;"
+                " `pip install wardrobe` installs all that training and serving need"
+            )
         except OSError as error:
             _fail(f"{error.filename or 'error'}: {error.strerror or error}")
         except Exception as error:
@@ -134,13 +141,19 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True)
 @Set
 @DataDir
+@click.option("--no-data", is_flag=True, help="Do not look whether the data set is there.")
 @Json
 def check(
-    files: tuple[str, ...], overrides: tuple[str, ...], data_dir: Path | None, as_json: bool
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    no_data: bool,
+    as_json: bool,
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
-    from wardrobe.training.data.declarations import describe_data
+    from wardrobe.training import transfer
+    from wardrobe.training.data.declarations import data_errors, describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
     os.environ["KERAS_BACKEND"] = "numpy"
@@ -148,7 +161,10 @@ def check(
     for file in files:
         try:
             document = models.read(file, overrides)
-            errors += models.check(document, describe_data(document, data_dir))
+            found = set(models.check(document, describe_data(document, data_dir)))
+            found.update(transfer.errors(document, [Path("artifacts")]))
+            found.update([] if no_data else data_errors(document, data_dir))
+            errors += sorted(found)
         except models.DeclarationError as error:
             errors += error.errors
     if as_json:
@@ -160,13 +176,47 @@ def check(
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, with which editors complete and check them."""
+    os.environ["KERAS_BACKEND"] = "numpy"  # as in `check`
+    from wardrobe.models.build.json_schema import json_schema
+
+    console.print_json(json_schema())
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: NAME.yaml, after the data]",
+)
+def init(folder: Path, to: Path | None) -> None:
+    """Look at your data (pictures, MNIST's format, CSV, Parquet) and write a first declaration."""
+    from wardrobe.training.first_declaration import first_declaration, name_for
+
+    name = name_for(to or folder)
+    file = to or Path(f"{name}.yaml")
+    if file.exists():
+        _fail(f"{file} is there already; give another file with --to")
+    path = folder.expanduser()
+    beside = os.path.relpath(path.absolute(), file.absolute().parent)
+    written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
+    text = first_declaration(path, name, written)
+    file.write_text(text, encoding="utf-8")
+    click.echo(f"written to {file}; now type")
+    for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
+        click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Same as --set training.epochs=N.")
 @click.option(
     "--backend",
-    type=click.Choice(["tensorflow", "jax"]),
+    type=click.Choice(api.BACKENDS),
     help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
 )
 @DataDir
@@ -177,7 +227,7 @@ def check(
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue the last run of this declaration and seed, if it was interrupted.",
+    help="Continue the last run of this declaration and seed: interrupted, or of fewer epochs.",
 )
 @click.option(
     "--stand-in",
@@ -199,7 +249,9 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
-    with console.download_progress() as progress:
+    from wardrobe.training.evaluation.metrics import blind_spots
+
+    with console.progress_bar() as progress:
         run = api.train(
             name_or_file,
             set=overrides,
@@ -219,35 +271,39 @@ def train(
         console.print_json(run.record.to_json() | paths)
     else:
         for part, measures in run.metrics.items():
-            click.echo(f"{part}: {console.measures_in_words(measures)}")
+            _echo_measures(part, measures)
         click.echo(f"run: {run.folder}\nartifact: {run.artifact}")
+    for sentence in blind_spots(run.metrics["test"]):
+        click.echo(f"note: {sentence}", err=True)
 
 
 @main.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--data", help="Another data set, by name or folder.  [default: its own]")
 @DataDir
 @Json
-def evaluate(artifact: Path, data_dir: Path | None, as_json: bool) -> None:
-    """Measure an artifact (a folder NAME/VERSION) on the test examples of its data set."""
+def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """Measure an artifact (a folder NAME/VERSION) on the test examples of a data set."""
     model = api.load(artifact.absolute())  # a folder, even if a model that ships has its name
-    data = api.evaluation_data(model, data_folder=data_dir)
-    measures = api.evaluate(model, data)
+    with console.progress_bar() as progress:
+        examples = api.evaluation_data(model, data, data_dir, progress)
+    measures = api.evaluate(model, examples)
     if as_json:
         console.print_json(measures)
         return
     click.echo(
-        f"{model.name}/{model.version} on {measures['examples']:,} test examples of {data.name}"
+        f"{model.name}/{model.version} on {measures['examples']:,} test examples of {examples.name}"
     )
-    click.echo(console.measures_in_words(measures))
-    if data.class_names is not None:
+    _echo_measures("test", measures)
+    if examples.class_names is not None:
         click.echo()
         formats = dict.fromkeys(("precision", "recall", "f1"), ".4f")
         console.print_table(measures["by_class"], formats)
         click.echo("\nconfusion: a row for each true class, a column for each predicted one")
         console.print_table(
             [
-                {"": name} | dict(zip(data.class_names, counts, strict=True))
-                for name, counts in zip(data.class_names, measures["confusion"], strict=True)
+                {"": name} | dict(zip(model.labels, counts, strict=True))
+                for name, counts in zip(model.labels, measures["confusion"], strict=True)
             ]
         )
 
@@ -417,7 +473,7 @@ def fetch(data_dir: Path | None) -> None:
     """Download the data set from where Keras downloads it."""
     from wardrobe.training.data import fashion_mnist
 
-    with console.download_progress() as progress:
+    with console.progress_bar() as progress:
         folder = data_dir / fashion_mnist.NAME if data_dir else None
         fetched = fashion_mnist.fetch(folder, progress=progress)
     click.echo(fetched)
@@ -525,6 +581,13 @@ def _on_cluster(address: str) -> Iterator[Engine]:
         from wardrobe.training.studies.ray_engine import RayEngine
 
         yield RayEngine()
+
+
+def _echo_measures(part: str, measures: dict[str, Any]) -> None:
+    """The numbers of a part of the examples; of several data sets also those of each."""
+    click.echo(f"{part}: {console.measures_in_words(measures)}")
+    for name, of_set in measures.get("by_set", {}).items():
+        click.echo(f"{part}, {name}: {console.measures_in_words(of_set)}")
 
 
 def _study_row(study: Study) -> dict[str, Any]:

@@ -62,20 +62,28 @@ def measures_in_words(measures: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def download_progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A progress bar on stderr; calls say the file's name, its bytes so far and in all."""
+def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on stderr. Calls say the name of a file, its bytes so far and in all; or that of a
+    folder, which ends in `/`, its pictures so far and in all."""
     from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, TextColumn
+    from rich.progress import DownloadColumn, Progress, Task, TextColumn
+    from rich.text import Text
+
+    class Amount(DownloadColumn):
+        def render(self, task: Task) -> Text:
+            if not task.description.endswith("/"):
+                return super().render(task)
+            return Text(f"{task.completed:,.0f} of {task.total:,.0f} pictures")
 
     columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3])
-    bar = Progress(*columns, DownloadColumn(), console=Console(stderr=True))
+    bar = Progress(*columns, Amount(), console=Console(stderr=True))
     tasks: dict[str, Any] = {}
 
-    def show(file: str, so_far: int, in_all: int | None) -> None:
+    def show(name: str, so_far: int, in_all: int | None) -> None:
         bar.start()  # not before: a bar of nothing is an empty line
-        if file not in tasks:
-            tasks[file] = bar.add_task(file, total=in_all)
-        bar.update(tasks[file], completed=so_far)
+        if name not in tasks:
+            tasks[name] = bar.add_task(name, total=in_all)
+        bar.update(tasks[name], completed=so_far)
 
     try:
         yield show

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,28 @@ from PIL import Image
 
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
+from wardrobe.serving.images.names import as_text
+from wardrobe.serving.images.prepare import LIMITS
 from wardrobe.serving.inference import model as loaded
-from wardrobe.serving.settings import Settings
+from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.inference.graph import STRING, Spec
 
 BATCH = 1000
 """Examples in one call of the network: memory stays bounded however many are asked about."""
 
+TOGETHER = 100
+"""Pictures that are read and classified in one go, for the same reason."""
+
 Picture = str | PathLike[str] | bytes | Image.Image | NDArray[Any]
 """A path, the bytes of a file, a Pillow image, or pixels uint8 `[height, width]`, 0–255, with or
 without a last axis of colours."""
+
+
+Row = Mapping[str, float | str | None]
+"""A row of a table: its values by column."""
+
+Columns = Mapping[str, Sequence[float | str | None] | NDArray[Any]]
+"""The rows of a table, column by column."""
 
 
 class Model:
@@ -58,17 +72,28 @@ class Model:
         return self._served.labels
 
     @property
+    def picture(self) -> PictureInput | None:
+        """The pictures that the network takes, and how any other becomes one; None: a table."""
+        return self._served.picture
+
+    @property
     def input(self) -> dict[str, Any]:
-        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also `range`
-        (of the pixels) and `ground` ("dark", "light" or "mixed")."""
-        picture = self._served.picture
+        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also
+        `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
+        `prepare`, which says how a picture is brought into this form; of a table of one's own its
+        `columns` instead of the shape."""
+        picture = self.picture
+        if self._served.columns:
+            return {"kind": "table", "columns": list(self._served.columns)}
         if picture is None:
             return {"kind": "table", "shape": list(self._served.input_shape)}
         return {
             "kind": "image",
-            "shape": list(picture.shape),
+            "shape": list(picture.example_shape),
+            "channels": picture.channels,
             "range": [0, 255],
             "ground": picture.polarity,
+            "prepare": picture.prepare,
         }
 
     @property
@@ -77,27 +102,37 @@ class Model:
         file = self.folder / "assets.extra" / "card.md"
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
-    def predict(self, examples: NDArray[Any]) -> NDArray[np.float32]:
+    def predict(self, examples: NDArray[Any] | Columns | Sequence[Row]) -> NDArray[np.float32]:
         """Probabilities float32 `[N, classes]`; of a regression its values `[N, outputs]`.
 
         examples: pictures, float32 or uint8 `[N, height, width]`, 0–255, prepared as the training
-            examples were; or rows of a table `[N, inputs]`.
+            examples were; or rows of a table `[N, inputs]`. For a table of one's own a dictionary
+            for each row, such as `{"age": 39, "city": "Oslo"}`, or one of whole columns; None, NaN
+            and "" stand for what is missing.
 
         Raises:
-            ServingError: the examples have another shape.
+            ServingError: the examples have another shape, or a column is missing.
         """
-        batches = [self._served.predict(batch) for batch in self._batches(examples)]
-        return np.concatenate(batches)
+        batches: Iterable[NDArray[np.float32] | dict[str, NDArray[Any]]]
+        if self._served.columns:
+            batches = _batches_of(_columns(self._served.columns, examples))
+        elif isinstance(examples, np.ndarray | list | tuple):
+            batches = self._batches(np.asarray(examples))
+        else:
+            raise RequestError(
+                f"{self._served.artifact} takes arrays, not {type(examples).__name__}"
+            )
+        return np.concatenate([self._served.predict(batch) for batch in batches])
 
     def classify(
         self, pictures: Iterable[Picture] | Picture, top: int = TOP, explain: bool = False
     ) -> list[dict[str, Any]]:
         """What `POST /predict` answers: a dictionary for each picture, in their order.
 
-        Pictures may be of any size; the garment is found, turned to the polarity of the training
-        pictures and centred. An answer has `label`, `class_index`, `probability`, `uncertain`,
-        `top` (the likeliest classes), `model` and `version`; with `explain` also `input` and
-        `evidence`. A picture that cannot be read has `error` and `status` instead.
+        Pictures may be of any size; they are prepared as the training pictures were. An answer has
+        `label`, `class_index`, `probability`, `uncertain`, `top` (the likeliest classes), `model`
+        and `version`; with `explain` also `input` and `evidence`. A picture that cannot be read has
+        `error` and `status` instead.
 
         Raises:
             ServingError: this model does not take pictures.
@@ -105,14 +140,17 @@ class Model:
         """
         if isinstance(pictures, str | PathLike | bytes | Image.Image):
             pictures = [pictures]
-        uploads = [_upload(picture) for picture in pictures]
-        return classify(self._served, uploads, Settings().limits, top=top, explain=explain)
+        given = iter(pictures)
+        answers: list[dict[str, Any]] = []
+        while uploads := [_upload(picture) for picture in islice(given, TOGETHER)]:
+            answers += classify(self._served, uploads, LIMITS, top=top, explain=explain)
+        return answers
 
     def explain(self, images: NDArray[Any]) -> NDArray[np.float32] | None:
         """Attribution float32 `[N, height, width]`, in nats: positive where a pixel spoke for the
         likeliest class, negative where against it (integrated gradients, Sundararajan et al. 2017).
 
-        images: float32 or uint8 `[N, height, width]`, 0–255. None where the artifact cannot be
+        images: float32 or uint8 `[N, *input_shape]`, 0–255. None where the artifact cannot be
         explained.
 
         Raises:
@@ -138,12 +176,52 @@ class Model:
         return [array[start : start + BATCH].astype(np.float32) for start in starts]
 
 
+def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]]:
+    """The tensors of a table's columns, float32 or bytes `[N]`, from rows or whole columns."""
+    if not isinstance(examples, Mapping):
+        if not all(isinstance(row, Mapping) for row in examples):
+            raise RequestError("rows are dictionaries, such as {'age': 39, 'city': 'Oslo'}")
+        for index, row in enumerate(examples):
+            _check_columns(specs, row, f"row {index}")
+        examples = {name: [row[name] for row in examples] for name in specs}
+    _check_columns(specs, examples, "the table")
+    columns = {name: _tensor(name, spec, examples[name]) for name, spec in specs.items()}
+    if len({len(column) for column in columns.values()}) > 1:
+        raise RequestError("the columns have different numbers of rows")
+    return columns
+
+
+def _check_columns(specs: Mapping[str, Spec], given: Mapping[str, Any], what: str) -> None:
+    if given.keys() != specs.keys():
+        wrong = sorted(given.keys() ^ specs.keys())[0]
+        fault = "has no" if wrong in specs else "has an unknown"
+        raise RequestError(f"{what} {fault} column {wrong!r}; there must be {', '.join(specs)}")
+
+
+def _tensor(name: str, spec: Spec, values: Iterable[Any]) -> NDArray[Any]:
+    values = list(values)
+    is_text = spec.dtype == STRING
+    for value in values:
+        if value is not None and isinstance(value, str) is not is_text:
+            wanted = "text" if is_text else "numbers"
+            raise RequestError(f"column {name!r} holds {wanted}, not {value!r}")
+    if is_text:
+        return np.array([(value or "").encode() for value in values], object)
+    return np.array([np.nan if value is None else value for value in values], np.float32)
+
+
+def _batches_of(columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
+    count = len(next(iter(columns.values())))
+    for start in range(0, max(count, 1), BATCH):
+        yield {name: column[start : start + BATCH] for name, column in columns.items()}
+
+
 def _upload(picture: Picture) -> Upload:
     """A picture of any kind as the bytes of a file, which is what the service is sent."""
     if isinstance(picture, bytes):
         return Upload(None, picture)
     if isinstance(picture, str | PathLike):
-        return Upload(str(picture), Path(picture).read_bytes())
+        return Upload(as_text(picture), Path(picture).read_bytes())
     if not isinstance(picture, Image.Image):
         picture = Image.fromarray(_pixels(picture))
     encoded = io.BytesIO()

@@ -1,7 +1,8 @@
-"""What a network is trained with: its optimizer, metrics and callbacks."""
+"""What a network is trained with: its optimizer and callbacks."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def optimizer(declaration: Declaration, factory: KerasFactory) -> Any:
         # A schedule counts updates of the weights, not batches.
         updates = max(1, factory.steps_per_epoch // accumulated)
         factory = KerasFactory(updates, factory.errors)
-    created = factory.create("optimizer", ObjectSpec(spec.name, arguments, spec.path), spec.path)
+    created = factory.create("optimizer", replace(spec, arguments=arguments), spec.path)
     if excluded is not None and created is not None:
         path = (*spec.path, "exclude_from_weight_decay")
         if not (isinstance(excluded, list) and all(isinstance(name, str) for name in excluded)):
@@ -31,14 +32,6 @@ def optimizer(declaration: Declaration, factory: KerasFactory) -> Any:
         else:
             created.exclude_from_weight_decay(var_names=excluded)
     return created
-
-
-def metrics(declaration: Declaration, factory: KerasFactory) -> list[Any]:
-    """The metrics; `accuracy` is left to Keras, which picks the one that fits the loss."""
-    return [
-        metric if metric == "accuracy" else factory.create("metric", metric, ("metrics", index))
-        for index, metric in enumerate(declaration.metrics)
-    ]
 
 
 def callbacks(
@@ -52,6 +45,6 @@ def callbacks(
         arguments |= spec.arguments
         for argument in FILE_ARGUMENTS & set(arguments):
             arguments[argument] = str(folder / str(arguments[argument]))
-        spec = ObjectSpec(spec.name, arguments, spec.path)
+        spec = replace(spec, arguments=arguments)
         created.append(factory.create("callback", spec, spec.path))
     return created

@@ -16,8 +16,9 @@ from typing import Any
 
 import keras
 
-from wardrobe.models.build.custom_objects import LocalNormal, step
-from wardrobe.models.schema.declaration import ObjectSpec, snake_case
+from wardrobe.models.build.custom_objects import LocalNormal, set_crossentropy, step
+from wardrobe.models.schema import slips
+from wardrobe.models.schema.declaration import SET_LOSS, ObjectSpec, snake_case
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.tree import Path
 
@@ -39,13 +40,14 @@ _KINDS: dict[str, tuple[ModuleType, type | None]] = {
 _CUSTOM: dict[str, dict[str, Any]] = {
     "activation": {"step": step},
     "initializer": {"LocalNormal": LocalNormal, "local_normal": LocalNormal},
+    "loss": {SET_LOSS: set_crossentropy},
 }
 
 # Where Keras itself accepts `he_normal` for HeNormal.
 _ALSO_IN_SNAKE_CASE = ("initializer", "regularizer", "constraint", "optimizer", "loss", "metric")
 
 _RUNS_CODE = "runs code that is not in the declaration"
-_NOT_ALLOWED = {
+NOT_ALLOWED = {
     "Lambda": _RUNS_CODE,
     "LambdaCallback": _RUNS_CODE,
     "TFSMLayer": _RUNS_CODE,
@@ -58,6 +60,7 @@ _NOT_ALLOWED = {
     "History": "is part of every run",
     "CallbackList": "is the list 'callbacks' itself",
     "ProgbarLogger": "is part of every run",
+    "LossScaleOptimizer": "is set by 'precision: mixed_float16'",
     "CSVLogger": "is part of every run, as history.csv",
 }
 
@@ -65,6 +68,12 @@ _NOT_ALLOWED = {
 _NEVER_NEGATIVE = re.compile(
     r"(^|_)(rate|decay|momentum|patience|clipnorm|clipvalue|epsilon|stddev|steps|l1|l2|rank)$"
 )
+
+# Quantities that Keras leaves unchecked until it computes with them.
+_NUMBERS = re.compile(r"^(baseline|initial_value_threshold|loss_scale_factor)$")
+_WHOLE = re.compile(r"^(patience|cooldown|start_from_epoch|k)$")
+_SHARES = re.compile(r"(^|_)(beta_[12]|rho|momentum)$")
+_MAY_BE_LISTS = re.compile(r"^(dilation_rate|steps)$")
 
 
 @dataclass
@@ -87,55 +96,79 @@ class KerasFactory:
             spec = value if isinstance(value, ObjectSpec) else ObjectSpec.parse(value, path)
         except ValueError as error:
             return self.add_error(path, str(error))
-        known = _known(kind)
-        if spec.name in _NOT_ALLOWED:
+        maker = self._maker(kind, spec)
+        if maker is None or inspect.isclass(maker):
+            return maker and self._instance(maker, spec)
+        if spec.arguments:
+            return self.add_error(spec.path, f"the {kind} '{spec.name}' takes no arguments")
+        return maker
+
+    def check(self, kind: str, spec: ObjectSpec) -> None:
+        """Checks a name and the arguments given, which need not be all that are needed."""
+        maker = self._maker(kind, spec)
+        if inspect.isclass(maker):
+            self._arguments(maker, spec)
+
+    def _maker(self, kind: str, spec: ObjectSpec) -> Any:
+        """The class or the function of a name, or None after an error."""
+        known = known_names(kind)
+        if spec.name in NOT_ALLOWED:
             return self.add_error(
-                spec.path, f"{spec.name} is not allowed: it {_NOT_ALLOWED[spec.name]}"
+                spec.path, f"{spec.name} is not allowed: it {NOT_ALLOWED[spec.name]}"
             )
         if spec.name not in known:
             hint = did_you_mean(spec.name, known) or f"; see {_KINDS[kind][0].__name__}"
             return self.add_error(spec.path, f"Keras has no {kind} '{spec.name}'{hint}")
-        maker = known[spec.name]
-        if not inspect.isclass(maker):
-            if spec.arguments:
-                return self.add_error(spec.path, f"the {kind} '{spec.name}' takes no arguments")
-            return maker
-        return self._instance(maker, spec)
+        return known[spec.name]
 
     def add_error(self, path: Path, message: str) -> None:
         self.errors.append((path, message))
 
-    def _instance(self, maker: Callable[..., Any], spec: ObjectSpec) -> Any:
+    def _instance(self, maker: Any, spec: ObjectSpec) -> Any:
         found_before = len(self.errors)
-        parameters = _parameters(maker)
+        arguments = self._arguments(maker, spec)
+        if len(self.errors) > found_before:
+            return None
+        for name, parameter in inspect.signature(maker).parameters.items():
+            is_needed = parameter.default is parameter.empty and name in constructor_parameters(
+                maker
+            )
+            if is_needed and name not in arguments:
+                return self.add_error(spec.path, f"{maker.__name__} needs the argument '{name}'")
+        own_name = constructor_parameters(maker).get("name")
+        if issubclass(maker, keras.metrics.Metric) and own_name and own_name.default is None:
+            # Keras would call the second one in this process auc_1.
+            arguments.setdefault("name", snake_case(maker.__name__))
+        try:
+            return maker(**arguments)
+        except Exception as error:  # whatever a constructor rejects is an error in the file
+            message = one_line(error)
+            named = [name for name in spec.arguments if re.search(rf"\b{name}\b", message)]
+            path = spec.path_of(named[0]) if len(named) == 1 else spec.path
+            return self.add_error(path, f"{maker.__name__}: {message}")
+
+    def _arguments(self, maker: Callable[..., Any], spec: ObjectSpec) -> dict[str, Any]:
+        """The arguments as the constructor takes them, without those that are wrong."""
+        parameters = constructor_parameters(maker)
         arguments = {}
         for name, value in self._in_steps(spec, parameters).items():
-            path = (*spec.path, name)
+            path = spec.path_of(name)
             if name not in parameters:
-                known = (*parameters, *_epoch_names(parameters))
+                known = (*parameters, *epoch_names(parameters))
                 self.add_error(
                     path, f"{maker.__name__} has no argument '{name}'{did_you_mean(name, known)}"
                 )
                 continue
             arguments[name] = self._argument(maker, parameters[name], value, path)
-        if len(self.errors) > found_before:
-            return None
-        for name, parameter in inspect.signature(maker).parameters.items():
-            is_needed = parameter.default is parameter.empty and name in parameters
-            if is_needed and name not in arguments:
-                return self.add_error(spec.path, f"{maker.__name__} needs the argument '{name}'")
-        try:
-            return maker(**arguments)
-        except Exception as error:  # whatever a constructor rejects is an error in the file
-            return self.add_error(spec.path, f"{maker.__name__}: {one_line(error)}")
+        return arguments
 
     def _in_steps(self, spec: ObjectSpec, parameters: dict[str, Any]) -> dict[str, Any]:
         """The arguments, with durations given in epochs converted to optimizer steps."""
         arguments = dict(spec.arguments)
-        for in_epochs, in_steps in _epoch_names(parameters).items():
+        for in_epochs, in_steps in epoch_names(parameters).items():
             if in_epochs not in arguments:
                 continue
-            value, path = arguments.pop(in_epochs), (*spec.path, in_epochs)
+            value, path = arguments.pop(in_epochs), spec.path_of(in_epochs)
             epochs = value if isinstance(value, list) else [value]
             if in_steps in arguments:
                 self.add_error(
@@ -150,20 +183,22 @@ class KerasFactory:
 
     def _argument(self, maker: Any, parameter: inspect.Parameter, value: Any, path: Path) -> Any:
         """A value as the constructor takes it: nested objects created, integers made floats."""
-        kind = _kind_of_argument(parameter.name)
+        kind = kind_of_argument(parameter.name)
         if kind == "schedule":
             if isinstance(value, dict):
                 return self.create("schedule", value, path)
             if not (_is_number(value) and value >= 0):
                 return self.add_error(
                     path,
-                    f"{parameter.name} takes a number of at least 0 or a schedule, not {value!r}",
+                    f"{parameter.name} takes a number of at least 0 or a schedule, not {value!r}"
+                    f"{slips.in_value(value)}",
                 )
             return float(value)
         if kind is not None and isinstance(value, (str, dict)):
             return self.create(kind, value, path)
         if (wrong := _wrong_type(parameter, value)) is not None:
-            return self.add_error(path, f"{maker.__name__}: {parameter.name} {wrong}")
+            message = f"{maker.__name__}: {parameter.name} {wrong}{slips.in_value(value)}"
+            return self.add_error(path, message)
         return _floats(value) if _wants_float(maker, parameter) else value
 
 
@@ -174,7 +209,7 @@ def one_line(error: BaseException) -> str:
 
 
 @functools.cache
-def _known(kind: str) -> dict[str, Any]:
+def known_names(kind: str) -> dict[str, Any]:
     """Every name that Keras has for a kind, with the class or function that it names."""
     module, base = _KINDS[kind]
     known: dict[str, Any] = {}
@@ -189,7 +224,7 @@ def _known(kind: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _parameters(maker: Any) -> dict[str, inspect.Parameter]:
+def constructor_parameters(maker: Any) -> dict[str, inspect.Parameter]:
     """The named arguments of a constructor, with those it passes on to its base classes."""
     parameters: dict[str, inspect.Parameter] = {}
     for base in inspect.getmro(maker):
@@ -207,7 +242,7 @@ def _parameters(maker: Any) -> dict[str, inspect.Parameter]:
     return parameters
 
 
-def _epoch_names(parameters: dict[str, Any]) -> dict[str, str]:
+def epoch_names(parameters: dict[str, Any]) -> dict[str, str]:
     """`decay_epochs` for `decay_steps` and the like: durations that may be given in epochs."""
     return dict(_epoch_pairs(parameters))
 
@@ -222,11 +257,21 @@ def _epoch_pairs(parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield re.sub(r"_freq(uency)?$", "_epochs", name), name
 
 
-def _kind_of_argument(name: str) -> str | None:
+def kind_of_argument(name: str) -> str | None:
     if name == "learning_rate":
         return "schedule"
     word = name.rsplit("_", 1)[-1]
     return word if word in ("activation", "initializer", "regularizer", "constraint") else None
+
+
+def is_quantity(name: str) -> bool:
+    """Whether an argument takes numbers, whatever its default."""
+    return bool(_NEVER_NEGATIVE.search(name) or _NUMBERS.match(name))
+
+
+def may_be_a_list(name: str) -> bool:
+    """Whether an argument that takes numbers takes a list of them, too."""
+    return _MAY_BE_LISTS.match(name) is not None
 
 
 def _is_number(value: Any) -> bool:
@@ -241,12 +286,22 @@ def _wrong_type(parameter: inspect.Parameter, value: Any) -> str | None:
     if isinstance(default, str):
         is_string = isinstance(value, str) or parameter.name.endswith("_freq")
         return None if is_string else f"takes a string, not {value!r}"
+    name = parameter.name
     numbers = list(_elements(value))
-    is_quantity = _NEVER_NEGATIVE.search(parameter.name) is not None
-    if (_is_number(default) or is_quantity) and not all(map(_is_number, numbers)):
+    is_number = _is_number(default) or is_quantity(name)
+    is_list = isinstance(value, list) and is_quantity(name) and not may_be_a_list(name)
+    if is_number and (is_list or not all(map(_is_number, numbers))):
         return f"takes a number, not {value!r}"
-    if is_quantity and any(number < 0 for number in numbers):
+    return _wrong_range(name, numbers, value) if is_number else None
+
+
+def _wrong_range(name: str, numbers: list[Any], value: Any) -> str | None:
+    if _NEVER_NEGATIVE.search(name) and any(number < 0 for number in numbers):
         return f"cannot be negative ({value!r})"
+    if _WHOLE.match(name) and any(number != int(number) for number in numbers):
+        return f"takes a whole number, not {value!r}"
+    if _SHARES.search(name) and any(not 0 <= number <= 1 for number in numbers):
+        return f"must be between 0 and 1, not {value!r}"
     return None
 
 

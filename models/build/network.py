@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequ
 
     Input: raw values, float32 `[N, *model.input.shape]`. Output: float32 `[N, head.units]`.
     """
+    _check_defaults(declaration, factory)
     declared = [
         *declaration.layers("model", "input", "layers"),
         *declaration.layers("model", "layers"),
@@ -36,21 +38,26 @@ def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequ
         message = f"the head returns {network.output_shape}: put Flatten before it"
         factory.add_error(("model", "layers"), message)
         return None
+    if not network.trainable_weights:
+        message = "nothing is left to train: all layers with weights have 'trainable: false'"
+        factory.add_error(("model", "layers"), message)
+        return None
     return network
 
 
 def build_augmentation(declaration: Declaration, factory: KerasFactory) -> keras.Sequential | None:
     """The network that augments images, built; None if none is declared, or after an error.
 
-    Input: pixels 0–255, float32 `[N, height, width]`; output: the same, `[N, height, width, 1]`.
+    Input: pixels 0–255, float32 `[N, height, width]` or `[N, height, width, 3]`; output: the same,
+    grey ones as `[N, height, width, 1]`.
     """
     if declaration.augmentation is None:
         return None
     declared = list(declaration.layers("augmentation", "layers"))
     shape = tuple(declaration.model.input.shape)
-    channel = keras.layers.Reshape((*shape, 1))
+    channel = keras.layers.Reshape(shape if len(shape) == 3 else (*shape, 1))
     network = keras.Sequential([keras.Input(shape), channel], name="augmentation")
-    if len(shape) != 2:
+    if len(shape) == 1:
         factory.add_error(("augmentation",), "augmentation is for images, not for tables")
         return None
     with _drawing_from(AUGMENTATION_SEED):
@@ -64,6 +71,12 @@ def build_augmentation(declaration: Declaration, factory: KerasFactory) -> keras
             "RandomFlip, RandomTranslation, RandomErasing",
         )
     return None
+
+
+def _check_defaults(declaration: Declaration, factory: KerasFactory) -> None:
+    """Checks `model.defaults` of layers that this network, or a child's, may not have."""
+    for name, arguments in declaration.model.defaults.items():
+        factory.check("layer", ObjectSpec(name, arguments, ("model", "defaults", name)))
 
 
 @contextmanager
@@ -99,13 +112,13 @@ def _head(declaration: Declaration) -> ObjectSpec:
     """The head as a Dense layer; it computes in float32 also under mixed precision."""
     head = declaration.model.head
     arguments = {
-        **declaration.model.defaults.get("Dense", {}),
         **head.arguments,
         "units": head.units,
         "activation": head.activation,
         "dtype": "float32",
     }
-    return ObjectSpec("Dense", arguments, ("model", "head"))
+    spec = ObjectSpec("Dense", arguments, ("model", "head"))
+    return spec.with_defaults(declaration.model.defaults)
 
 
 def _names(declared: list[ObjectSpec]) -> list[str]:
@@ -123,7 +136,7 @@ def _layer(declaration: Declaration, factory: KerasFactory, spec: ObjectSpec, na
     arguments = {"name": name, **spec.arguments}
     if declaration.precision != "float32":
         arguments.setdefault("dtype", declaration.precision)
-    return factory.create("layer", ObjectSpec(spec.name, arguments, spec.path), spec.path)
+    return factory.create("layer", replace(spec, arguments=arguments), spec.path)
 
 
 def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactory) -> bool:
@@ -132,7 +145,7 @@ def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactor
         # Keras would mistake the examples of a batch for the rows of an image.
         factory.add_error(
             path,
-            f"{kind} takes images with a channel: put it before Flatten and "
+            f"{kind} takes pictures with a channel: put it before Flatten and "
             "'Reshape: {target_shape: [height, width, 1]}' before it",
         )
         return False

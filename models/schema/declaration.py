@@ -11,8 +11,8 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -24,12 +24,19 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     ValidationError,
+    WithJsonSchema,
+    model_validator,
 )
 
+from wardrobe.models.schema import slips
 from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
 MAX_LAYERS = 1000
+
+SET_LOSS = "set_crossentropy"
+"""The loss of several data sets: −log of the sum of the probabilities of the right classes."""
+LARGEST_SIDE = 4096  # pixels
 
 # Arguments of callbacks that name a file or a folder, which must be inside the run folder.
 FILE_ARGUMENTS = frozenset({"filepath", "log_dir", "backup_dir", "directory"})
@@ -37,11 +44,31 @@ FILE_ARGUMENTS = frozenset({"filepath", "log_dir", "backup_dir", "directory"})
 
 @dataclass(frozen=True)
 class ObjectSpec:
-    """A Keras object by its name and arguments, and its path in the declaration."""
+    """A Keras object by its name and arguments, and its path in the declaration.
+
+    Arguments of a layer that stand in `model.defaults` are `inherited` from that path.
+    """
 
     name: str
     arguments: dict[str, Any]
     path: Path
+    inherited: Path = ()
+    inherited_arguments: frozenset[str] = frozenset()
+
+    def path_of(self, argument: str) -> Path:
+        """The path of one of its arguments."""
+        above = self.inherited if argument in self.inherited_arguments else self.path
+        return (*above, argument)
+
+    def with_defaults(self, defaults: dict[str, dict[str, Any]]) -> ObjectSpec:
+        """The same with the arguments that it lacks taken from `model.defaults`."""
+        given = defaults.get(self.name, {})
+        return replace(
+            self,
+            arguments={**given, **self.arguments},
+            inherited=("model", "defaults", self.name),
+            inherited_arguments=frozenset(given.keys() - self.arguments.keys()),
+        )
 
     @classmethod
     def parse(cls, value: Any, path: Path = ()) -> ObjectSpec:
@@ -60,6 +87,7 @@ class ObjectSpec:
                 return cls(name, arguments, (*path, name))
             raise ValueError(
                 f"write the arguments of {name} by name: '{name}: {{argument: value}}'"
+                f"{slips.in_value(arguments)}"
             )
         raise ValueError("write one name, such as 'Dropout', or one name with its arguments")
 
@@ -88,10 +116,53 @@ def _held_out(value: Any) -> Any:
     is_count = type(value) is int and value >= 0
     if is_count or (type(value) is float and 0 <= value < 1):
         return value
-    raise ValueError(f"must be a number of examples or a fraction below 1, not {value!r}")
+    raise ValueError(
+        f"must be a number of examples or a fraction below 1, not {value!r}{slips.in_value(value)}"
+    )
 
 
-HeldOut = Annotated[int | float, PlainValidator(_held_out)]
+def _class_weight(value: Any) -> Any:
+    is_weights = isinstance(value, dict) and all(
+        isinstance(weight, (int, float)) and 0 <= weight < math.inf and type(weight) is not bool
+        for weight in value.values()
+    )
+    if value == "balanced" or (value and is_weights):
+        return value
+    raise ValueError(
+        f"must be 'balanced' or a number of at least 0 for each class, such as '{{Coat: 2}}', "
+        f"not {value!r}"
+    )
+
+
+def _size(value: Any) -> Any:
+    sides = value if isinstance(value, list) else []
+    if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
+        return value
+    raise ValueError(
+        f"must be the height and the width, 1 to {LARGEST_SIDE} pixels, as [28, 28], not {value!r}"
+    )
+
+
+def _class_names(value: Any) -> Any:
+    names = value if isinstance(value, list) else [value]
+    if names and all(type(name) in (str, int) for name in names):
+        return [str(name) for name in names]
+    raise ValueError(f"must be a list of class names, as [pants, jeans], not {value!r}")
+
+
+Preparation = Literal["none", "resize", "pad", "garment"]
+_SIDES = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+Size = Annotated[list[int], BeforeValidator(_size), WithJsonSchema(_SIDES)]
+_NAME = {"type": ["string", "integer"]}
+ClassNames = Annotated[
+    list[str],
+    BeforeValidator(_class_names),
+    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+]
+ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
+HeldOut = Annotated[
+    int | float, PlainValidator(_held_out), WithJsonSchema({"type": "number", "minimum": 0})
+]
 Spec = Annotated[Any, BeforeValidator(_spec)]
 Layers = Annotated[Any, BeforeValidator(_layers)]
 
@@ -100,11 +171,13 @@ Layers = Annotated[Any, BeforeValidator(_layers)]
 class DataFacts:
     """What a network must know about its data: the shape of one example, and how many classes.
 
-    `classes` is None for regression.
+    `classes` is None for regression, `class_names` also where they are not known before the data
+    are read.
     """
 
     input_shape: tuple[int, ...]
     classes: int | None
+    class_names: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 class _Strict(BaseModel):
@@ -112,11 +185,46 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
-    """The data set, by name or path; `resplit`: seed of a new test set, `take`: examples to use."""
+    """The data set, by name or path, and what becomes of its examples.
+
+    `size` is the height and width to which pictures are brought; None: their own, if all agree.
+    `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
+    it. `classes` renames and joins classes: what is not named is left out. `target` is the column
+    of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
+    `take` the number of training examples to use. `sets`: several data sets to train on together,
+    which `data` declares as a list; then only their `name` stands beside them.
+    """
 
     name: str = Field(min_length=1)
+    size: Size | None = None
+    colour: Literal["grey", "rgb"] | None = None
+    prepare: Preparation | None = None
+    classes: dict[str, ClassNames] | None = None
+    target: str | None = None
+    columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
+    sets: list[DataPart] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _garments_are_grey(self) -> Data:
+        if self.prepare == "garment" and self.colour == "rgb":
+            raise ValueError("garments become grey pictures: leave out 'colour: rgb'")
+        return self
+
+
+class DataPart(Data):
+    """One of several data sets that are trained on together.
+
+    `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
+    `weight`: of its examples in the loss. `stands_for`: its classes that stand for several of the
+    network, any of which is right.
+    """
+
+    sets: None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+    weight: float = Field(default=1.0, ge=0)
+    stands_for: dict[str, ClassNames] | None = None
 
 
 class Input(_Strict):
@@ -153,8 +261,12 @@ class Head(_Strict):
 
 
 class Network(_Strict):
-    """The layers between input and head; `defaults` are arguments for every layer of a class."""
+    """The layers between input and head; `defaults` are arguments for every layer of a class.
 
+    `from`: the network whose weights it begins with, where layers agree in name and shape.
+    """
+
+    from_: str | None = Field(default=None, alias="from", min_length=1)
     input: Input
     defaults: dict[str, dict[str, Any]]
     layers: Layers
@@ -162,11 +274,16 @@ class Network(_Strict):
 
 
 class Training(_Strict):
-    """How long to train; `validation`: how many examples to hold out, or what fraction."""
+    """How long to train; `validation`: how many examples to hold out, or what fraction.
+
+    `class_weight`: how much an example of a class counts in the loss; `balanced`: classes count the
+    same, however many examples they have.
+    """
 
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut
+    class_weight: ClassWeight | None = None
 
 
 class Augmentation(_Strict):
@@ -263,8 +380,7 @@ class Declaration(_Strict):
     def layers(self, *path: str) -> Iterator[ObjectSpec]:
         """The layers of a list, with `repeat` expanded and `model.defaults` filled in."""
         for layer in _expanded(self.tree.get(*path).plain, path):  # type: ignore[union-attr]
-            defaults = self.model.defaults.get(layer.name, {})
-            yield ObjectSpec(layer.name, {**defaults, **layer.arguments}, layer.path)
+            yield layer.with_defaults(self.model.defaults)
 
     def error(self, path: Path, message: str) -> ErrorDetail:
         """An error in the value at a path, at the line where that was written."""
@@ -295,25 +411,105 @@ def validate(
         declaration = Declaration.model_validate(tree.plain)
     except ValidationError as error:
         errors = [_in_words(dict(detail)) for detail in error.errors()] + errors
+    errors = _with_empty_values(errors, tree)
     if declaration is None or errors:
-        located = [(path, ErrorDetail.at(tree.origin_of(path), text)) for path, text in errors]
-        return None, located
+        return None, [(path, ErrorDetail.at(_origin(tree, path), text)) for path, text in errors]
     declaration._tree = _in_order(tree)
     declaration._data = facts
     return declaration, []
+
+
+def _origin(tree: Node, path: Path) -> Origin:
+    """Where the wrong value at a path was written; of `Dense: 3`, the number."""
+    node = tree.get(*path)
+    if node is not None and isinstance(node.value, dict) and len(node.value) == 1:
+        (name,) = node.value
+        if not isinstance(node.value[name].value, dict):
+            path = (*path, name)
+    return tree.origin_of(path)
+
+
+def not_indented(tree: Node, path: Path = ()) -> Iterator[ErrorDetail]:
+    """An error for each key of a file that was meant to be part of the one above it."""
+    if isinstance(tree.value, list):
+        for index, child in enumerate(tree.value):
+            yield from not_indented(child, (*path, index))
+    if not isinstance(tree.value, dict):
+        return
+    known = _keys_at(path)
+    for (key, value), (after, below) in pairwise(tree.value.items()):
+        above = _last_empty_key(key, value)
+        if above is None or after in known or below.slip:
+            continue
+        is_object = above[:1].isupper() and not after[:1].isupper()
+        if is_object or (above in known and not did_you_mean(after, known)):
+            yield ErrorDetail.at(
+                below.origin,
+                f"'{after}' is not indented: to belong to '{above}', it must begin further right",
+            )
+    for key, child in tree.value.items():
+        yield from not_indented(child, (*path, key))
+
+
+def _last_empty_key(key: str, value: Node) -> str | None:
+    """The last key within an entry of a mapping, if it has no value: `Dense` of `- Dense:`."""
+    if value.value is None:
+        return key if value.slip is None else None
+    if isinstance(value.value, list) and value.value and isinstance(value.value[-1].value, dict):
+        *_, (last, inner) = [("", value), *value.value[-1].value.items()]
+        return last if inner.value is None else None
+    return None
+
+
+def _with_empty_values(errors: list[tuple[Path, str]], tree: Node) -> list[tuple[Path, str]]:
+    """The errors, with one for each null: inheritance has left those that delete nothing."""
+    empty = dict(_empty_values(tree))
+    kept = [
+        (path, text)
+        for path, text in errors
+        if path not in empty or (empty[path] is None and text.startswith(_UNKNOWN_KEY))
+    ]
+    told = {path for path, _ in kept}
+    return kept + [
+        (path, slip or _nothing_at(path)) for path, slip in empty.items() if path not in told
+    ]
+
+
+def _empty_values(node: Node, path: Path = ()) -> Iterator[tuple[Path, str | None]]:
+    """The path of each null, and the slip to which it is due, if it is due to one."""
+    entries: Any = node.value.items() if isinstance(node.value, dict) else ()
+    entries = enumerate(node.value) if isinstance(node.value, list) else entries
+    for key, child in entries:
+        if child.value is None:
+            yield (*path, key), child.slip
+        else:
+            yield from _empty_values(child, (*path, key))
+
+
+def _nothing_at(path: Path) -> str:
+    key = path[-1]
+    if isinstance(key, int):
+        return "an entry of this list is empty: write a value, or remove the entry"
+    if key[:1].isupper():
+        return f"'{key}:' has no arguments: write '{key}' without a colon, or '{key}: {{}}'"
+    return (
+        f"'{key}' is empty: write a value after the colon, or leave '{key}' out; an empty value "
+        "deletes only what a parent defines"
+    )
 
 
 def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
     """The tree, with values filled in that follow from the data and from the head."""
     is_image = len(facts.input_shape) > 1
     front: list[Any] = [{"Rescaling": {"scale": 1 / 255}}, "Flatten"] if is_image else []
-    declared_head = tree.get("model", "head")
+    node = tree.get("model", "head")
+    declared_head = node.plain if node and isinstance(node.value, dict) else {}
     head: dict[str, Any] = {}
-    if declared_head is None or not {"classes", "outputs"} & set(declared_head.plain or {}):
+    if not {"classes", "outputs"} & set(declared_head):
         head = {"outputs": 1} if facts.classes is None else {"classes": facts.classes}
-    activation = (declared_head.plain or {}).get("activation") if declared_head else None
-    by_head = Origin(f"default of a {activation} head")
-    by_data = Origin("default for this data")
+    activation = declared_head.get("activation")
+    by_head = Origin(f"default of a {activation} head", is_default=True)
+    by_data = Origin("default for this data", is_default=True)
     values = {
         "model": Node(
             {
@@ -322,11 +518,19 @@ def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
             },
             by_data,
         ),
-        "loss": node_of(_LOSSES.get(str(activation), "mean_squared_error"), by_head),
+        "loss": node_of(_loss(tree, str(activation)), by_head),
         "metrics": node_of([] if activation == "linear" else ["accuracy"], by_head),
     }
     return merge(Node(values, by_data), tree)
 
+
+def _loss(tree: Node, activation: str) -> str:
+    if activation == "softmax" and tree.get("data", "sets"):
+        return SET_LOSS
+    return _LOSSES.get(activation, "mean_squared_error")
+
+
+_UNKNOWN_KEY = "unknown key"
 
 _LOSSES = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}
 
@@ -391,11 +595,11 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     """An error that pydantic found: its path, and a message in the words of a declaration."""
     path = detail["loc"]
     key = path[-1] if path else ""
-    place = ".".join(map(str, path))
+    place = ".".join(map(str, path)).replace("data.sets.", "data.")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        message = f"unknown key '{key}'{did_you_mean(str(key), known) or f'; known: {known}'}"
+        message = f"{_UNKNOWN_KEY} '{key}'{did_you_mean(str(key), known) or f'; known: {known}'}"
     elif kind == "missing":
         message = f"'{place}' is missing"
     elif kind == "value_error":
@@ -406,13 +610,32 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
         )
     else:
         wanted = detail["msg"].removeprefix("Input should be ")
-        message = f"{place} must be {wanted}, not {detail['input']!r}"
+        if kind.startswith("model_"):
+            wanted = f"a mapping, such as '{key}: {{{_keys_at(path)[0]}: …}}'"
+        given = detail["input"]
+        message = f"{place} must be {wanted}, not {given!r}{slips.in_value(given)}"
     return path, message
 
 
+def _mappings(kind: Any) -> Iterator[Any]:
+    """The models in an annotation: of `X | None`, or of several kinds, those that are mappings."""
+    if hasattr(kind, "model_fields"):
+        yield kind
+    for inner in get_args(kind):
+        yield from _mappings(inner)
+
+
 def _keys_at(path: Path) -> list[str]:
+    """The keys of the mapping at a path; none where the schema does not say them."""
     model: Any = Declaration
     for key in path:
-        kind = model.model_fields[key].annotation
-        model = next(iter(get_args(kind)), kind)  # of `X | None` the X
-    return [*model.model_fields, *(("extends",) if model is Declaration else ())]
+        if isinstance(key, int):  # `model` is what the list consists of
+            continue
+        found = model.model_fields.get(key)
+        if found is None:
+            return []
+        model = next(_mappings(found.annotation), None)
+        if model is None:
+            return []
+    fields = [known.alias or name for name, known in model.model_fields.items()]
+    return [*fields, *(("extends",) if model is Declaration else ())]

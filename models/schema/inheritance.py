@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 from wardrobe.models import zoo
+from wardrobe.models.schema.declaration import not_indented
 from wardrobe.models.schema.errors import DeclarationError, did_you_mean
-from wardrobe.models.schema.tree import Document, Node, Origin, merge, node_of, overlay
+from wardrobe.models.schema.tree import Document, Node, Origin, merge, overlay, with_origin
 from wardrobe.models.schema.yaml_reader import read_file, read_text
 
 _PROJECT = FilePath(__file__).resolve().parents[2]
 _DEFAULTS = FilePath(__file__).parent / "defaults.yaml"
+_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def find(name_or_file: str) -> FilePath:
@@ -24,7 +27,7 @@ def find(name_or_file: str) -> FilePath:
     if in_zoo := zoo.path(name_or_file):
         return in_zoo
     file = FilePath(name_or_file)
-    if file.suffix in (".yaml", ".yml") or file.exists():
+    if file.suffix in _ENDINGS or file.exists():
         return file
     hint = did_you_mean(name_or_file, zoo.names()) or "; `wardrobe list` shows all"
     raise DeclarationError.at(Origin(name_or_file), f"no such file or network{hint}")
@@ -68,7 +71,7 @@ def complete(declaration: Node, file: FilePath) -> Document:
 @functools.cache
 def defaults() -> Node:
     """What every declaration starts from."""
-    return _read(_DEFAULTS)
+    return with_origin(_read(_DEFAULTS), lambda origin: replace(origin, is_default=True))
 
 
 def shown(file: FilePath) -> str:
@@ -107,12 +110,13 @@ def _override(document: Document, override: str) -> Document:
     key, equals, text = override.partition("=")
     if not equals:
         raise DeclarationError.at(origin, _FORM_OF_OVERRIDE)
-    return overridden(document, key, node_of(read_text(text, str(origin)).plain, origin))
+    value = with_origin(read_text(text, str(origin)), lambda _: origin)
+    return overridden(document, key, value)
 
 
 def _with_parents(family: list[Document]) -> Document:
     """A document, the only one of the list, merged with its parents and the defaults."""
-    while (extends := family[-1].get("extends")) is not None and extends.value is not None:
+    while (extends := family[-1].get("extends")) is not None:
         file = _parent(extends, beside=family[-1].files[0].parent)
         files = [document.files[0] for document in family]
         if file.resolve() in {known.resolve() for known in files}:
@@ -132,7 +136,7 @@ def _parent(extends: Node, beside: FilePath) -> FilePath:
     name = extends.value
     if not isinstance(name, str):
         raise DeclarationError.at(extends.origin, "'extends' takes the name of one declaration")
-    file = beside / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    file = beside / (name if name.endswith(_ENDINGS) else f"{name}.yaml")
     if file.is_file():
         return file
     if in_zoo := zoo.path(name):
@@ -145,6 +149,8 @@ def _parent(extends: Node, beside: FilePath) -> FilePath:
 def _read(file: FilePath) -> Document:
     """One file by itself, its short forms written out."""
     tree = _canonical(_mapping(read_file(file, shown(file)), shown(file)))
+    if errors := list(not_indented(tree)):
+        raise DeclarationError(errors)
     return Document(tree.value, tree.origin, (file,))
 
 
@@ -159,11 +165,23 @@ def _mapping(node: Node, file: str) -> Node:
 
 
 def _canonical(node: Node) -> Node:
-    """Short forms written out: `data: NAME` and `optimizer: Adam`."""
+    """Short forms written out: `data: NAME`, `data: [{name: NAME}, …]` and `optimizer: Adam`."""
     entries = dict(node.value)
     data, optimizer = entries.get("data"), entries.get("optimizer")
-    if data is not None and isinstance(data.value, str):
-        entries["data"] = Node({"name": data}, data.origin)
+    if data is not None:
+        entries["data"] = _data(data)
     if optimizer is not None and isinstance(optimizer.value, str):
         entries["optimizer"] = Node({optimizer.value: Node({}, optimizer.origin)}, optimizer.origin)
     return Node(entries, node.origin)
+
+
+def _data(node: Node) -> Node:
+    """A data set as a mapping; several as one with their names, and their list as `sets`."""
+    if isinstance(node.value, str):
+        return Node({"name": node}, node.origin)
+    if not isinstance(node.value, list):
+        return node
+    sets = [_data(one) for one in node.value]
+    names = [str(name.value) for one in sets if (name := one.get("name")) is not None]
+    named = Node(" + ".join(names), node.origin)
+    return Node({"name": named, "sets": Node(sets, node.origin)}, node.origin)

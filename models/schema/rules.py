@@ -6,21 +6,22 @@ because it is what the user reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from wardrobe.models import zoo
 from wardrobe.models.schema.declaration import (
     FILE_ARGUMENTS,
+    SET_LOSS,
     Declaration,
     ObjectSpec,
-    snake_case,
 )
 from wardrobe.models.schema.errors import ErrorDetail, did_you_mean
 from wardrobe.models.schema.inheritance import read
 from wardrobe.models.schema.tree import Path
 
 Finding = tuple[Path, str]
+
+_CLASS_WEIGHT = ("training", "class_weight")
 
 _SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
 
@@ -104,30 +105,6 @@ def _plateau_with_schedule(declaration: Declaration) -> Iterator[Finding]:
             )
 
 
-def _monitored_quantity(declaration: Declaration) -> Iterator[Finding]:
-    measured = ["loss", *(_metric_name(spec) for spec in declaration.metrics)]
-    validated = [f"val_{name}" for name in measured] if declaration.training.validation else []
-    for callback in _callbacks(declaration):
-        default = {"EarlyStopping": "val_loss", "ReduceLROnPlateau": "val_loss"}
-        monitor = callback.arguments.get("monitor", default.get(callback.name))
-        if monitor is None or monitor in (*measured, *validated):
-            continue
-        path = (*callback.path, "monitor")
-        if monitor in (f"val_{name}" for name in measured):
-            yield path, f"{callback.name} monitors '{monitor}', but 'training.validation' is 0"
-        else:
-            known = [*measured, *validated]
-            hint = did_you_mean(str(monitor), known) or f"; there are {', '.join(known)}"
-            yield path, f"there is no metric '{monitor}'{hint}"
-
-
-def _metric_name(spec: Any) -> str:
-    metric = ObjectSpec.parse(spec)
-    if "name" in metric.arguments:
-        return str(metric.arguments["name"])
-    return snake_case(metric.name)
-
-
 def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
     loss = ObjectSpec.parse(declaration.loss, ("loss",))
     head = declaration.model.head.activation
@@ -142,7 +119,9 @@ def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
             loss.path,
             f"{loss.name} is for a sigmoid head; a softmax head takes a categorical loss",
         )
-    if head != "softmax" and "categorical" in name:
+    if head == "linear" and name.startswith(("binary", "categorical", "sparse")):
+        yield loss.path, f"{loss.name} is for classes, not for a linear head"
+    elif head != "softmax" and "categorical" in name:
         yield loss.path, f"{loss.name} is for a softmax head, not for a {head} head"
     if not name.startswith("sparse"):
         for index, spec in enumerate(declaration.metrics):
@@ -166,7 +145,13 @@ def _units_of_head(declaration: Declaration) -> Iterator[Finding]:
             f"a {head.activation} head is for 2 classes, not {head.classes}: use softmax",
         )
     elif head.activation == "softmax" and head.classes is None:
-        yield ("model", "head"), "a softmax head needs 'classes', not 'outputs'"
+        yield (
+            ("model", "head"),
+            (
+                "a softmax head needs 'classes', not 'outputs'; numbers are predicted with "
+                "'head: {activation: linear}'"
+            ),
+        )
     elif head.activation == "linear" and head.outputs is None:
         yield ("model", "head"), "a linear head needs 'outputs', not 'classes'"
     for taken in ("units", "dtype", "name"):
@@ -194,6 +179,44 @@ def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
             f"the examples of {name} have the shape {list(facts.input_shape)}; "
             "leave out 'shape' to follow the data",
         )
+
+
+def _class_weight_of_classes(declaration: Declaration) -> Iterator[Finding]:
+    weights, facts = declaration.training.class_weight, declaration.data_facts
+    if weights is not None and facts.classes is None:
+        name = declaration.data.name
+        yield _CLASS_WEIGHT, f"class_weight is for classes, but {name} is for regression"
+    elif isinstance(weights, dict) and facts.class_names is not None:
+        yield from unknown_classes(weights, facts.class_names)
+
+
+def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Iterator[Finding]:
+    """A finding for each name in `training.class_weight` that is not one of the classes."""
+    for name in weights:
+        if name not in class_names:
+            hint = did_you_mean(name, class_names) or f"; there are {', '.join(class_names)}"
+            yield (*_CLASS_WEIGHT, name), f"there is no class '{name}'{hint}"
+
+
+def _several_sets(declaration: Declaration) -> Iterator[Finding]:
+    data = declaration.data
+    if data.sets is None:
+        return
+    loss = ObjectSpec.parse(declaration.loss, ("loss",))
+    if declaration.model.head.activation != "softmax":
+        yield ("model", "head"), "several data sets need a softmax head"
+    elif loss.name != SET_LOSS:
+        yield (
+            loss.path,
+            f"of several data sets more than one class may be right: leave out 'loss' ({SET_LOSS})",
+        )
+    if declaration.distillation is not None:
+        yield ("distillation",), "a teacher learns from one data set only"
+    if declaration.training.class_weight is not None:
+        yield _CLASS_WEIGHT, "of several data sets, give each a 'share' and a 'weight' instead"
+    for key in ("size", "colour", "prepare", "classes", "resplit", "take"):
+        if getattr(data, key) is not None:
+            yield ("data", key), f"{key} belongs to one of the sets, as data.sets.0.{key}"
 
 
 def _scaled_once(declaration: Declaration) -> Iterator[Finding]:
@@ -278,10 +301,11 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _ema_before_best_weights,
     _averaged_weights_stay,
     _plateau_with_schedule,
-    _monitored_quantity,
     _loss_of_head,
     _units_of_head,
     _fits_the_data,
+    _class_weight_of_classes,
+    _several_sets,
     _scaled_once,
     _normalization_is_given,
     _one_checkpoint,

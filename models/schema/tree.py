@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,6 +17,7 @@ class Origin:
 
     source: str
     line: int | None = None
+    is_default: bool = field(default=False, compare=False)  # nobody wrote it
 
     def __str__(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}"
@@ -23,10 +25,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Node:
-    """A mapping of nodes, a list of nodes or a scalar, with its origin."""
+    """A mapping of nodes, a list of nodes or a scalar, with its origin.
+
+    `slip` says to which slip of the keyboard it is due that a value is null.
+    """
 
     value: Any
     origin: Origin
+    slip: str | None = field(default=None, kw_only=True)
 
     @property
     def plain(self) -> Any:
@@ -72,41 +78,54 @@ def node_of(value: Any, origin: Origin) -> Node:
     return Node(value, origin)
 
 
+def with_origin(node: Node, change: Callable[[Origin], Origin]) -> Node:
+    """The same tree, the origin of each node changed."""
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: with_origin(child, change) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [with_origin(child, change) for child in value]
+    return Node(value, change(node.origin), slip=node.slip)
+
+
 def merge(parent: Node, child: Node, path: Path = ()) -> Node:
     """The child laid over the parent: mappings merge, lists replace, null deletes.
 
     A mapping that names a Keras object (`{AdamW: {…}}`) merges with the same object and
-    replaces a different one: no network has two optimizers.
+    replaces a different one: no network has two optimizers. Null deletes what the parent defines;
+    a null that deletes nothing stays, and is an error of the declaration.
     """
     if not (isinstance(parent.value, dict) and isinstance(child.value, dict)):
-        return without_nulls(child)
+        return child
+    if path == ("data",) and _is_other_data(parent, child):
+        return child
     if _is_keras_object(child, path) and set(parent.value) != set(child.value):
-        return without_nulls(child)
+        return child
     merged = dict(parent.value)
     for key, value in child.value.items():
-        if value.value is None:
-            merged.pop(key, None)
-        elif key in merged:
-            merged[key] = merge(merged[key], value, (*path, key))
+        inherited = merged.get(key)
+        if inherited is None:
+            merged[key] = value
+        elif value.value is None and _can_be_deleted(inherited):
+            del merged[key]
         else:
-            merged[key] = without_nulls(value)
+            merged[key] = merge(inherited, value, (*path, key))
     return Node(merged, child.origin)
+
+
+def _can_be_deleted(node: Node) -> bool:
+    return node.value is not None and not node.origin.is_default
+
+
+def _is_other_data(parent: Node, child: Node) -> bool:
+    """Whether several data sets take the place of one, or of several others."""
+    return "sets" in child.value or ("sets" in parent.value and "name" in child.value)
 
 
 def _is_keras_object(node: Node, path: Path) -> bool:
     if len(node.value) != 1 or path == ("model", "defaults"):
         return False
     return path == ("optimizer",) or next(iter(node.value))[:1].isupper()
-
-
-def without_nulls(node: Node) -> Node:
-    """The node without mapping entries that are null, as if they had not been written."""
-    if isinstance(node.value, dict):
-        kept = {k: without_nulls(v) for k, v in node.value.items() if v.value is not None}
-        return Node(kept, node.origin)
-    if isinstance(node.value, list):
-        return Node([without_nulls(child) for child in node.value], node.origin)
-    return node
 
 
 def overlay(node: Node, path: Path, value: Node, above: Path = ()) -> Node:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from wardrobe.models.schema import slips
 from wardrobe.models.schema.errors import DeclarationError, ErrorDetail
 from wardrobe.models.schema.tree import Node, Origin
 
@@ -52,6 +53,8 @@ def read_file(file: FilePath, shown_as: str) -> Node:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DeclarationError.at(Origin(shown_as), "is not a UTF-8 text file") from None
+    if file.suffix == ".json":  # which may be indented with tabs, and has none within a string
+        text = text.replace("\t", " ")
     return read_text(text, shown_as)
 
 
@@ -67,7 +70,8 @@ def read_text(text: str, source: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark else None
-        message = f"is not YAML: {error.problem or error.context}"
+        cure = slips.in_lines(text.splitlines(), mark.line) if mark else ""
+        message = f"is not YAML: {error.problem or error.context}{cure}"
         raise DeclarationError.at(Origin(source, at), message) from None
     except yaml.reader.ReaderError:
         message = "is not text: it contains control characters"
@@ -97,7 +101,8 @@ class _Builder:
                     )
         return node
 
-    def node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+    def node(self, event: Any, events: Iterator[Any], depth: int, is_prose: bool = False) -> Node:
+        """The node that begins with an event; in prose, any character may be meant."""
         origin = Origin(self.source, event.start_mark.line + 1)
         if depth > DEEPEST_NESTING:
             message = f"nested deeper than {DEEPEST_NESTING} levels"
@@ -113,18 +118,31 @@ class _Builder:
             return Node(self.mapping(events, depth), origin)
         if isinstance(event, yaml.SequenceStartEvent):
             return Node(self.sequence(events, depth), origin)
-        return Node(event.value if event.style else _scalar(event.value), origin)
+        if event.style:
+            return Node(event.value, origin)
+        if not is_prose and (wrong := slips.in_characters(event.value)):
+            self.add_error(event, wrong)
+        return Node(_scalar(event.value), origin)
 
     def mapping(self, events: Iterator[Any], depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}
+        before = None
         for key in iter(lambda: next(events), None):
             if isinstance(key, yaml.MappingEndEvent):
                 break
             if not isinstance(key, yaml.ScalarEvent):
                 self.node(key, events, depth + 1)
                 self.add_error(key, "a key must be a string")
-            value = self.node(next(events), events, depth + 1)
             name = getattr(key, "value", "")
+            if not getattr(key, "style", "'") and (wrong := slips.in_key(name)):
+                self.add_error(key, wrong)
+            is_prose = depth == 0 and name == "about"
+            value = self.node(next(events), events, depth + 1, is_prose)
+            if isinstance(value.value, (dict, list)):  # a block begins in a line of its own
+                value = Node(value.value, Origin(self.source, key.start_mark.line + 1))
+            if value.value is None:
+                value = Node(None, value.origin, slip=slips.in_empty_key(name, before))
+            before = (name, value.value)
             if name in entries:
                 first = entries[name].origin.line
                 self.add_error(key, f"duplicate key '{name}', first given in line {first}")

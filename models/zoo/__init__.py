@@ -7,6 +7,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 
+# How the first line of a file names the schema with which yaml-language-server completes it.
+FOR_EDITORS = "# yaml-language-server: $schema="
+
 
 def names() -> tuple[str, ...]:
     """The names of all files of the zoo, bases that others extend included."""
@@ -22,7 +25,8 @@ def notes(name: str) -> str:
     """The comment at the head of a file: its recipe's reasons, scores, and what did not help."""
     lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     head = itertools.takewhile(lambda line: line.startswith("#"), lines)
-    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in head)
+    notes = (line for line in head if not line.startswith(FOR_EDITORS))
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in notes)
 
 
 def is_teacher(name: str) -> bool:

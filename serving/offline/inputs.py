@@ -13,6 +13,7 @@ from typing import Any
 
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.images.classify import Upload
+from wardrobe.serving.images.names import as_text, is_debris
 
 FILES = 1000
 """Files of one source: what one task of a cluster reads."""
@@ -22,8 +23,6 @@ ROWS = 64
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LISTS = (".txt", ".lst")
-DEBRIS = {"__macosx", "@eadir", "thumbs.db", "desktop.ini"}
-"""What file managers and archives leave behind, in lower case. Hidden files are skipped, too."""
 
 
 class InputError(ServingError):
@@ -73,20 +72,15 @@ def read(picture: Upload | Path) -> Upload | Unreadable:
     """The bytes of a picture, or why its file cannot be read."""
     if isinstance(picture, Upload):
         return picture
-    name = as_text(os.fspath(picture))
+    name = as_text(picture)
     try:
         return Upload(name, picture.read_bytes())
     except OSError as error:
         return Unreadable(name, error.strerror or str(error))
 
 
-def as_text(name: str) -> str:
-    """A file's name in UTF-8, whatever encoding its bytes are in."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
 def name_of(picture: Upload | Path) -> str | None:
-    return picture.name if isinstance(picture, Upload) else as_text(os.fspath(picture))
+    return picture.name if isinstance(picture, Upload) else as_text(picture)
 
 
 def sources(inputs: Iterable[str]) -> Iterator[Source]:
@@ -132,7 +126,7 @@ def files_below(folder: Path) -> Iterator[str]:
     """All files, folder by folder in the order of their names."""
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in DEBRIS:
+        if is_debris(entry.name):
             continue
         if entry.is_dir():
             yield from files_below(Path(entry.path))
@@ -168,9 +162,7 @@ def _pictures_in(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in archive:
         archive.members.clear()  # type: ignore[attr-defined]  # or it would remember each
         parts = Path(member.name).parts
-        if member.isfile() and not any(
-            (part.startswith(".") and part != ".") or part.lower() in DEBRIS for part in parts
-        ):
+        if member.isfile() and not any(part != "." and is_debris(part) for part in parts):
             yield member
 
 

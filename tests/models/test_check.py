@@ -65,3 +65,58 @@ def test_a_declaration_with_everything_in_it(errors):
         """)
         == []
     )
+
+
+def test_an_error_stands_where_the_wrong_word_was_written(write, errors):
+    assert errors("""\
+        name: x
+        model:
+          defaults:
+            Dense:
+              units: 8
+              kernel_initializer: he_norml
+            Droput: {rate: 0.1}
+            Dropout:
+              rat: 0.1
+          layers:
+            - Dense
+            - Dense: {units: 5}
+            - Dens:
+                units: 3
+        """) == [
+        "6: Keras has no initializer 'he_norml'; did you mean 'he_normal'?",
+        "7: Keras has no layer 'Droput'; did you mean 'Dropout'?",
+        "9: Dropout has no argument 'rat'; did you mean 'rate'?",
+        "13: Keras has no layer 'Dens'; did you mean 'Dense'?",
+    ]  # fmt: skip
+
+
+def test_a_value_that_a_layer_rejects_stands_where_it_was_written(errors):
+    assert [
+        error.split(":")[0]
+        for error in errors("""\
+            name: x
+            model:
+              defaults:
+                Dense:
+                  activation: relu
+                  units: -8
+              layers:
+                - Dense
+                - Dense:
+                    activation: relu
+                    units: -3
+            """)
+    ] == ["6", "11"]
+
+
+def test_defaults_of_a_parent_are_told_at_the_parents_line(write):
+    from tests.models.conftest import PICTURES
+    from wardrobe.models import check, read
+
+    write(
+        "name: parent\nmodel:\n  defaults:\n    Dense: {kernel_initializer: he_norml}\n", "parent"
+    )
+    child = write("name: x\nextends: parent\nmodel: {layers: [{Dense: {units: 3}}]}\n", "child")
+    (error,) = check(read(str(child)), PICTURES)
+    assert (error.file.endswith("parent.yaml"), error.line) == (True, 4)

@@ -1,26 +1,52 @@
 """Data sets by name or path, split and ready for training."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
+from wardrobe.models.schema.declaration import Data
 from wardrobe.models.schema.errors import did_you_mean
-from wardrobe.training.data import fashion_mnist, idx, image_folder, silhouettes, tables
+from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.training.data import (
+    fashion_mnist,
+    idx,
+    image_folder,
+    lecture_tables,
+    memory,
+    mixture,
+    npz,
+    picture_tables,
+    silhouettes,
+    table_files,
+    tables,
+)
+from wardrobe.training.data.cache import cached
+from wardrobe.training.data.classes import mapped
+from wardrobe.training.data.columns import Encoding, as_written
 from wardrobe.training.data.dataset import (
     Collection,
     DataError,
     DataSet,
     DataUnavailable,
     Examples,
+    Polarity,
+    Preparation,
     array_hash,
     data_folder,
     measure_polarity,
 )
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.split import split
+from wardrobe.training.data.pictures import prepared, shape_of
+from wardrobe.training.data.split import Indices, split
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "DataError",
@@ -36,39 +62,47 @@ __all__ = [
 
 def names() -> tuple[str, ...]:
     """The built-in data sets; any other is given by the path of its folder."""
-    return (fashion_mnist.NAME, silhouettes.NAME, *tables.TABLES)
+    return (fashion_mnist.NAME, silhouettes.NAME, *lecture_tables.TABLES)
 
 
 def load(
-    name: str,
+    wanted: Data | str,
     *,
     validation: int | float | None = None,
     folder: Path | None = None,
-    resplit: int | None = None,
-    take: int | None = None,
+    beside: Sequence[Path] = (),
+    picture: PictureInput | None = None,
     progress: Progress | None = None,
+    **declared: Any,
 ) -> DataSet:
     """A data set, split into training, validation and test examples.
 
-    name: one of `names()`, or the path of a folder: absolute, relative to the working directory,
-        or relative to the folder of data sets.
+    wanted: the `data` of a declaration, or its name: one of `names()`, or the path of a folder:
+        absolute, from `~`, or relative to the folders `beside`, to the working directory or to the
+        folder of data sets.
     validation: how many examples are held out of the training part, or what share of it; 0: none;
         None: a fifth, at most 5,000. Which ones does not depend on a run's seed.
     folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
-    resplit: seed of a new test set of the official size, drawn from all examples.
-    take: how many training examples to use, the first ones; validation and test stay whole.
-    progress: is told how far a download is.
+    beside: the folders of the declaration's files.
+    picture: what pictures are brought to, such as the input of an artifact; None: as declared.
+    progress: is told how far a download is, or the reading of a folder of pictures.
+    declared: with a name, the other keys of `data`, such as `size=[28, 28]` or `take=1000`.
     Raises DataError if the data set cannot be found, read or split, DataUnavailable if
-    Fashion-MNIST cannot be downloaded.
+    Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
     """
-    collection = _origin(name, folder, progress).collect()
-    train, validate, test = split(collection, validation, resplit)
-    if take is not None and take > len(train):
-        raise DataError(f"take: {take:,} of {len(train):,} training examples; take fewer")
-    train = train[:take]
-    examples = collection.examples
+    wanted = wanted if isinstance(wanted, Data) else Data(name=wanted, **declared)
+    if wanted.sets is not None:
+        how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
+        how |= {"picture": picture, "progress": progress}
+        return mixture.mix(wanted, [load(part, **how) for part in wanted.sets])
+    collection = _origin(wanted, folder, beside, picture, progress).collect()
+    collection = prepared(mapped(collection, wanted.classes), wanted, picture)
+    for note in collection.notes:
+        logger.warning("%s: left out: %s", wanted.name, note)
+    train, validate, test = _split(collection, wanted, validation)
+    examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
-        name=name,
+        name=wanted.name,
         train=examples[train],
         validation=examples[validate],
         test=examples[test],
@@ -76,49 +110,169 @@ def load(
         hashes=collection.hashes,
         split_hash=array_hash(train, validate, test),
         source=collection.source,
-        ground=measure_polarity(examples.x[train]) if examples.x.ndim == 3 else None,
+        ground=_polarity(examples.x[train], collection.prepare),
+        prepare=collection.prepare,
+        encoding=encoding,
+        test_rows=test_rows,
     )
 
 
-def describe(name: str, folder: Path | None = None) -> DataFacts:
-    """Shape and classes of a data set, without reading its pixels.
+def _split(
+    collection: Collection, wanted: Data, validation: int | float | None
+) -> tuple[Indices, Indices, Indices]:
+    train, validate, test = split(collection, validation, wanted.resplit)
+    if wanted.take is not None and wanted.take > len(train):
+        raise DataError(f"take: {wanted.take:,} of {len(train):,} training examples; take fewer")
+    return train[: wanted.take], validate, test
+
+
+def _encoded(
+    collection: Collection, train: Indices, test: Indices
+) -> tuple[Examples, Encoding | None, Mapping[str, NDArray[Any]] | None]:
+    """The examples as a network takes them; of a table of one's own also how its columns were
+    encoded, which only the training rows decide, and its test rows as they were."""
+    raw, target, examples = collection.columns, collection.target, collection.examples
+    if raw is None or target is None:
+        return examples, None, None
+    encoding = Encoding.fit(raw, target, examples.x[train], examples.y[train])
+    inputs = sum(column.width for column in encoding.columns)
+    memory.require(
+        Path(collection.source),
+        4 * inputs * len(examples),
+        "set columns of many categories to 'ignore'",
+    )
+    x, y = encoding.encode(raw, examples.x), encoding.target.scale(examples.y)
+    return Examples(x, y), encoding, as_written(raw, examples.x[test])
+
+
+def _polarity(images: NDArray[Any], prepare: Preparation) -> Polarity | None:
+    """What training images show things on; None: they are rows of a table."""
+    if images.ndim == 2:
+        return None
+    return "dark" if prepare == "garment" else measure_polarity(images)
+
+
+def describe(
+    wanted: Data | str,
+    folder: Path | None = None,
+    beside: Sequence[Path] = (),
+    validation: int | float | None = None,
+) -> DataFacts:
+    """Shape and classes of a data set; the arguments as for `load`. Pixels are not read, if it can
+    be helped; a table is, since its training rows say how many inputs its columns become.
 
     Raises DataError if they cannot be determined.
     """
-    return _origin(name, folder).describe()
+    wanted = wanted if isinstance(wanted, Data) else Data(name=wanted)
+    if wanted.sets is not None:
+        facts_of_sets = [describe(part, folder, beside, validation) for part in wanted.sets]
+        return mixture.describe(wanted.sets, facts_of_sets)
+    origin = _origin(wanted, folder, beside)
+    if origin.describe is None:
+        collection = prepared(mapped(origin.collect(), wanted.classes), wanted)
+        train, _, test = _split(collection, wanted, validation)
+        names = collection.class_names
+        x = _encoded(collection, train, test)[0].x
+        return DataFacts(x.shape[1:], None if names is None else len(names), names)
+    facts = origin.describe()
+    names = facts.class_names if wanted.classes is None else tuple(sorted(wanted.classes))
+    classes = facts.classes if wanted.classes is None else len(wanted.classes)
+    return DataFacts(shape_of(facts, wanted), classes, names)
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a data set comes from: how it is described and how it is read."""
+    """Where a data set comes from: how it is described, None if by reading it, and read."""
 
-    describe: Callable[[], DataFacts]
+    describe: Callable[[], DataFacts] | None
     collect: Callable[[], Collection]
 
 
-def _origin(name: str, folder: Path | None, progress: Progress | None = None) -> _Origin:
+def _origin(
+    wanted: Data,
+    folder: Path | None,
+    beside: Sequence[Path],
+    picture: PictureInput | None = None,
+    progress: Progress | None = None,
+) -> _Origin:
+    name = wanted.name
+    if name in names():
+        _refuse_columns(wanted)
     if name == fashion_mnist.NAME:
         return _Origin(
             lambda: fashion_mnist.FACTS, partial(fashion_mnist.collect, folder, progress)
         )
     if name == silhouettes.NAME:
         return _Origin(lambda: silhouettes.FACTS, silhouettes.collect)
-    if name in tables.TABLES:
-        return _Origin(partial(tables.describe, name), partial(tables.collect, name))
-    found = _find_folder(name, folder)
-    kind = idx if idx.is_idx_folder(found) else image_folder
-    return _Origin(partial(kind.describe, found), partial(kind.collect, found))
+    if name in lecture_tables.TABLES:
+        return _Origin(
+            partial(lecture_tables.describe, name), partial(lecture_tables.collect, name)
+        )
+    return _on_disk(_find(name, folder, beside), wanted, picture, progress)
 
 
-def _find_folder(name: str, folder: Path | None) -> Path:
-    """The folder that a path names: as given, else within the folder of data sets."""
-    path, within = Path(name), data_folder(folder)
-    for candidate in (path, within / path) if within else (path,):
-        with suppress(OSError):  # a name too long, a folder without permission to enter
-            if candidate.is_dir():
-                return candidate.absolute()
+def _on_disk(
+    found: Path, wanted: Data, picture: PictureInput | None, progress: Progress | None
+) -> _Origin:
+    """What kind of data set lies at a path."""
+    described: Callable[[], DataFacts] | None = None
+    if idx.is_idx_folder(found):
+        _refuse_columns(wanted)
+        return _Origin(partial(idx.describe, found), partial(idx.collect, found))
+    if table_files.is_table(found):
+        collect = partial(_collect_table, found, wanted)
+    elif archive := npz.find(found):
+        _refuse_columns(wanted)
+        collect = partial(npz.collect, archive)
+    elif found.is_dir():
+        _refuse_columns(wanted)
+        described = partial(image_folder.describe, found, wanted)
+        collect = partial(image_folder.collect, found, wanted, picture, progress)
+    else:
+        raise DataError(f"{found}: not a data set; there are {_KINDS}")
+    decisive = wanted.model_dump(
+        include=set(Data.model_fields), exclude={"take", "resplit", "sets"}
+    )
+    how = [decisive, picture and asdict(picture)]
+    return _Origin(described, partial(cached, found, how, collect))
+
+
+def _collect_table(found: Path, wanted: Data) -> Collection:
+    """A table of pictures, or one whose columns mean what the declaration says."""
+    if wanted.columns is None and picture_tables.are_pictures(found):
+        return picture_tables.collect(found, wanted.target, wanted.size)
+    for key in ("size", "colour", "prepare"):
+        if getattr(wanted, key) is not None:
+            raise DataError(f"data.{key}: {wanted.name} has no pictures; leave it out")
+    return tables.collect(found, wanted.target, wanted.columns)
+
+
+def _refuse_columns(wanted: Data) -> None:
+    for key in ("target", "columns"):
+        if getattr(wanted, key) is not None:
+            raise DataError(f"data.{key}: {wanted.name} is not a table; leave it out")
+
+
+def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
+    """What a path names: beside the declaration, as given, or within the folder of data sets."""
+    with suppress(RuntimeError):  # nobody's home
+        path = Path(name).expanduser()
+        within = data_folder(folder)
+        for candidate in (
+            *(place / path for place in beside),
+            path,
+            *([within / path] if within else []),
+        ):
+            with suppress(OSError):  # a name too long, a folder without permission to enter
+                if candidate.exists():
+                    return candidate.absolute()
     raise DataError(
         f"no data set {name!r}{did_you_mean(name, names()) or '.'} There are "
-        f"{', '.join(names())}, and any folder with the four files of MNIST or with a subfolder "
-        "of pictures for each class"
+        f"{', '.join(names())}, and {_KINDS}"
     )
+
+
+_KINDS = (
+    "any folder with the four files of MNIST or with a subfolder of pictures for each class, and "
+    "any CSV, Parquet or .npz file"
+)

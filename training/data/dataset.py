@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.training.data.columns import Encoding, RawColumn, Target
+
+Preparation = Literal["none", "resize", "pad", "garment"]
 Polarity = Literal["dark", "light", "mixed"]
 
 # Garments may touch the border, so single pictures mislead; nine out of ten do not.
@@ -27,8 +31,9 @@ class DataUnavailable(DataError):
 class Examples:
     """Inputs and their targets.
 
-    x: images uint8 [N, H, W], 0–255, or rows of a table float32 [N, inputs].
-    y: class indices int32 [N], or regression targets float32 [N, outputs].
+    x: images uint8 [N, H, W] or [N, H, W, 3], 0–255, or rows of a table float32 [N, inputs].
+    y: class indices int32 [N], or regression targets float32 [N, outputs]; of several sets rows
+        float32 [N, classes] with a 1 for each class that is right.
     """
 
     x: NDArray[Any]
@@ -46,7 +51,12 @@ class Collection:
     """All examples of a data set, before they are split.
 
     test_size: number of examples, at the end, of the official test set; None: there is none.
+    validation_size: the same of the official validation set, before it.
     divisible: False for a set so small that all of it is used to train, validate and test.
+    prepare: how a picture is brought into the form of the examples, in training as in serving, see
+        `serving.images.prepare`; of no meaning for tables.
+    notes: what was left out, one sentence each.
+    columns, target: of a table of one's own, whose x is float32 [N, columns], see `columns`.
     """
 
     examples: Examples
@@ -55,6 +65,30 @@ class Collection:
     hashes: dict[str, str]
     source: str
     divisible: bool = True
+    validation_size: int | None = None
+    prepare: Preparation = "resize"
+    notes: tuple[str, ...] = ()
+    columns: tuple[RawColumn, ...] | None = None
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several sets that are trained on together, see `mixture`.
+
+    share: of the examples of a batch.
+    weight: of its examples in the loss.
+    class_names: those of the set itself.
+    members: bool [classes of the set, classes of the network], those that each stands for.
+    examples: of `train`, `validation` and `test`, which examples are of this set.
+    """
+
+    name: str
+    share: float
+    weight: float
+    class_names: tuple[str, ...]
+    members: NDArray[np.bool_]
+    examples: dict[str, range]
 
 
 @dataclass(frozen=True)
@@ -70,10 +104,18 @@ class DataSet:
     split_hash: str  # SHA-256 over the indices of the train, validation and test examples
     source: str  # where it was found, for people
     ground: Polarity | None  # of the training images: what they show things on; None: not images
+    prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
+    parts: tuple[Part, ...] = ()  # of several sets that are trained on together
+    encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
+    test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         return self.train.x.shape[1:]
+
+    def targets(self, examples: Examples) -> NDArray[Any]:
+        """The targets of some of its examples, those of a regression in their own units."""
+        return examples.y if self.encoding is None else self.encoding.target.restore(examples.y)
 
     @property
     def classes(self) -> int | None:
@@ -89,13 +131,20 @@ def data_folder(explicit: Path | None) -> Path | None:
 
 
 def measure_polarity(images: NDArray[np.uint8]) -> Polarity:
-    """What most images `uint8 [N, H, W]`, 0–255, have at their border: a dark or a light ground."""
-    border = np.ones(images.shape[1:], dtype=bool)
+    """What most images `uint8 [N, H, W]` or `[N, H, W, 3]`, 0–255, have at their border: a dark
+    or a light ground."""
+    border = np.ones(images.shape[1:3], dtype=bool)
     border[1:-1, 1:-1] = False
-    dark = float(np.mean(np.median(images[:, border], axis=1) < 128))
+    pixels = images[:, border].reshape(len(images), -1)
+    dark = float(np.mean(np.median(pixels, axis=1) < 128))
     if dark >= AGREEMENT:
         return "dark"
     return "light" if dark <= 1 - AGREEMENT else "mixed"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, as `1 file` or `1,024 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def file_hash(path: Path) -> str:

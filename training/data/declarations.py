@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
-from wardrobe.models.schema.tree import Node
+from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.errors import ErrorDetail
+from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
 from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
 from wardrobe.training.data.download import Progress
 
 
-def describe_data(tree: Node, folder: Path | None = None) -> DataFacts:
+def describe_data(document: Document, folder: Path | None = None) -> DataFacts:
     """Shape and classes of a declaration's data; those of Fashion-MNIST if they are not at hand.
 
     So a declaration can be shown and checked on a machine that lacks its data.
     """
-    name = tree.get("data", "name")
     try:
-        return data.describe(str(name.value if name else ""), folder)
+        return facts_of_data(document, folder)
     except DataError:
         return fashion_mnist.FACTS
+
+
+def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
+    """Shape and classes of a declaration's data; those of Fashion-MNIST if `data` has errors, which
+    are reported with those of the rest when the declaration is resolved.
+
+    Raises:
+        DataError: the data set cannot be found, or its files cannot be read.
+    """
+    declared = document.get("data")
+    try:
+        wanted = Data.model_validate(declared.plain if declared else None)
+    except ValidationError:
+        return fashion_mnist.FACTS
+    held_out = document.get("training", "validation")
+    validation = held_out.plain if held_out else None
+    return data.describe(wanted, folder, _folders(document), validation)
+
+
+def _folders(document: Document) -> list[Path]:
+    """The folders of its files, to which its paths may be relative."""
+    return list(dict.fromkeys(file.absolute().parent for file in document.files))
+
+
+def data_errors(document: Document, folder: Path | None = None) -> list[ErrorDetail]:
+    """What is wrong with the data set that a declaration names, at the line that names it.
+
+    Fashion-MNIST need not be there: it is downloaded.
+    """
+    name = document.get("data", "name")
+    if name is None or not isinstance(name.value, str):
+        return []  # the schema says so
+    try:
+        facts_of_data(document, folder)
+    except DataError as error:
+        return [ErrorDetail.at(name.origin, str(error))]
+    return []
 
 
 def load_declaration(
@@ -62,15 +103,19 @@ def for_declaration(
         DataError: it cannot be found, read or split.
         DataUnavailable: it cannot be downloaded.
     """
-    wanted = declaration.data
-    return data.load(
-        wanted.name,
-        validation=declaration.training.validation,
-        folder=folder,
-        resplit=wanted.resplit,
-        take=wanted.take,
-        progress=progress,
-    )
+    try:
+        return data.load(
+            declaration.data,
+            validation=declaration.training.validation,
+            folder=folder,
+            beside=_folders(declaration.document),
+            progress=progress,
+        )
+    except DataUnavailable:
+        raise
+    except DataError as error:
+        origin = declaration.tree.origin_of(("data", "name"))
+        raise DataError(f"{origin}: {error}") from error
 
 
 def load_with_data(
@@ -113,11 +158,45 @@ def load_with_data(
     return load_with_data(declared, (*overrides, *stand_in), folder)
 
 
-def data_of_artifact(artifact: Path, folder: Path | None = None) -> DataSet:
+def data_of_artifact(
+    artifact: Path,
+    picture: PictureInput | None = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    name: str | None = None,
+) -> DataSet:
     """Loads the data set that an artifact, a folder NAME/VERSION, was trained and tested on.
+
+    Args:
+        picture: how the artifact's pictures are prepared; None: it takes rows of a table.
+        folder, progress: as in `load_with_data`.
+        name: of another data set, to be read as the artifact's was; None: that one.
 
     Raises:
         DeclarationError: the declaration in its `assets.extra/` cannot be read.
         DataError, DataUnavailable: as in `for_declaration`.
     """
-    return load_with_data(str(artifact / "assets.extra" / "declaration.yaml"), (), folder)[1]
+    extras = artifact / "assets.extra"
+    declaration = load_declaration(str(extras / "declaration.yaml"), (), folder)
+    wanted = declaration.data
+    source = _source(extras / "run.json")
+    if name is not None:
+        wanted = wanted.model_copy(update={"name": name})
+    elif source and wanted.name not in data.names():
+        wanted = wanted.model_copy(update={"name": str(source)})
+    return data.load(
+        wanted,
+        validation=declaration.training.validation,
+        folder=folder,
+        picture=picture,
+        progress=progress,
+    )
+
+
+def _source(run: Path) -> Path | None:
+    """Where the run that wrote an artifact had found its data, if they are still there."""
+    try:
+        path = Path(json.loads(run.read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return path if path.is_absolute() and path.exists() else None

@@ -4,7 +4,7 @@ Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747; https://github.com/zalandoresea
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wardrobe.models import DataFacts
@@ -31,7 +31,7 @@ CLASS_NAMES = (
     "Bag",
     "Ankle boot",
 )
-FACTS = DataFacts(input_shape=(28, 28), classes=len(CLASS_NAMES))
+FACTS = DataFacts((28, 28), len(CLASS_NAMES), CLASS_NAMES)
 
 # SHA-256, of files with the MD5 sums that the data set's README publishes.
 HASHES = {
@@ -71,7 +71,7 @@ def collect(folder: Path | None, progress: Progress | None = None) -> Collection
                 f"{report.path}: {state} (its SHA-256 must begin {report.expected[:12]}); "
                 f"get a good one from {ORIGIN}{report.path.name}"
             )
-    return idx.collect(found, CLASS_NAMES)
+    return replace(idx.collect(found, CLASS_NAMES), prepare="garment")
 
 
 def find(folder: Path | None = None) -> Path | None:

@@ -1,106 +1,200 @@
-"""A folder of pictures, with a subfolder for each class: `CLASS/*.png`, `.jpg` or `.jpeg`."""
+"""A folder of pictures with a subfolder for each class, read as the service reads them."""
 
 import hashlib
-import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data.dataset import Collection, DataError, Examples
+from wardrobe.models.schema.declaration import Data
+from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.decode import decode
+from wardrobe.serving.images.names import as_text
+from wardrobe.serving.images.prepare import LIMITS, Pixels, prepare, read
+from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.training.data import memory
+from wardrobe.training.data.dataset import Collection, DataError, Examples, counted
+from wardrobe.training.data.download import Progress
+from wardrobe.training.data.listing import Listing, Pictures, list_pictures
 
-ENDINGS = {".png", ".jpg", ".jpeg"}
+NAMED = 20
+"""Files that an error names; of any more it says how many there are."""
+QUICK = 1.0
+"""Seconds of reading without a word on how far it is."""
 
 
-def describe(folder: Path) -> DataFacts:
-    """Picture size and number of classes, from the names of files and the first picture's header.
+def describe(folder: Path, wanted: Data) -> DataFacts:
+    """Shape and number of classes: of the pictures, at most the first readable one is opened.
 
-    Raises DataError if the folder holds no such pictures.
+    Raises DataError if the folder holds no class folders with readable pictures.
     """
-    classes = _classes(folder)
-    first = next(iter(classes.values()))[0]
-    with _reading(first), Image.open(first) as picture:
-        return DataFacts((picture.height, picture.width), len(classes))
+    listing = list_pictures(folder, wanted.classes)
+    names = listing.class_names
+    return DataFacts(_target(folder, listing, wanted).example_shape, len(names), names)
 
 
-def collect(folder: Path) -> Collection:
-    """All pictures, grey: uint8 [N, H, W], 0–255; classes in the order of their names.
+def collect(
+    folder: Path,
+    wanted: Data,
+    picture: PictureInput | None = None,
+    progress: Progress | None = None,
+) -> Collection:
+    """All pictures, uint8 [N, H, W] or, in colour, [N, H, W, 3], 0–255, in the order train,
+    validation, test, then by class and name.
 
-    Raises DataError naming the first file that cannot be read or is of another size.
+    picture: what they are brought to; None: as declared.
+
+    Raises DataError naming all files that cannot be read, or that differ in size where none is
+    declared.
     """
-    classes = _classes(folder)
-    digest = hashlib.sha256()
-    images: list[NDArray[np.uint8]] = []
-    for file in chain.from_iterable(classes.values()):
-        with _reading(file):
-            content = file.read_bytes()
-            images.append(_grey(content))
-        name = file.relative_to(folder).as_posix()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-        if images[-1].shape != images[0].shape:
-            (height, width), (first_height, first_width) = images[-1].shape, images[0].shape
-            raise DataError(
-                f"{file}: is {width}×{height} pixels, the pictures before it "
-                f"{first_width}×{first_height}; bring all to one size"
-            )
-    y = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
+    listing = list_pictures(folder, wanted.classes)
+    parts = [listing.parts.get(part, {}) for part in ("train", "validation", "test")]
+    files = [file for part in parts for file in chain.from_iterable(part.values())]
+    target = picture or _target(folder, listing, wanted)
+    only_this_size = picture is None and wanted.size is None
+    images, digest = read_all(folder, files, target, only_this_size, progress)
+    _, *sizes = (sum(map(len, part.values())) for part in parts)
+    y = np.concatenate([_indices(part, listing.class_names) for part in parts])
     return Collection(
-        examples=Examples(np.stack(images), y.astype(np.int32)),
-        test_size=None,
-        class_names=tuple(classes),
-        hashes={f"{folder.name}/": digest.hexdigest()},
-        source=str(folder),
+        examples=Examples(images, y),
+        test_size=sizes[1] or None,
+        class_names=listing.class_names,
+        hashes={f"{as_text(folder.name)}/": digest},
+        source=as_text(folder),
+        validation_size=sizes[0] or None,
+        prepare=target.prepare,
+        notes=listing.notes,
     )
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """The pictures of each class, classes and pictures in the order of their names."""
+def read_all(
+    folder: Path,
+    files: Sequence[Path],
+    target: PictureInput,
+    only_this_size: bool = False,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.uint8], str]:
+    """The pixels of files, uint8 [N, *target.example_shape], and a SHA-256 over the names within
+    the folder and the contents.
+
+    Raises DataError naming all files that cannot be read; with `only_this_size` also those whose
+    own size is not that of the target.
+    """
+    memory.require(
+        folder,
+        len(files) * math.prod(target.example_shape),
+        "declare a smaller data.size, colour: grey, or fewer classes",
+    )
+    images = np.empty((len(files), *target.example_shape), np.uint8)
+    digest = hashlib.sha256()
+    unreadable: dict[Path, str] = {}
+    report = _reporter(f"{as_text(folder.name)}/", len(files), progress)
+
+    def read_one(index: int) -> tuple[bytes, str]:
+        """Reads one into its place; returns the SHA-256 of its contents, and why it cannot be."""
+        content = b""
+        try:
+            content = files[index].read_bytes()
+            images[index] = _pixels(content, target, only_this_size)
+        except (OSError, PictureError, _OtherSizeError) as error:
+            return hashlib.sha256(content).digest(), _why_not(error)
+        return hashlib.sha256(content).digest(), ""
+
+    pool = ThreadPoolExecutor(os.cpu_count())  # decoders release Python's lock
     try:
-        classes = {
-            inner.name: sorted(f for f in inner.iterdir() if f.suffix.lower() in ENDINGS)
-            for inner in sorted(folder.iterdir())
-            if inner.is_dir() and not inner.name.startswith(".")
-        }
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error})") from error
-    if len(classes) < 2:
-        raise DataError(
-            f"{folder}: not a data set; it must hold either the four files of MNIST "
-            "(train-images-idx3-ubyte.gz, …) or a folder of .png or .jpg pictures for each class"
+        found = pool.map(read_one, range(len(files)))
+        for index, (file, (contents, problem)) in enumerate(zip(files, found, strict=True)):
+            digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + contents)
+            if problem:
+                unreadable[file] = problem
+            report(index + 1)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, nothing more is read
+    if unreadable:
+        raise _unreadable(folder, unreadable, len(files))
+    return images, digest.hexdigest()
+
+
+class _OtherSizeError(Exception):
+    """A picture differs in size from those before it."""
+
+
+def _pixels(content: bytes, target: PictureInput, only_this_size: bool) -> Pixels:
+    if not only_this_size:
+        return read(content, target)
+    image = decode(content, LIMITS, None)
+    height, width = target.shape
+    if image.size != (width, height):
+        raise _OtherSizeError(
+            f"is {image.width}×{image.height} pixels, the pictures before it {width}×{height}"
         )
-    for name, files in classes.items():
-        if not files:
-            raise DataError(
-                f"{folder / name}: holds no .png or .jpg picture; add some or remove it"
-            )
-    return classes
+    return prepare(image, target)
 
 
-@contextmanager
-def _reading(file: Path) -> Iterator[None]:
-    """Turns whatever Pillow raises on a bad file into a DataError that names it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{file}: cannot be read as a picture ({error}); repair or remove it"
-        ) from error
+def _why_not(error: OSError | PictureError | _OtherSizeError) -> str:
+    """Why a file cannot be used. What to do about it is left out: it is said once, for all."""
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    if isinstance(error, PictureError):
+        return f"cannot be read as a picture: {str(error).partition(';')[0]}"
+    return str(error)
 
 
-def _grey(content: bytes) -> NDArray[np.uint8]:
-    """An encoded picture's grey values, uint8 [H, W]; transparent pixels count as white paper."""
-    picture: Image.Image = Image.open(io.BytesIO(content))
-    if picture.mode.startswith("I"):  # 16 bits, which convert("L") would clip
-        return (np.asarray(picture) >> 8).astype(np.uint8)
-    if picture.has_transparency_data:
-        paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture.convert("RGBA"))
-    return np.asarray(picture.convert("L"))
+def _unreadable(folder: Path, problems: dict[Path, str], files: int) -> DataError:
+    lines = [f"{as_text(file.relative_to(folder))}: {why}" for file, why in problems.items()]
+    more = [f"and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
+    is_size = [why.startswith("is ") for why in problems.values()]
+    cures = [] if all(is_size) else ["repair or remove what is broken"]
+    if any(is_size):
+        cures.append("bring all to one size with data.size, as {size: [28, 28]}")
+    how_many = f"{len(lines):,} of {counted(files, 'picture')}"
+    first = f"{as_text(folder)}: {how_many} cannot be used; {', '.join(cures)}:"
+    return DataError("\n  ".join([first, *lines[:NAMED], *more]))
+
+
+def _reporter(name: str, count: int, progress: Progress | None) -> Callable[[int], None]:
+    """Tells how many have been read: not before a second has gone, then ten times a second."""
+    due, has_begun = time.monotonic() + QUICK, False
+
+    def report(so_far: int) -> None:
+        nonlocal due, has_begun
+        if progress and (time.monotonic() >= due or (has_begun and so_far == count)):
+            due, has_begun = time.monotonic() + 0.1, True
+            progress(name, so_far, count)
+
+    return report
+
+
+def _target(folder: Path, listing: Listing, wanted: Data) -> PictureInput:
+    """What the pictures are brought to: the declared size, or that of the first readable one."""
+    size = wanted.size or _own_size(folder, listing.parts["train"])
+    return PictureInput(
+        shape=(size[0], size[1]),
+        channels=3 if wanted.colour == "rgb" else 1,
+        prepare=wanted.prepare or "resize",
+    )
+
+
+def _own_size(folder: Path, pictures: Pictures) -> tuple[int, int]:
+    """Height and width of the first picture that can be read."""
+    problems = {}
+    for file in chain.from_iterable(pictures.values()):
+        try:
+            image = decode(file.read_bytes(), LIMITS, None)
+        except (OSError, PictureError) as error:
+            problems[file] = _why_not(error)
+        else:
+            return image.height, image.width
+    raise _unreadable(folder, problems, len(problems))
+
+
+def _indices(pictures: Pictures, names: Sequence[str]) -> NDArray[np.int32]:
+    indices = [names.index(name) for name in pictures]
+    return np.repeat(indices, [len(files) for files in pictures.values()]).astype(np.int32)

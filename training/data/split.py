@@ -17,7 +17,8 @@ def split(
 ) -> tuple[Indices, Indices, Indices]:
     """Ascending indices of the training, validation and test examples.
 
-    validation: number of examples, or share of what is not test; None: a fifth, at most 5,000.
+    validation: number of examples, or share of what is not test; None: a fifth, at most 5,000. Not
+        used where the set has validation examples of its own.
     resplit: seed, not negative, of a new test set of the official size drawn from all examples.
     Raises DataError if the set is too small for that.
     """
@@ -30,14 +31,28 @@ def split(
             raise DataError("resplit: this data set has no separate test set; leave it out")
         return everything, everything, everything
 
+    official = _official_validation(collection) if resplit is None else everything[:0]
+    pool = np.setdiff1d(everything, official)
     if collection.test_size is None or resplit is not None:
         seed = SPLIT_SEED if resplit is None else resplit
-        test = stratified(strata, collection.test_size or len(strata) // 5, seed)
+        test = pool[stratified(strata[pool], collection.test_size or len(pool) // 5, seed)]
     else:
-        test = everything[-collection.test_size :]
-    rest = np.setdiff1d(everything, test)
+        test = everything[len(everything) - collection.test_size :]
+    rest = np.setdiff1d(pool, test)
+    if len(test) == 0:
+        raise DataError(
+            f"a fifth of {len(pool)} examples leaves none to test on; add more examples"
+        )
+    if len(official):
+        return rest, official, test
     chosen = rest[stratified(strata[rest], _validation_size(validation, len(rest)), SPLIT_SEED)]
     return np.setdiff1d(rest, chosen), chosen, test
+
+
+def _official_validation(collection: Collection) -> Indices:
+    """The examples before those of the official test set."""
+    end = len(collection.examples) - (collection.test_size or 0)
+    return np.arange(end - (collection.validation_size or 0), end)
 
 
 def stratified(strata: NDArray[np.int32], size: int, seed: int) -> Indices:

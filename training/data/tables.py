@@ -1,120 +1,277 @@
-"""Small data sets of the lecture: points in the plane, a curve, and the flu table.
+"""Tables of one's own: a row an example, columns of numbers and categories, and a target column."""
 
-All are drawn from a fixed seed, the same every time; inputs are float32 [N, inputs].
-"""
+from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models import DataFacts
-from wardrobe.training.data.dataset import Collection, Examples, array_hash
+from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.training.data import delimited, table_files
+from wardrobe.training.data.columns import Floats, Kind, RawColumn, Target
+from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
+from wardrobe.training.data.table_files import Table, raise_faults
 
-Floats = NDArray[np.float64]
+Kinds = Mapping[str, Kind]
 
-SEED = 42
-TRAIN, TEST = 1_000, 1_000
+TARGETS = ("target", "label", "class")
+"""Names of a column that is predicted if the declaration names none."""
+
+MISSING = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?", "-"}
+)
+"""How a missing number is written; for categories these are words, but for the first."""
+
+DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
+
+FEW_NUMBERS = 20
+"""A target of whole numbers is a class unless there are more of them than that."""
+
+MEMORY_OF_TEXT = 8.0
+"""Memory for each byte of text while a table is read, half of what was measured: see `memory`."""
+
+FEW_CATEGORIES = 50
+"""More of them are taken for categories only if half of the rows repeat one, or if declared."""
 
 
-def xor(random: np.random.Generator) -> Collection:
-    """Four clouds at the corners of a square, opposite corners in one class."""
-    corner = random.choice([-1.0, 1.0], (TRAIN + TEST, 2))
-    same_sign = corner[:, 0] * corner[:, 1] > 0
-    return _classes(corner + random.normal(0, 0.25, corner.shape), ~same_sign, "same", "different")
+def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -> Collection:
+    """All rows of a CSV or Parquet file, or of a folder of a `…train` and a `…test` file.
 
+    Args:
+        target: the column to predict; None: the one named target, label or class.
+        kinds: what columns hold, number or category, or which to ignore; of others their values
+            decide.
 
-def xor_table(_: np.random.Generator) -> Collection:
-    """The four corners of the unit square: the first class where both inputs are equal.
-
-    The 4 rows are all of it: they are used to train, validate and test.
+    Raises:
+        DataError: a file cannot be read, or values are not what the columns hold; the first of
+            them are named by file, line and column.
     """
-    corners = np.array(list(np.ndindex(2, 2)), np.float64)
-    return _classes(corners, corners.sum(axis=1) == 1, "same", "different", divisible=False)
-
-
-def rings(random: np.random.Generator) -> Collection:
-    """A disc in the middle of a ring."""
-    outer = random.random(TRAIN + TEST) < 0.5
-    radius = np.where(
-        outer, random.uniform(1.1, 1.5, len(outer)), random.uniform(0, 0.7, len(outer))
-    )
-    return _classes(
-        _polar(radius, random.uniform(0, 2 * np.pi, len(outer))), outer, "inner", "outer"
-    )
-
-
-def moons(random: np.random.Generator) -> Collection:
-    """Two half circles, each ending within the other."""
-    lower = random.random(TRAIN + TEST) < 0.5
-    upper_moon = _polar(np.ones(len(lower)), random.uniform(0, np.pi, len(lower)))
-    moon = np.where(lower[:, None], [0.5, 0.25] - upper_moon, upper_moon - [0.5, 0.25])
-    return _classes(moon + random.normal(0, 0.1, moon.shape), lower, "upper", "lower")
-
-
-def spirals(random: np.random.Generator) -> Collection:
-    """Two arms wound one and a half times round each other."""
-    second = random.random(TRAIN + TEST) < 0.5
-    way = np.sqrt(random.uniform(0.02, 1, len(second)))
-    arm = _polar(1.5 * way, 3 * np.pi * way + np.pi * second)
-    return _classes(arm + random.normal(0, 0.04, arm.shape), second, "first", "second")
-
-
-def curve(random: np.random.Generator) -> Collection:
-    """A noisy wave over [−3, 3], for regression: targets float32 [N, 1]."""
-    x = random.uniform(-3, 3, (TRAIN + TEST, 1))
-    return _collection(x, np.sin(2 * x) + x / 3 + random.normal(0, 0.1, x.shape), None)
-
-
-def flu(_: np.random.Generator) -> Collection:
-    """Rash, fever and cough, each 0 or 1: flu when −1, 3 and 3 times them adds up to more than 5.
-
-    The 8 rows are all of it: they are used to train, validate and test.
-    """
-    symptoms = np.array(list(np.ndindex(2, 2, 2)), np.float64)
-    return _classes(symptoms, symptoms @ [-1, 3, 3] > 5, "healthy", "flu", divisible=False)
-
-
-TABLES: dict[str, Callable[[np.random.Generator], Collection]] = {
-    table.__name__.replace("_", "-"): table
-    for table in (xor, xor_table, rings, moons, spirals, curve, flu)
-}
-
-
-def collect(name: str) -> Collection:
-    """The table of that name, drawn from the fixed seed."""
-    return TABLES[name](np.random.default_rng(SEED))
-
-
-def describe(name: str) -> DataFacts:
-    """Inputs and classes of the table of that name: drawing it is cheaper than a second list."""
-    collection = collect(name)
-    classes = None if collection.class_names is None else len(collection.class_names)
-    return DataFacts(collection.examples.x.shape[1:], classes)
-
-
-def _polar(radius: Floats, angle: Floats) -> Floats:
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-
-def _classes(
-    x: Floats, is_second: NDArray[np.bool_], first: str, second: str, divisible: bool = True
-) -> Collection:
-    return _collection(x, is_second, (first, second), divisible)
-
-
-def _collection(
-    x: Floats,
-    y: NDArray[np.bool_] | Floats,
-    class_names: tuple[str, ...] | None,
-    divisible: bool = True,
-) -> Collection:
-    examples = Examples(x.astype(np.float32), y.astype(np.int32 if class_names else np.float32))
+    kinds = dict(kinds or {})
+    parts = table_files.parts(path)
+    table_files.require_memory(parts.every, MEMORY_OF_TEXT)
+    ignored = [name for name, kind in kinds.items() if kind == "ignore"]
+    tables = {
+        part: [table_files.read(file, ignored) for file in files]
+        for part, files in parts.files.items()
+    }
+    chosen = _target(tables["train"][0], target)
+    notes = [*parts.notes, *_leave_out_without(chosen, tables["test"])]
+    every = [table for part in table_files.PARTS for table in tables[part]]
+    _check_names(every, {*kinds} - {*ignored})
+    kinds = _kinds(tables["train"], chosen, kinds)
+    rows = every[0].columns
+    y, class_names = _targets(every, chosen, kinds[chosen])
+    columns, values = [], []
+    for name in rows:
+        if name != chosen:
+            column, read = _feature(every, name, kinds[name])
+            columns.append(column)
+            values.append(read)
+    if not columns:
+        raise DataError(f"{path}: has no column but the target {chosen!r}; there must be others")
     return Collection(
-        examples=examples,
-        test_size=TEST,
+        examples=Examples(np.stack(values, axis=1), y),
+        test_size=sum(len(table.lines) for table in tables["test"]) or None,
+        validation_size=sum(len(table.lines) for table in tables["validation"]) or None,
         class_names=class_names,
-        hashes={"x": array_hash(examples.x), "y": array_hash(examples.y)},
-        source="drawn by training/data/tables.py",
-        divisible=divisible,
+        hashes={file.name: file_hash(file) for file in parts.every},
+        source=str(path),
+        notes=tuple(notes),
+        columns=tuple(columns),
+        target=Target(chosen, "number" if class_names is None else "category"),
     )
+
+
+def _leave_out_without(target: str, tables: list[Table]) -> list[str]:
+    """Removes test files that lack the target, as competitions give them; a note for each."""
+    without = [table for table in tables if target not in table.columns]
+    tables[:] = [table for table in tables if target in table.columns]
+    return [f"{table.path.name}, which has no column {target!r}" for table in without]
+
+
+def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
+    """Whether all files have the same columns, and those that the declaration names."""
+    first = tables[0]
+    for table in tables[1:]:
+        for one, other in ((first, table), (table, first)):
+            for name in one.columns.keys() - other.columns.keys():
+                raise DataError(f"{other.path}: has no column {name!r}, but {one.path} has")
+    known = ", ".join(first.columns)
+    for name in sorted(declared - first.columns.keys()):
+        raise DataError(
+            f"{first.path}: has no column {name!r}"
+            f"{did_you_mean(name, list(first.columns)) or f'; there are {known}'}"
+        )
+
+
+def _target(table: Table, declared: str | None) -> str:
+    names = list(table.columns)
+    known = ", ".join(names)
+    if declared is None:
+        found = [name for name in names if name.lower() in TARGETS]
+        if len(found) == 1:
+            return found[0]
+        raise DataError(
+            f"{table.path}: which column is to be predicted? Declare it: data: {{name: …, target: "
+            f"COLUMN}}; there are {known}"
+        )
+    if declared not in names:
+        raise DataError(
+            f"{table.path}: target: has no column {declared!r}"
+            f"{did_you_mean(declared, names) or f'; there are {known}'}"
+        )
+    return declared
+
+
+def _joined(tables: Sequence[Table], name: str) -> NDArray[Any]:
+    return np.concatenate([table.columns[name] for table in tables])
+
+
+def _kinds(tables: Sequence[Table], target: str, declared: Kinds) -> dict[str, Kind]:
+    """What each column holds. Raises DataError naming all of which that cannot be told."""
+    kinds, problems = dict(declared), []
+    for name in tables[0].columns.keys() - declared.keys():
+        try:
+            kinds[name] = _kind(tables, name, is_target=name == target)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(sorted(problems)))
+    return kinds
+
+
+def _kind(tables: Sequence[Table], name: str, is_target: bool) -> Kind:
+    """What a column holds, from its values in the training files."""
+    values = _joined(tables, name)
+    if values.dtype != object:
+        numbers = values[~np.isnan(values)]
+        is_class = is_target and _are_few_whole_numbers(numbers)
+        return "category" if is_class else "number"
+    written = [text for text in values if text not in MISSING]
+    if not written:
+        raise DataError(
+            f"{tables[0].path}: column {name!r} is empty; leave it out with "
+            f"'columns: {{{name}: ignore}}'"
+        )
+    numeric = [text for text in written if delimited.NUMBER.fullmatch(text)]
+    with_comma = [text for text in written if DECIMAL_COMMA.fullmatch(text)]
+    if len(numeric) + len(with_comma) > len(written) // 2:
+        is_class = is_target and len(numeric) == len(written)
+        few = is_class and _are_few_whole_numbers(np.array(numeric, np.float64))
+        return "category" if few else "number"
+    distinct, rows = len(set(written)), len(values)
+    if not is_target and distinct > max(FEW_CATEGORIES, rows // 2):
+        raise DataError(
+            f"{tables[0].path}: column {name!r} has {distinct:,} different texts in {rows:,} rows, "
+            f"such as {written[0][:40]!r}: leave it out with 'columns: {{{name}: ignore}}', or, if "
+            f"they are categories, declare 'columns: {{{name}: category}}'"
+        )
+    return "category"
+
+
+def _are_few_whole_numbers(numbers: NDArray[Any]) -> bool:
+    distinct = np.unique(numbers)
+    return len(distinct) <= FEW_NUMBERS and bool((distinct == np.floor(distinct)).all())
+
+
+def _feature(tables: Sequence[Table], name: str, kind: Kind) -> tuple[RawColumn, Floats]:
+    """A column and its values, float32 [N]: numbers, or the places of categories."""
+    if kind == "number":
+        return RawColumn(name), _numbers(tables, name)
+    texts = np.concatenate([_texts(table.columns[name]) for table in tables])
+    categories, places = np.unique(texts.astype(str), return_inverse=True)
+    return RawColumn(name, tuple(categories.tolist())), places.astype(np.float32)
+
+
+def _targets(
+    tables: Sequence[Table], name: str, kind: Kind
+) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+    """The targets and the names of the classes, in the order of numbers if they are numbers.
+
+    Raises DataError if some are missing, or there are not two classes.
+    """
+    values = _joined(tables, name)
+    numbers = _numbers(tables, name) if kind == "number" else None
+    texts = _texts(values)
+    missing = np.isnan(numbers) if numbers is not None else texts == ""
+    raise_faults(_faults(tables, name, missing, "is missing"), "Remove the rows without a target")
+    if numbers is not None:
+        return numbers[:, None], None
+    classes = sorted(set(texts), key=_by_number)
+    if len(classes) < 2:
+        raise DataError(
+            f"{tables[0].path}: the target {name!r} has one class only, {classes[0]!r}; there must "
+            "be two"
+        )
+    place = {text: index for index, text in enumerate(classes)}
+    return np.array([place[text] for text in texts], np.int32), tuple(classes)
+
+
+def _by_number(text: str) -> tuple[float, str]:
+    return (float(text) if delimited.NUMBER.fullmatch(text) else np.inf, text)
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Categories as text; whole numbers without a point."""
+    if values.dtype == object:
+        return values
+    return np.array(["" if np.isnan(v) else f"{v:.17g}" for v in values.tolist()], object)
+
+
+def _numbers(tables: Sequence[Table], name: str) -> Floats:
+    """A column's numbers, float32 [N], NaN where one is missing.
+
+    Raises DataError naming the values that are not finite numbers.
+    """
+    values = _joined(tables, name)
+    if values.dtype == object:
+        known = [delimited.NUMBER.fullmatch(text) is not None for text in values]
+        wrong = np.array([not k and v not in MISSING for k, v in zip(known, values, strict=True)])
+        texts = values[wrong]
+        comma = any(DECIMAL_COMMA.fullmatch(text) for text in texts)
+        cure = (
+            "Write numbers with a point, as 3.14, and without a comma"
+            if comma
+            else f"Mend them, leave them empty, or declare 'columns: {{{name}: category}}'"
+        )
+        raise_faults(_faults(tables, name, wrong, "holds {!r}, which is not a number"), cure)
+        values = np.array(
+            [float(v) if k else np.nan for k, v in zip(known, values, strict=True)], np.float64
+        )
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    raise_faults(_faults(tables, name, np.isinf(narrow), "is not a finite number"), "Mend them")
+    return narrow
+
+
+def _faults(
+    tables: Sequence[Table], name: str, wrong: NDArray[np.bool_], what: str
+) -> Iterator[str]:
+    """A line of a message for each wrong value; `what` may have a place for the value."""
+    start = 0
+    for table in tables:
+        values = table.columns[name]
+        for row in np.flatnonzero(wrong[start : start + len(values)]):
+            yield table.fault(int(row), name, what.format(values[row]))
+        start += len(values)
+
+
+def columns_of_no_use(path: Path, target: str) -> list[str]:
+    """The columns whose values do not tell what they hold, such as names of people.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    files = table_files.parts(path).files["train"]
+    every = [table_files.read(file) for file in files]
+    found = []
+    for name in every[0].columns:
+        try:
+            _kind(every, name, is_target=name == target)
+        except DataError:
+            found.append(name)
+    return found

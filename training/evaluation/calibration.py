@@ -14,7 +14,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.training.evaluation.metrics import calibration_error, negative_log_likelihood
+from wardrobe.training.evaluation.metrics import (
+    calibration_error,
+    is_right,
+    negative_log_likelihood,
+)
 
 RIGHT_WHEN_CERTAIN = 0.95
 """The share of right answers to aim at, among those not called uncertain."""
@@ -36,7 +40,8 @@ class Calibration:
     def fit(cls, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> Calibration:
         """Fits both numbers to a network's outputs for examples it was not trained on.
 
-        probabilities: `[N, classes]`. targets: class indices `[N]`.
+        probabilities: `[N, classes]`. targets: class indices `[N]`, or rows `[N, classes]` with
+            a 1 for each class that is right.
         """
         temperature = fit_temperature(probabilities, targets)
         scaled = np.asarray(apply_temperature(probabilities, temperature))
@@ -53,7 +58,7 @@ class Calibration:
         """
         scaled = self.apply(probabilities)
         certain = scaled.max(axis=1) >= self.uncertain_below
-        right = scaled.argmax(axis=1) == targets
+        right = is_right(scaled, targets)
         return {
             "calibration_error_before": calibration_error(probabilities, targets),
             "calibration_error": calibration_error(scaled, targets),
@@ -82,13 +87,16 @@ def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[Any]) -
     """
     logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
     logits -= logits.max(axis=1, keepdims=True)
-    of_target = logits[np.arange(len(targets)), targets]
+    of_target = logits[np.arange(len(targets)), targets] if targets.ndim == 1 else None
 
     def slope(sharpness: float) -> float:
-        """Derivative of the loss by 1 / temperature, in which it is convex."""
+        """Derivative of the loss by 1 / temperature; where one class is right, it is convex."""
         weights = np.exp(sharpness * logits)
         expected = (weights * logits).sum(axis=1) / weights.sum(axis=1)
-        return float((expected - of_target).mean())
+        if of_target is not None:
+            return float((expected - of_target).mean())
+        of_right = weights * targets
+        return float((expected - (of_right * logits).sum(axis=1) / of_right.sum(axis=1)).mean())
 
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(50):  # bisection, to the precision of the numbers
@@ -105,7 +113,7 @@ def fit_limit(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> floa
     """
     confidence = probabilities.max(axis=1)
     surest_first = np.argsort(-confidence, kind="stable")
-    right = (probabilities.argmax(axis=1) == targets)[surest_first]
+    right = is_right(probabilities, targets)[surest_first]
     enough = np.flatnonzero(np.cumsum(right) >= RIGHT_WHEN_CERTAIN * np.arange(1, len(right) + 1))
     if not len(enough):
         return 1.0

@@ -6,13 +6,14 @@ besides the graph:
 | file | holds |
 |---|---|
 | `labels.json` | the names of the classes, in the order of the outputs |
-| `input.json` | kind and shape of an input, range of its pixels, polarity (`ground`) |
+| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare`; of a
+table of one's own its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
 | `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain |
 | `card.md` | the model card |
-| `run.json` | the `id` of the run that wrote it |
+| `run.json` | the `id` of the run that wrote it, and where its `data` were found |
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ import keras
 
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
+from wardrobe.training.data.columns import Encoding
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.export import saved_model
 from wardrobe.training.export.model_card import model_card
@@ -42,8 +46,11 @@ def export(
     data: DataSet,
     record: Record,
     artifacts: Path,
+    served_beside: Sequence[Path] = (),
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
+
+    The version is above every one of this name, those in the folders `served_beside` included.
 
     Its graph divides the logits by the temperature in the record. A run has one artifact: if the
     run was killed after writing it, that one is returned.
@@ -55,19 +62,22 @@ def export(
     partial = versions / f".partial-{os.getpid()}"
     if written := _written_by(record.id, versions):
         return written
-    outputs = Outputs(
-        head=declaration.model.head.activation,
+    outputs = Outputs.of_head(
+        declaration.model.head.activation,
+        data.encoding,
         temperature=record.calibration.get("temperature", 1.0),
         empty=255 if data.ground == "light" else 0,
     )
     try:
         versions.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(versions)
-        saved_model.write(network, outputs, partial)
+        columns = data.encoding.columns if data.encoding else ()
+        saved_model.write(network, outputs, partial, columns)
         (partial / "assets.extra").mkdir()
         for name, text in _extra(declaration, data, record).items():
             (partial / "assets.extra" / name).write_text(text, encoding="utf-8")
-        return _as_next_version(partial, versions)
+        beside = [folder / declaration.name for folder in served_beside]
+        return _as_next_version(partial, versions, beside)
     except OSError as error:
         raise TrainingError(f"cannot write the artifact to {versions}: {error}") from error
     finally:
@@ -78,7 +88,7 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
     """The files of `assets.extra/`, by name."""
     values: dict[str, Any] = {
         "input.json": _input(data),
-        "run.json": {"id": record.id},
+        "run.json": {"id": record.id, "data": data.source},
         "metrics.json": record.metrics,
     }
     if data.class_names is not None:
@@ -97,9 +107,11 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:
+    """The artifact that a run has written; what is wrong with others is no concern of it."""
     for file in versions.glob("[0-9]*/assets.extra/run.json"):
-        if json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
-            return file.parents[1]
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
+                return file.parents[1]
     return None
 
 
@@ -116,18 +128,47 @@ def _remove_abandoned(versions: Path) -> None:
 
 def _input(data: DataSet) -> dict[str, Any]:
     shape = list(data.input_shape)
+    if data.encoding is not None:
+        return {"kind": "table", **_table(data.encoding)}
     if len(shape) == 1:
         return {"kind": "table", "shape": shape}
-    return {"kind": "image", "shape": shape, "range": [0, 255], "ground": data.ground}
+    return {
+        "kind": "image",
+        "shape": shape,
+        "channels": 1 if len(shape) == 2 else shape[2],
+        "range": [0, 255],
+        "ground": data.ground,
+        "prepare": data.prepare,
+    }
 
 
-def _as_next_version(partial: Path, versions: Path) -> Path:
+def _table(encoding: Encoding) -> dict[str, Any]:
+    """The columns that a table's artifact takes, and what it answers about."""
+    columns: list[dict[str, Any]] = [
+        {"name": column.name, "kind": "number"}
+        if column.categories is None
+        else {"name": column.name, "kind": "category", "categories": list(column.categories)}
+        for column in encoding.columns
+    ]
+    return {
+        "columns": columns,
+        "target": {"name": encoding.target.name, "kind": encoding.target.kind},
+    }
+
+
+def _as_next_version(partial: Path, versions: Path, beside: Sequence[Path]) -> Path:
     """Renames the finished folder to the version after the highest."""
     while True:
-        taken = [int(folder.name) for folder in versions.iterdir() if folder.name.isdigit()]
-        version = versions / str(max(taken, default=0) + 1)
+        newest = max(map(_newest, (versions, *beside)))
+        version = versions / str(newest + 1)
         try:
             return partial.rename(version)
         except OSError:
             if not version.exists():  # otherwise another run took the number meanwhile
                 raise
+
+
+def _newest(versions: Path) -> int:
+    """The highest version in a model's folder; 0 if there is none."""
+    names = [path.name for path in versions.glob("*")]
+    return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)

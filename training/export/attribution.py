@@ -24,8 +24,9 @@ LEAST = float(np.finfo(np.float32).tiny)
 def integrated_gradients(
     images: tf.Tensor, empty: float, probabilities: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
-    """Pictures `float32 [N, height, width]`, 0–255 → nats `float32 [N, height, width]`, positive
-    where a pixel spoke for the likeliest class, negative where it spoke against it.
+    """Pictures `float32 [N, height, width]` or `[N, height, width, 3]`, 0–255 → nats `float32
+    [N, height, width]`, positive where a pixel, all its colours together, spoke for the likeliest
+    class, negative where it spoke against it.
 
     `empty` is the pixel, 0–255, of a picture without a garment.
 
@@ -47,4 +48,5 @@ def integrated_gradients(
             logarithm = tf.math.log(tf.maximum(chosen, LEAST))
         return mean + weight * tape.gradient(logarithm, between)
 
-    return difference * tf.foldl(add_gradient, points, tf.zeros_like(images))
+    attribution = difference * tf.foldl(add_gradient, points, tf.zeros_like(images))
+    return attribution if images.shape.rank == 3 else tf.reduce_sum(attribution, axis=-1)

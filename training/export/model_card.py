@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
+from wardrobe.training.data.columns import Encoding
 from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN
 from wardrobe.training.markdown import table
 from wardrobe.training.record import Record
+
+SHOWN = 20
+"""Categories of a column that the card names."""
+
+
+_PREPARED = {
+    "none": "is taken as it is (`prepare: none`)",
+    "resize": "is resized to that (`prepare: resize`)",
+    "pad": "is resized in proportion and centred on black (`prepare: pad`)",
+    "garment": "has its garment cut out and centred (`prepare: garment`)",
+}
 
 
 def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
@@ -23,6 +36,8 @@ def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
     ]
     if data.class_names is not None:
         parts.append(f"On the test examples, by class:\n\n{_by_class(record.metrics['test'])}")
+    if by_set := record.metrics["test"].get("by_set"):
+        parts.append(f"On the test examples, by data set:\n\n{_by_set(by_set, record)}")
     if record.calibration:
         parts.append(f"## Calibration\n\n{_calibration(record.calibration)}")
     parts += [
@@ -39,6 +54,8 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Trained on": f"{len(data.train):,} examples of {data.name}, "
         f"{record.epochs} epochs, seed {declaration.seed}",
         "Chosen on": f"{len(data.validation):,} validation examples",
+        **_initial_weights(record),
+        **_class_weights(record),
         "Made": f"{record.started} with Keras {versions['keras']} ({versions['backend']}), "
         f"in {record.seconds:.0f} s",
         "Command": f"`{record.command}`",
@@ -46,6 +63,35 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Split": f"SHA-256 `{data.split_hash}`",
     }
     return table(["", ""], list(rows.items()))
+
+
+def _by_set(by_set: dict[str, dict[str, Any]], record: Record) -> str:
+    names = ("accuracy", "negative_log_likelihood", "calibration_error")
+    rows = [
+        [
+            name,
+            _number(record.data.sets[name]["share"]),
+            _number(record.data.sets[name]["weight"]),
+            f"{measures['examples']:,}",
+            *(_number(measures[each]) for each in names),
+        ]
+        for name, measures in by_set.items()
+    ]
+    head = ["data set", "share of a batch", "weight", "examples"]
+    return table([*head, *(name.replace("_", " ") for name in names)], rows)
+
+
+def _initial_weights(record: Record) -> dict[str, str]:
+    if not (began := record.initial_weights):
+        return {}
+    taken = f"{began['source']}, SHA-256 `{began['weights']}`: {', '.join(began['taken'])}"
+    drawn = [f"{layer} ({reason})" for layer, reason in began["drawn"].items()]
+    return {"Began with": f"{taken}; drawn anew: {', '.join(drawn)}" if drawn else taken}
+
+
+def _class_weights(record: Record) -> dict[str, str]:
+    weights = [f"{name} {weight:.3g}" for name, weight in record.class_weights.items()]
+    return {"Class weights": ", ".join(weights)} if weights else {}
 
 
 def _measures(metrics: dict[str, Any]) -> str:
@@ -81,23 +127,48 @@ def _by_class(test: dict[str, Any]) -> str:
 
 
 def _interface(data: DataSet) -> str:
-    shape = "×".join(map(str, data.input_shape))
-    if len(data.input_shape) > 1:
-        inputs = f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground"
-    else:
-        inputs = f"`features`: float32 `[N, {shape}]`"
+    about = "" if data.encoding is None else f" of `{data.encoding.target.name}`"
     if data.class_names is None:
-        return f"{inputs}. Returns `values`."
+        return f"{_inputs(data)}Returns `values`{about}."
     outputs = f"`probabilities`: float32 `[N, {len(data.class_names)}]`"
-    return f"{inputs}. Returns {outputs} for {', '.join(data.class_names)}."
+    return f"{_inputs(data)}Returns {outputs}{about} for {', '.join(data.class_names)}."
+
+
+def _inputs(data: DataSet) -> str:
+    shape = "×".join(map(str, data.input_shape))
+    if data.encoding is not None:
+        return f"One tensor for each column, as the table has it.\n\n{_columns(data.encoding)}\n\n"
+    if len(data.input_shape) == 1:
+        return f"`features`: float32 `[N, {shape}]`. "
+    return (
+        f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
+        f"In training as in serving, a picture {_PREPARED[data.prepare]}. "
+    )
+
+
+def _columns(encoding: Encoding) -> str:
+    """The inputs of a table's artifact."""
+    rows = [
+        [f"`{column.name}`", "float32 `[N]`", "a number; NaN where it is missing"]
+        if column.categories is None
+        else [f"`{column.name}`", "string `[N]`", _categories(column.categories)]
+        for column in encoding.columns
+    ]
+    return table(["column", "type", "what it holds"], rows)
+
+
+def _categories(categories: Sequence[str]) -> str:
+    shown = ", ".join(f"`{each}`" if each else "empty: missing" for each in categories[:SHOWN])
+    return f"{shown}, …: {len(categories):,} in all" if len(categories) > SHOWN else shown
 
 
 def _limits(data: DataSet) -> str:
     if data.class_names is None:
         return "Outside the range of its training inputs it extrapolates without warning."
+    others = "pictures" if len(data.input_shape) > 1 else "data"
     return (
         f"It knows the {len(data.class_names)} classes above and must choose one of them, whatever "
-        f"it is shown. It was measured on examples of {data.name}; on other pictures expect less."
+        f"it is shown. It was measured on examples of {data.name}; on other {others} expect less."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from wardrobe.training.data.columns import Encoding
 from wardrobe.training.evaluation.calibration import apply_temperature
 
 _HAS_GRADIENT = ("softmax", "sigmoid")  # a step function's gradient is 0
@@ -19,11 +20,22 @@ class Outputs:
     head: the activation of the last layer.
     temperature: that of the calibration; 1: not calibrated.
     empty: the pixel, 0–255, of a picture that shows nothing.
+    mean, deviation: of the numbers that a regression learnt scaled.
     """
 
     head: str
     temperature: float = 1.0
     empty: int = 0
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def of_head(cls, head: str, encoding: Encoding | None, **further: Any) -> Outputs:
+        """The outputs of a head that learnt what a table's encoding makes of the targets."""
+        if encoding is None or encoding.target.kind == "category":
+            return cls(head, **further)
+        target = encoding.target
+        return cls(head, mean=target.mean, deviation=target.deviation, **further)
 
     def of(self, network: keras.Sequential, examples: Any) -> Any:
         """Probabilities `[N, classes]`, or values `[N, outputs]` of a regression.
@@ -32,7 +44,8 @@ class Outputs:
         """
         outputs = network(examples, training=False)
         if self.head == "linear":
-            return outputs
+            is_scaled = (self.mean, self.deviation) != (0, 1)
+            return outputs * self.deviation + self.mean if is_scaled else outputs
         if self.head in ("sigmoid", "step"):
             outputs = keras.ops.concatenate([1 - outputs, outputs], axis=-1)
         return outputs if self.temperature == 1 else apply_temperature(outputs, self.temperature)

@@ -11,40 +11,48 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 import wardrobe.models.build.custom_objects  # noqa: F401  registers what wardrobe adds to Keras
+from wardrobe.training.data.columns import Column
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.export.outputs import Outputs
+from wardrobe.training.export.table_inputs import TableInputs
 
 
-def write(network: keras.Sequential, outputs: Outputs, folder: Path) -> None:
+def write(
+    network: keras.Sequential, outputs: Outputs, folder: Path, columns: Sequence[Column] = ()
+) -> None:
     """Writes the network and its outputs into the folder, which must not exist yet.
+
+    columns: of a table of one's own, encoded by the graph; none: it takes what the network takes.
 
     Raises:
         OSError: the folder cannot be written.
         TrainingError: the other process failed.
     """
     if keras.backend.backend() == "tensorflow":
-        _write(network, outputs, folder)
+        _write(network, outputs, folder, columns)
         return
     file = folder.with_name(f"{folder.name}.keras")
     try:
         network.save(file)
-        _write_in_another_process(file, outputs, folder)
+        _write_in_another_process(file, outputs, folder, columns)
     finally:
         file.unlink(missing_ok=True)
 
 
-def _write(network: keras.Sequential, outputs: Outputs, folder: Path) -> None:
-    """Signature `serving_default`: raw examples to named probabilities or values. A classifier of
-    pictures also has `explain`: the same pictures to `probabilities` and `evidence`.
+def _write(
+    network: keras.Sequential, outputs: Outputs, folder: Path, columns: Sequence[Column]
+) -> None:
+    """Signature `serving_default`: raw examples to named probabilities or values; the rows of a
+    table of one's own by column. A classifier of pictures also has `explain`: the same pictures to
+    `probabilities` and `evidence`.
 
     The archive is not told to track the network: it finds the weights in the signatures, and
     would store each of them a second time.
@@ -53,33 +61,31 @@ def _write(network: keras.Sequential, outputs: Outputs, folder: Path) -> None:
     name = "images" if of_pictures else "features"
     taken = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=name)]
     archive = keras.export.ExportArchive()
-    archive.add_endpoint("serving_default", partial(outputs.named, network), taken)
+    table = TableInputs(columns) if columns else None
+    if table:
+        for layer in table.lookups:
+            archive.track(layer)
+        archive.add_endpoint(
+            "serving_default", lambda rows: outputs.named(network, table(rows)), [table.specs]
+        )
+    else:
+        archive.add_endpoint("serving_default", partial(outputs.named, network), taken)
     if of_pictures and outputs.can_be_explained:
         archive.add_endpoint("explain", partial(outputs.explained, network), taken)
     try:
         archive.write_out(str(folder), verbose=False)
+        if table:
+            table.rename(folder)
     except Exception as error:  # TensorFlow's own types, for a full disk among others
         raise OSError(in_words(error)) from error
 
 
-def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The weights in a SavedModel that `write` wrote, by layer and name: `dense_1/kernel`.
-
-    Needs TensorFlow, whatever Keras computes with.
-    """
-    import tensorflow as tf
-
-    return {
-        # Some begin with the network's name; a network read from a file writes them without it.
-        "/".join(variable.name.removesuffix(":0").split("/")[-2:]): variable.numpy()
-        for variable in tf.saved_model.load(str(folder))._all_variables
-    }
-
-
-def _write_in_another_process(file: Path, outputs: Outputs, folder: Path) -> None:
+def _write_in_another_process(
+    file: Path, outputs: Outputs, folder: Path, columns: Sequence[Column]
+) -> None:
     # The graph is the same on every device, and the GPU's memory is this process's.
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
-    how = json.dumps(asdict(outputs))
+    how = json.dumps([asdict(outputs), [asdict(column) for column in columns]])
     command = [sys.executable, "-m", __name__, str(file), how, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -89,4 +95,10 @@ def _write_in_another_process(file: Path, outputs: Outputs, folder: Path) -> Non
 if __name__ == "__main__":
     _file, _how, _folder = sys.argv[1:]
     _network = keras.models.load_model(_file, compile=False)
-    _write(_network, Outputs(**json.loads(_how)), Path(_folder))
+    _outputs, _columns = json.loads(_how)
+    _write(
+        _network,
+        Outputs(**_outputs),
+        Path(_folder),
+        [Column.from_json(_column) for _column in _columns],
+    )

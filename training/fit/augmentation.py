@@ -20,7 +20,8 @@ _BATCH = 5_000
 
 
 def copies(network: keras.Sequential | None, count: int, images: NDArray[Any]) -> NDArray[Any]:
-    """Augmented copies of uint8 images `[N, height, width]`, 0–255, concatenated.
+    """Augmented copies of uint8 images `[N, height, width]` or `[N, height, width, 3]`, 0–255,
+    concatenated.
 
     network: the augmentation, fresh from `models.build`; without one the result is the images
         themselves. Sets Keras' seed, because AugMix draws from Python's generator when called.
@@ -34,7 +35,7 @@ def copies(network: keras.Sequential | None, count: int, images: NDArray[Any]) -
         for start in range(0, len(images), _BATCH):
             batch = images[start : start + _BATCH].astype(np.float32)
             output = keras.ops.convert_to_numpy(augmented(batch))
-            copy[start : start + _BATCH] = output[..., 0].clip(0, 255).round()
+            copy[start : start + _BATCH] = output.reshape(batch.shape).clip(0, 255).round()
     return made.reshape(-1, *images.shape[1:])
 
 

@@ -25,7 +25,7 @@ from wardrobe.training.fit.fit import VALIDATION_BATCH, Fit, arrays, has_gpu
 from wardrobe.training.fit.jax_backend import calls, compiler_options, loop
 from wardrobe.training.fit.keras_private import TracedRate, build_metrics, learning_rate_schedule
 from wardrobe.training.fit.loop import STATIC_STEPS_PER_CALL, Logs, Member, finish, train
-from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler
+from wardrobe.training.fit.samplers import SequentialSampler
 
 
 def fit_together(fits: Sequence[Fit]) -> None:
@@ -40,7 +40,7 @@ def fit_together(fits: Sequence[Fit]) -> None:
     check_compatible([fit.declaration for fit in fits])
     members = [
         fit.member(
-            ShuffledSampler(len(fit.data.train), fit.declaration.seed),
+            fit.sampler(),
             [*fit.parts.callbacks, *fit.watchers],
         )
         for fit in fits
@@ -103,7 +103,9 @@ class _Program:
         self.batch_size = fits[0].batch_size if self.trains else min(len(data), VALIDATION_BATCH)
         self.steps = -(-len(data) // self.batch_size)
         self.in_turn = SequentialSampler(len(data))
-        examples = arrays(fits[0].declaration, data)
+        examples: tuple[Any, ...] = (
+            fits[0].training_arrays() if self.trains else arrays(fits[0].declaration, data)
+        )
         # The first network is traced; callbacks ask the others, too, which metrics they have.
         for fit in fits if stack.is_watched else fits[:1]:
             build_metrics(fit.network, examples)

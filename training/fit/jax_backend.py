@@ -28,7 +28,7 @@ class Program:
     def __init__(
         self,
         network: keras.Sequential,
-        examples: tuple[NDArray[Any], NDArray[Any]],
+        examples: tuple[NDArray[Any], ...],
         sampler: ShuffledSampler | SequentialSampler,
         batch_size: int,
         *,

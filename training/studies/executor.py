@@ -26,6 +26,7 @@ from wardrobe.training.data import DataSet
 from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.compatibility import structure
+from wardrobe.training.fit.compilation_cache import keep_programs
 from wardrobe.training.studies import records
 from wardrobe.training.studies.records import Found
 from wardrobe.training.studies.variants import Variant
@@ -144,7 +145,7 @@ def have_loaded(declaration: Declaration, data: DataSet) -> None:
 
 def data_of(declaration: Declaration) -> tuple[Any, ...]:
     """What declarations with the same data have in common; it can be a key of a dict."""
-    return declaration.data, declaration.training.validation
+    return declaration.data.model_dump_json(), declaration.training.validation
 
 
 def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
@@ -211,6 +212,7 @@ def _start() -> None:
 def use_jax() -> None:
     """Chooses Keras' backend for this process; call it before Keras is imported."""
     os.environ["KERAS_BACKEND"] = "jax"
+    keep_programs()
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU is shared by all processes
     flags = os.environ.get("XLA_FLAGS", "")
     if _ONE_THREAD not in flags:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from wardrobe import models
 from wardrobe.models import DataFacts, Declaration, Document
 from wardrobe.models.schema.tree import Node, Origin, node_of
-from wardrobe.training import data
+from wardrobe.training.data.declarations import facts_of_data
 from wardrobe.training.studies.study import Overrides, Study
 
 # Change it when the same variant would train to something else than before.
@@ -40,7 +40,7 @@ class Variant:
 class Base:
     """What all variants of a study have in common, read from its files.
 
-    `facts` are those of the data sets met so far, by name.
+    `facts` are those of the data sets met so far.
     """
 
     study: Study
@@ -72,16 +72,21 @@ class Base:
         document = self.document
         for values in overrides:
             document = _changed(document, values)
-        name = _data_name(document)
-        if name not in self.facts:
-            self.facts[name] = data.describe(name)
-        declaration = models.resolve(document, self.facts[name])
+        declaration = models.resolve(document, self._facts_of_data(document))
         for key in ("augmentation", "distillation"):
             if getattr(declaration, key):
                 message = f"studies train without {key}: leave it out"
                 raise models.DeclarationError([declaration.error((key,), message)])
         frame = self.study.frame
         return Variant(declaration, labels, frame.train, tuple(frame.measure))
+
+    def _facts_of_data(self, document: Document) -> DataFacts:
+        """Looks at the files of each data set once; later they need not be there."""
+        decisive = [document.get("data"), document.get("training", "validation")]
+        wanted = json.dumps([node and node.plain for node in decisive])
+        if wanted not in self.facts:
+            self.facts[wanted] = facts_of_data(document)
+        return self.facts[wanted]
 
 
 def expand(study: Study) -> list[Variant]:
@@ -117,8 +122,3 @@ def _written_out(tree: Node, path: str) -> str:
             (part,) = node.value if node is not None else ("*",)
         parts.append(part)
     return ".".join(parts)
-
-
-def _data_name(tree: Node) -> str:
-    name = tree.get("data", "name")
-    return str(name.value if name else "")

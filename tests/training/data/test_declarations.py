@@ -1,5 +1,7 @@
 """A declaration and its data are found together, and the stand-in only where it is allowed."""
 
+import json
+
 import pytest
 
 from wardrobe.models import DeclarationError, read
@@ -65,3 +67,44 @@ def test_an_artifact_says_which_data_it_was_trained_on(tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "declaration.yaml").write_text(TEXT)
     assert data_of_artifact(tmp_path).name == "rings"
+
+
+def test_a_path_is_relative_to_the_declaration_and_the_artifact_finds_it_again(
+    picture_folder, tmp_path, monkeypatch
+):
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\ndata: {name: ./kitchen, size: [8, 8]}\nmodel: {layers: []}\n")
+    monkeypatch.chdir("/")
+    declaration, data = load_with_data(str(file))
+    assert declaration.model.input.shape == [8, 8]
+    assert data.name == "./kitchen"
+
+    extras = tmp_path / "artifact" / "assets.extra"
+    extras.mkdir(parents=True)
+    (extras / "declaration.yaml").write_text(file.read_text())
+    (extras / "run.json").write_text(json.dumps({"id": "1", "data": data.source}))
+    assert data_of_artifact(tmp_path / "artifact").hashes == data.hashes
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("size: 28", r"data\.size: must be the height and the width, 1 to 4096 pixels"),
+        ("size: [28, 0]", r"data\.size: must be"),
+        ("colour: gray", r"data\.colour must be 'grey' or 'rgb', not 'gray'"),
+        ("color: rgb", "unknown key 'color'; did you mean 'colour'"),
+        ("prepare: crop", r"data\.prepare must be 'none', 'resize', 'pad' or 'garment'"),
+        ("prepare: garment, colour: rgb", "data: garments become grey pictures"),
+        ("classes: {a: {b: c}}", r"data\.classes\.a: must be a list of class names"),
+        ("classes: {a: []}", r"data\.classes\.a: must be a list of class names"),
+    ],
+)
+def test_errors_in_data_are_told_with_the_line(tmp_path, data, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\ndata: {{name: silhouettes, {data}}}\nmodel: {{layers: []}}\n")
+    with pytest.raises(DeclarationError, match=rf"mine\.yaml:2: {message}"):
+        load_declaration(str(file))
+
+
+def test_what_data_can_say_leaves_the_digests_of_others_as_they_were(file):
+    assert set(load_declaration(str(file)).tree.plain["data"]) == {"name", "take"}

@@ -204,3 +204,127 @@ def test_a_damaged_file_is_named(write_idx_folder):
     damaged.write_bytes(gzip.compress(b"not the images"))
     with pytest.raises(DataError, match=damaged.name):
         load(str(folder))
+
+
+TRAIN, LABELS, TEST, TEST_LABELS = idx.FILES
+
+
+def rename(folder, to):
+    """Gives each of the four files the path that `to` returns for its name."""
+    for file in list(folder.iterdir()):
+        target = folder / to(file.name)
+        moved = file.rename(folder / f"moving-{file.name}")
+        target.parent.mkdir(exist_ok=True)
+        moved.rename(target)
+    return folder
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(
+    "to",
+    [
+        lambda name: name.replace("-idx", ".idx"),
+        lambda name: f"emnist-letters-{name.replace('t10k', 'test')}",
+        lambda name: f"{name.removesuffix('.gz')}/{name}",
+        lambda name: f"{name.removesuffix('.gz').replace('-idx', '.idx')}/{name}",
+        lambda name: name.replace("-images-", "-images.").replace("t10k", "T10K"),
+        lambda name: name.replace("-idx", "_idx").replace("-ubyte", "_ubyte"),
+    ],
+    ids=["with a point", "emnist", "in folders", "in other folders", "in capitals", "underscores"],
+)
+def test_they_are_found_under_the_names_that_people_have(write_idx_folder, compressed, to):
+    folder = rename(write_idx_folder(compressed=compressed), to)
+    data = load(str(folder))
+    assert (len(data.test), data.classes, len(data.hashes)) == (20, 5, 4)
+    assert idx.describe(folder) == DataFacts((9, 7), 5)
+
+
+def test_some_may_be_compressed_whatever_their_ending(write_idx_folder):
+    folder = write_idx_folder()
+    packed = (folder / f"{TRAIN}.gz").rename(folder / TRAIN)
+    (folder / f"{LABELS}.gz").write_bytes(gzip.decompress((folder / f"{LABELS}.gz").read_bytes()))
+    assert packed.read_bytes().startswith(b"\x1f\x8b")
+    assert len(load(str(folder)).test) == 20
+
+
+def test_what_macos_leaves_beside_them_is_passed_over(write_idx_folder):
+    folder = write_idx_folder(compressed=False)
+    (folder / f"._{TRAIN}").write_bytes(b"debris")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / f"._{TRAIN}").write_bytes(b"debris")
+    assert len(load(str(folder)).test) == 20
+
+
+def test_two_sets_in_one_folder_are_told_apart(write_idx_folder, idx_bytes):
+    folder = write_idx_folder()
+    (folder / f"emnist-digits-{TRAIN}").write_bytes(idx_bytes(np.ones((5, 9, 7))))
+    with pytest.raises(DataError, match=r"several data sets.*'emnist-digits-'.*folder of its own"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape"),
+    [((9, 7, 3), (9, 7, 3)), ((3, 9, 7), (9, 7, 3)), ((9, 7, 1), (9, 7)), ((1, 9, 7), (9, 7))],
+)
+def test_a_fourth_dimension_holds_colours(write_idx_folder, idx_bytes, sizes, shape):
+    train, test = (
+        np.arange(n * np.prod(sizes)).reshape(n, *sizes).astype(np.uint8) for n in (60, 20)
+    )
+    folder = write_idx_folder(train_images=idx_bytes(train), test_images=idx_bytes(test))
+    images = idx.collect(folder).examples.x
+    assert images.shape == (80, *shape)
+    assert idx.describe(folder) == DataFacts(shape, 5)
+    if shape[-1] == 3:
+        pixel = train[0, 4, 5] if sizes[-1] == 3 else train[0, :, 4, 5]
+        assert images[0, 4, 5].tolist() == pixel.tolist()
+
+
+def test_other_numbers_of_channels_are_refused(write_idx_folder, idx_bytes):
+    folder = write_idx_folder(train_images=idx_bytes(np.ones((60, 9, 7, 5))))
+    with pytest.raises(DataError, match=r"60 × 9 × 7 × 5.*1 or 3 channels"):
+        load(str(folder))
+
+
+class TestLabelsThatBeginWith1:
+    @pytest.fixture
+    def letters(self, write_idx_folder, idx_bytes):
+        return write_idx_folder(
+            train_labels=idx_bytes(np.arange(60) % 5 + 1),
+            test_labels=idx_bytes(np.arange(20) % 5 + 1),
+        )
+
+    def test_name_their_classes(self, letters):
+        data = load(str(letters))
+        assert data.class_names == ("1", "2", "3", "4", "5")
+        assert data.test.y.tolist() == [i % 5 for i in range(20)]
+
+    def test_are_named_by_a_file(self, letters):
+        (letters / "labels.txt").write_text("ape\nbee\ncat\ndog\neel\n")
+        data = load(str(letters))
+        assert [data.class_names[label] for label in data.test.y[:3]] == ["ape", "bee", "cat"]
+
+    def test_are_named_by_the_mapping_of_emnist(self, letters):
+        rename(letters, lambda name: f"emnist-letters-{name}")
+        mapping = letters / "emnist-letters-mapping.txt"
+        mapping.write_text("".join(f"{n + 1} {65 + n} {97 + n}\n" for n in range(5)))
+        assert load(str(letters)).class_names == ("A", "B", "C", "D", "E")
+        mapping.write_text("one\n")
+        with pytest.raises(DataError, match=r"mapping\.txt: each line must hold a label"):
+            load(str(letters))
+
+
+def test_swapped_files_are_told(write_idx_folder):
+    folder = write_idx_folder()
+    images, labels = folder / f"{TRAIN}.gz", folder / f"{LABELS}.gz"
+    images.rename(folder / "aside")
+    labels.rename(images)
+    (folder / "aside").rename(labels)
+    with pytest.raises(DataError, match="probably swapped"):
+        load(str(folder))
+
+
+def test_a_web_page_in_place_of_a_file_is_told(write_idx_folder):
+    folder = write_idx_folder()
+    (folder / f"{TEST}.gz").write_bytes(b"<!DOCTYPE html><title>Sign in</title>")
+    with pytest.raises(DataError, match=f"{TEST}.*a web page: download it again"):
+        load(str(folder))

@@ -63,6 +63,13 @@ class TestAPath:
         monkeypatch.setenv("WARDROBE_DATA", str(picture_folder.parent))
         assert load("kitchen").classes == 3
 
+    def test_may_be_relative_to_the_declaration(self, picture_folder):
+        assert load("./kitchen", beside=[picture_folder.parent]).classes == 3
+
+    def test_may_begin_at_home(self, picture_folder, monkeypatch):
+        monkeypatch.setenv("HOME", str(picture_folder.parent))
+        assert load("~/kitchen").classes == 3
+
     def test_is_looked_up_in_the_working_directory_first(
         self, write_idx_folder, picture_folder, monkeypatch
     ):

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wardrobe.training.evaluation.metrics import calibration_error, classification, regression
+from wardrobe.training.data import DataError, load
+from wardrobe.training.evaluation.metrics import (
+    blind_spots,
+    calibration_error,
+    classification,
+    evaluate_artifact,
+    regression,
+)
 
 NAMES = ("cat", "dog", "owl")
 PROBABILITIES = np.array(
@@ -42,6 +49,24 @@ def test_a_class_that_never_occurs_has_no_recall():
     assert measured["by_class"][2]["recall"] is None
 
 
+@pytest.mark.parametrize(("large", "is_unequal"), [(4, False), (5, True)])
+def test_balanced_accuracy_where_classes_differ_in_size_by_more_than_four_times(large, is_unequal):
+    targets = np.array([0] * large + [1])
+    always_the_first = np.tile(np.array([[0.9, 0.1]], np.float32), (large + 1, 1))
+    measured = classification(always_the_first, targets, ("a", "b"))
+    assert measured.get("balanced_accuracy") == (0.5 if is_unequal else None)
+
+
+def test_classes_that_are_never_named_or_have_no_test_example_are_told():
+    measured = classification(PROBABILITIES[:2], np.array([0, 0]), NAMES)
+    assert blind_spots(measured) == [
+        "never named by the network: owl",
+        "without a test example, so not measured: dog, owl",
+    ]
+    assert blind_spots(classification(PROBABILITIES, TARGETS, NAMES)) == []
+    assert blind_spots(regression(PROBABILITIES[:, :1], PROBABILITIES[:, 1:2])) == []
+
+
 def test_an_impossible_answer_costs_a_finite_likelihood():
     sure = np.array([[1.0, 0.0]], np.float32)
     assert np.isfinite(classification(sure, np.array([1]), ("a", "b"))["negative_log_likelihood"])
@@ -62,3 +87,33 @@ def test_calibration_error_lies_between_0_and_1(classes, count, seed):
     probabilities = generator.dirichlet(np.ones(classes), count).astype(np.float32)
     targets = generator.integers(0, classes, count)
     assert 0 <= calibration_error(probabilities, targets) <= 1
+
+
+class Second:
+    """An artifact that gives its second label for every example."""
+
+    input_shape = (2,)
+
+    def __init__(self, *labels):
+        self.labels = labels
+
+    def predict(self, examples):
+        return np.eye(len(self.labels), dtype=np.float32)[np.ones(len(examples), int)]
+
+
+class TestOfAnotherDataSet:
+    def test_classes_are_found_by_name(self):
+        moons = load("moons")  # upper, lower
+        measured = evaluate_artifact(Second("lower", "upper", "else"), moons)
+        assert measured["by_class"][1]["recall"] == 1
+        assert measured["by_class"][2]["examples"] == 0
+        assert measured["accuracy"] == pytest.approx((moons.test.y == 0).mean())
+
+    def test_labels_that_are_numbers_are_in_its_order(self):
+        moons = load("moons")
+        measured = evaluate_artifact(Second("0", "1"), moons)
+        assert measured["accuracy"] == pytest.approx((moons.test.y == 1).mean())
+
+    def test_a_class_that_the_artifact_lacks_is_named(self):
+        with pytest.raises(DataError, match="moons has the class 'lower', which the artifact la"):
+            evaluate_artifact(Second("upper", "down"), load("moons"))

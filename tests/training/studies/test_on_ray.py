@@ -9,6 +9,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def no_progress(done: int, total: int) -> None:
     pass
 
 
-def members(folder: Path) -> dict[str, tuple[dict, dict]]:
+def members(folder: Path) -> dict[str, Any]:
     """What each record holds, without what it took of time."""
     found = {}
     for file in (folder / "members").glob("*/*.json"):
@@ -137,14 +138,15 @@ def test_what_is_wrong_with_a_study_is_told_in_words(cluster, invoke, tmp_path):
 
 def workers() -> list[str]:
     """The processes of the nodes, which this process has started, that train."""
-    parents, titles = {}, {}
-    for process in Path("/proc").glob("[0-9]*"):
+    parents: dict[int, int] = {}
+    titles: dict[int, str] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            status = (process / "stat").read_text().rpartition(")")[2].split()
-            titles[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
-        except OSError:
+            status = (folder / "stat").read_text().rpartition(")")[2].split()
+            titles[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has ended
             continue
-        parents[int(process.name)] = int(status[1])
+        parents[int(folder.name)] = int(status[1])
     found = []
     for process, title in titles.items():
         ancestor = process

@@ -75,6 +75,11 @@ def convert(
         TrainingError: the packages of `wardrobe[export]` are missing, the network cannot be
             converted, or the int8 file loses too much. Nothing is written then.
     """
+    if data.encoding is not None:
+        raise TrainingError(
+            "it takes the columns of a table one by one; only a network with one input can be "
+            "exported"
+        )
     calibration = data.train.x[:CALIBRATION_EXAMPLES].astype(np.float32) if int8 else None
     with _in_words(format):
         module = importlib.import_module(f"{__name__}.{format}")

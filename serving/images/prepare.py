@@ -1,0 +1,86 @@
+"""From the bytes of a file to the pixels that a network takes: the only way there, in training as
+in serving.
+
+Which preparation a network was trained with stands in its artifact's `input.json`:
+
+    none      a picture has the network's size already; any other is refused
+    resize    stretched or shrunk to the size
+    pad       resized in proportion, centred on black
+    garment   the garment is cut out, bright on dark, and centred, see `preprocess`
+
+Except by `garment`, no picture is inverted, and transparent pixels count as white paper.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.decode import LONGEST_SIDE, decode
+from wardrobe.serving.images.preprocess import preprocess
+from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.settings import Limits, Settings
+
+Pixels = npt.NDArray[np.uint8]
+
+LIMITS = Settings().limits
+"""What the service accepts where its operator does not say otherwise."""
+
+SMOOTH = Image.Resampling.BILINEAR
+"""On shrinking, Pillow widens it to the mean of what a pixel covers: nothing flickers."""
+
+
+def read(data: bytes, target: PictureInput, limits: Limits = LIMITS) -> Pixels:
+    """The bytes of a file → `uint8 [height, width]` or `[height, width, 3]`, 0–255, as `target`
+    says.
+
+    Raises `PictureError` for anything but a complete picture within the limits, and for one that
+    cannot be prepared.
+    """
+    return prepare(decode(data, limits, _least_side(target)), target)
+
+
+def prepare(image: Image.Image, target: PictureInput) -> Pixels:
+    """A picture of mode L, LA, RGB or RGBA → its pixels, as `target` says.
+
+    Raises `PictureError` (422) if it has the wrong size, or no garment in it.
+    """
+    if target.prepare == "garment":
+        return preprocess(image, target)
+    image = _on_paper(image).convert("L" if target.channels == 1 else "RGB")
+    size = target.shape[::-1]
+    if image.size != size:
+        if target.prepare == "none":
+            raise PictureError(
+                f"the picture has {image.width}×{image.height} pixels, the network takes "
+                f"{size[0]}×{size[1]}; send one of that size",
+                422,
+            )
+        image = (_padded if target.prepare == "pad" else _resized)(image, size)
+    return np.asarray(image)
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image.resize(size, SMOOTH)
+
+
+def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resized to fit into `size` in both directions, centred on black."""
+    scale = min(side / own for side, own in zip(size, image.size, strict=True))
+    width, height = (max(1, round(scale * own)) for own in image.size)
+    canvas = Image.new(image.mode, size)
+    inner = _resized(image, (width, height))
+    canvas.paste(inner, ((size[0] - width) // 2, (size[1] - height) // 2))
+    return canvas
+
+
+def _least_side(target: PictureInput) -> int | None:
+    """Pixels to which a longer side may be reduced on decoding; None: it is left as it is."""
+    return None if target.prepare == "none" else max(LONGEST_SIDE, 2 * max(target.shape))
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    paper = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(paper, image.convert("RGBA"))

@@ -1,0 +1,154 @@
+"""Data sets that were read before, one file of bytes each: the next training starts at once.
+
+An entry is found by a hash over the names and contents of all files of the data set, and over how
+they are read: there is no stale one. Beside its bytes is a description with their hash: what is
+damaged or half-written is read anew from the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardrobe.training.data.columns import RawColumn, Target
+from wardrobe.training.data.dataset import Collection, Examples, file_hash
+from wardrobe.training.files import atomic_write
+
+SMALLEST = 1 << 20
+"""Bytes of the files below which reading them is quicker than looking for them here."""
+
+UNUSED_DAYS = 30
+"""After as many days, what was not used is removed."""
+
+DECIDE = ("wardrobe", "pillow", "opencv-python-headless", "numpy")
+"""Packages whose version may change what is read."""
+
+
+def folder() -> Path:
+    """$WARDROBE_CACHE, else the user's folder for what may be deleted at any time."""
+    if named := os.environ.get("WARDROBE_CACHE"):
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "wardrobe"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wardrobe"
+
+
+def cached(path: Path, settings: Any, collect: Callable[[], Collection]) -> Collection:
+    """What `collect` reads from a file or folder, from the cache if it is there.
+
+    settings: whatever else decides what is read, as JSON. A folder that cannot be written costs
+    only the time of reading the files again.
+    """
+    files = list(_files(path))
+    if sum(file.stat().st_size for file in files) < SMALLEST:
+        return collect()
+    entry = folder() / "data" / _key(path, files, settings)
+    found = _read(entry)
+    if found is not None:
+        return found
+    collection = collect()
+    with suppress(OSError):
+        _write(entry, collection)
+        _remove_unused(entry.parent)
+    return collection
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """All files of a data set, in the order of their names."""
+    if path.is_file():
+        yield path
+    for inner, folders, names in os.walk(path):
+        folders.sort()
+        yield from (file for name in sorted(names) if (file := Path(inner, name)).is_file())
+
+
+def _key(path: Path, files: list[Path], settings: Any) -> str:
+    digest = hashlib.sha256()
+    versions = {package: version(package) for package in DECIDE}
+    digest.update(json.dumps([str(path), settings, versions], sort_keys=True).encode())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for file, contents in zip(files, pool.map(_contents, files), strict=True):
+            digest.update(os.fsencode(file.relative_to(path)) + b"\0" + contents.encode())
+    return digest.hexdigest()
+
+
+def _contents(file: Path) -> str:
+    try:
+        return file_hash(file)
+    except OSError as error:  # whether it matters, its reader will say
+        return str(error)
+
+
+def _write(entry: Path, collection: Collection) -> None:
+    """The bytes first: an entry is there once its description is."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {"x": collection.examples.x, "y": collection.examples.y}
+    digest = hashlib.sha256()
+    with atomic_write(entry.with_suffix(".bytes"), "wb") as stream:
+        for array in arrays.values():
+            contents = np.ascontiguousarray(array).data.cast("B")
+            digest.update(contents)
+            stream.write(contents)
+    facts = asdict(replace(collection, examples=Examples(np.empty(0), np.empty(0))))
+    del facts["examples"]
+    described = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
+    with atomic_write(entry.with_suffix(".json")) as stream:
+        json.dump({"sha256": digest.hexdigest(), "arrays": described, "facts": facts}, stream)
+
+
+def _read(entry: Path) -> Collection | None:
+    """The collection of an entry; None if there is none, or it is damaged."""
+    try:
+        described = json.loads(entry.with_suffix(".json").read_text(encoding="utf-8"))
+        contents = np.fromfile(entry.with_suffix(".bytes"), np.uint8)
+        if hashlib.sha256(contents.data).hexdigest() != described["sha256"]:
+            return None
+        arrays, start = [], 0
+        for dtype, shape in described["arrays"].values():
+            end = start + int(np.prod(shape)) * np.dtype(dtype).itemsize
+            arrays.append(contents[start:end].view(dtype).reshape(shape))
+            start = end
+        collection = _collection(described["facts"], *arrays)
+        for ending in (".json", ".bytes"):
+            os.utime(entry.with_suffix(ending))
+        return collection
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _collection(facts: dict[str, Any], x: NDArray[Any], y: NDArray[Any]) -> Collection:
+    columns, target, names = facts["columns"], facts["target"], facts["class_names"]
+    return Collection(
+        **{
+            **facts,
+            "examples": Examples(x, y),
+            "class_names": None if names is None else tuple(names),
+            "notes": tuple(facts["notes"]),
+            "columns": columns
+            and tuple(
+                RawColumn(each["name"], each["categories"] and tuple(each["categories"]))
+                for each in columns
+            ),
+            "target": target and Target(**target),
+        }
+    )
+
+
+def _remove_unused(entries: Path) -> None:
+    oldest = time.time() - UNUSED_DAYS * 24 * 3600
+    for file in entries.iterdir():
+        if file.stat().st_mtime < oldest:
+            file.unlink(missing_ok=True)
