@@ -230,6 +230,9 @@ def init(folder: Path, to: Path | None) -> None:
     help="Continue the last run of this declaration and seed: interrupted, or of fewer epochs.",
 )
 @click.option(
+    "--mlflow", metavar="URI", help="Record the run with the MLflow tracking server there."
+)
+@click.option(
     "--stand-in",
     is_flag=True,
     help="Train on `silhouettes` if the data set can neither be found nor downloaded.",
@@ -245,6 +248,7 @@ def train(
     runs: Path,
     artifacts: Path,
     resume: bool,
+    mlflow: str | None,
     stand_in: bool,
     as_json: bool,
 ) -> None:
@@ -261,6 +265,7 @@ def train(
             runs=runs,
             artifacts=artifacts,
             resume=resume,
+            mlflow=mlflow,
             data_folder=data_dir,
             command=shlex.join(["wardrobe", *sys.argv[1:]]),
             progress=progress,

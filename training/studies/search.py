@@ -7,7 +7,6 @@ several processes and machines make its trials.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardrobe.models.schema.tree import Origin, node_of
-from wardrobe.training.errors import TrainingError
+from wardrobe.training.errors import TrainingError, without_password
 from wardrobe.training.studies import executor
 from wardrobe.training.studies.executor import Engine, Task
 from wardrobe.training.studies.records import Record
@@ -171,7 +170,7 @@ def _usable(storage: str | None) -> Iterator[None]:
         text = str(getattr(error, "orig", None) or error).partition("\n")[0]
     else:
         return
-    name = re.sub(r"//([^:/@]*):.*@", r"//\1:…@", storage or JOURNAL)
+    name = without_password(storage or JOURNAL)
     raise TrainingError(
         f"cannot use the storage {name}: {text}. Name the file of a journal, or the URL of a "
         "PostgreSQL or MySQL database such as postgresql://user:password@host/database"
