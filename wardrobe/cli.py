@@ -564,7 +564,7 @@ def study(
     if storage and not any(study.trials for study in studies):
         raise click.UsageError(f"--storage is for searches; {name} has no `search:`")
     folder = runs / "studies"
-    engine = _on_cluster(cluster) if cluster else executor.processes(jobs)
+    engine = on_cluster(cluster) if cluster else executor.processes(jobs)
     reports = runner.run(studies, folder, engine, pictures, console.show_variants_done, storage)
     if every:
         from wardrobe.training.studies.page import write
@@ -579,7 +579,12 @@ def study(
 
 
 @contextmanager
-def _on_cluster(address: str) -> Iterator[Engine]:
+def on_cluster(address: str) -> Iterator[Engine]:
+    """The engine of studies on a Ray cluster, connected while the block runs.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+    """
     from wardrobe.cluster import connected
 
     with connected(address):

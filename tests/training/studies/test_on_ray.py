@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from PIL import Image
 
 from tests.cluster import three_nodes
 from tests.conftest import heed_ctrl_c
-from wardrobe.cluster import connected
+from wardrobe.cli import on_cluster
 from wardrobe.training.studies import executor, runner
 from wardrobe.training.studies.study import read
 
@@ -88,14 +87,6 @@ def study(tmp_path):
     return read(str(file))
 
 
-@contextmanager
-def on(address):
-    from wardrobe.training.studies.ray_engine import RayEngine
-
-    with connected(address):
-        yield RayEngine()
-
-
 def no_progress(done: int, total: int) -> None:
     pass
 
@@ -118,7 +109,7 @@ def test_a_search_keeps_its_trials_on_the_machine_that_began_it(cluster, tmp_pat
     folder = tmp_path / "studies"
     seen = []
     (report,) = runner.run(
-        [read(str(file))], folder, on(cluster.address), False, lambda *at: seen.append(at)
+        [read(str(file))], folder, on_cluster(cluster.address), False, lambda *at: seen.append(at)
     )
     assert report.holds
     assert seen[-1] == (4, 4)
@@ -189,7 +180,7 @@ def test_a_lost_node_costs_its_unfinished_tasks_only(cluster, study, tmp_path):
             kept.update({f: f.stat().st_mtime_ns for f in remote.glob("members/*/*.json")})
             cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
 
-    runner.run([study], remote, on(cluster.address), False, kill)
+    runner.run([study], remote, on_cluster(cluster.address), False, kill)
     assert len(kept) >= 4
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
     assert len(members(remote)) == 16
