@@ -15,7 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
-from wardrobe.training.errors import TrainingError
+from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.studies import executor
 from wardrobe.training.studies.executor import Task
 
@@ -74,6 +74,11 @@ def _result(done: Any) -> Any:
     try:
         return ray.get(done)
     except RayTaskError as error:  # its own text is a traceback
+        if isinstance(error.cause, ImportError) or "failed to import" in str(error.cause):
+            raise TrainingError(
+                "the machines of the cluster need wardrobe as it is here: pip install "
+                f"'wardrobe[cluster]' on them ({in_words(error.cause)})"
+            ) from None
         raise error.cause from None
     except RayError as error:
         raise TrainingError(

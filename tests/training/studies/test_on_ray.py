@@ -19,6 +19,7 @@ from tests.conftest import heed_ctrl_c
 from wardrobe.cli import on_cluster
 from wardrobe.training.studies import executor, runner
 from wardrobe.training.studies.study import read
+from wardrobe.training.studies.variants import expand
 
 pytestmark = pytest.mark.cluster
 
@@ -167,6 +168,21 @@ def test_ctrl_c_leaves_nothing_running(cluster, wardrobe_program, tmp_path):
     while workers() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not workers()
+
+
+def resources() -> Any:
+    import ray
+
+    return ray.get_runtime_context().get_assigned_resources()
+
+
+def test_where_there_are_gpus_a_task_takes_a_part_of_one(study, monkeypatch):
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 1, "GPU": 1}')
+    found: list[Any] = []
+    task = executor.Task(resources, found.append, expand(study)[0].declaration)
+    with on_cluster("local") as engine:
+        assert list(engine.run([task])) == [task]
+    assert found == [{"CPU": 1.0, "GPU": 0.25}]
 
 
 def test_a_lost_node_costs_its_unfinished_tasks_only(cluster, study, tmp_path):
