@@ -143,6 +143,16 @@ def _size(value: Any) -> Any:
     )
 
 
+def _broadest(value: Any) -> Any:
+    limits = value if isinstance(value, list) else []
+    if len(limits) == 2 and all(type(one) in (int, float) for one in limits):
+        if 0.1 <= limits[0] <= limits[1] <= 10:
+            return [float(one) for one in limits]
+    raise ValueError(
+        f"must be the least and the greatest limit, width over height, as [0.75, 1.1], not {value!r}"
+    )
+
+
 def _class_names(value: Any) -> Any:
     names = value if isinstance(value, list) else [value]
     if names and all(type(name) in (str, int) for name in names):
@@ -152,6 +162,7 @@ def _class_names(value: Any) -> Any:
 
 Preparation = Literal["none", "resize", "pad", "garment"]
 Size = Annotated[list[int], BeforeValidator(_size)]
+Broadest = Annotated[list[float], BeforeValidator(_broadest)]
 ClassNames = Annotated[list[str], BeforeValidator(_class_names)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
 HeldOut = Annotated[
@@ -178,6 +189,27 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Copies(_Strict):
+    """Disturbed copies of each training picture, made before it is reduced to the network's size.
+
+    `number`: of copies, beside the picture itself. Each is mirrored or not, turned by up to
+    `rotation` degrees, its width times up to e^±`stretch`, sheared by up to `shear`, its outline
+    grown or shrunk by up to `outline` pixels at a longer side of 128, its shades raised to a power
+    of up to e^±`gamma`, and made no broader than a limit drawn from `broadest`, width over height.
+    They depend on the picture and on `seed`, not on the seed of a run.
+    """
+
+    number: int = Field(ge=1, le=1000)
+    mirror: bool = False
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    stretch: float = Field(default=0.0, ge=0, le=1)
+    shear: float = Field(default=0.0, ge=0, le=1)
+    outline: int = Field(default=0, ge=0, le=10)
+    gamma: float = Field(default=0.0, ge=0, le=2)
+    broadest: Broadest | None = None
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
 class Data(_Strict):
     """The data set, by name or path, and what becomes of its examples.
 
@@ -185,8 +217,11 @@ class Data(_Strict):
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
     it. `classes` renames and joins classes: what is not named is left out. `target` is the column
     of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
-    `take` the number of training examples to use. `sets`: several data sets to train on together,
-    which `data` declares as a list; then only their `name` stands beside them.
+    `take` the number of training examples to use. `test` names the folder, beside `train`, that is
+    the test set. `copies` are disturbed ones of garments. `unknown` is the class of what is none of
+    the others: an answer of it is uncertain. `licence` is for the model card. `sets`: several data
+    sets to train on together, which `data` declares as a list; then only their `name` stands beside
+    them.
     """
 
     name: str = Field(min_length=1)
@@ -198,12 +233,18 @@ class Data(_Strict):
     columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
+    test: str | None = Field(default=None, min_length=1)
+    copies: Copies | None = None
+    unknown: str | None = None
+    licence: str | None = None
     sets: list[DataPart] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _garments_are_grey(self) -> Data:
         if self.prepare == "garment" and self.colour == "rgb":
             raise ValueError("garments become grey pictures: leave out 'colour: rgb'")
+        if self.copies is not None and self.prepare != "garment":
+            raise ValueError("copies are made of garments: add 'prepare: garment'")
         return self
 
 
@@ -212,13 +253,15 @@ class DataPart(Data):
 
     `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
     `weight`: of its examples in the loss. `stands_for`: its classes that stand for several of the
-    network, any of which is right.
+    network, any of which is right. `measured`: whether its examples are validated and tested on; if
+    not, it only helps to train.
     """
 
     sets: None = None
     share: float | None = Field(default=None, gt=0, le=1)
     weight: float = Field(default=1.0, ge=0)
     stands_for: dict[str, ClassNames] | None = None
+    measured: bool = True
 
 
 class Input(_Strict):
@@ -271,13 +314,15 @@ class Training(_Strict):
     """How long to train; `validation`: how many examples to hold out, or what fraction.
 
     `class_weight`: how much an example of a class counts in the loss; `balanced`: classes count the
-    same, however many examples they have.
+    same, however many examples they have. `certain`: the share of right answers to aim at among
+    those that are not called uncertain; None: 0.95.
     """
 
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut
     class_weight: ClassWeight | None = None
+    certain: float | None = Field(default=None, gt=0, le=1)
 
 
 class Augmentation(_Strict):
