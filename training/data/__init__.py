@@ -194,6 +194,23 @@ def describe(
     return DataFacts(shape_of(facts, wanted), classes, names)
 
 
+def as_declared(wanted: Data) -> DataFacts | None:
+    """Shape and classes of a data set as far as its declaration says them, whether the data are at
+    hand or not; None where only the data tell."""
+    if wanted.sets is not None:
+        facts = [as_declared(part) for part in wanted.sets]
+        known = [one for one in facts if one is not None]
+        return mixture.describe(wanted.sets, known) if len(known) == len(facts) else None
+    if wanted.name in names():
+        return describe(wanted)
+    if wanted.size is None or wanted.classes is None:
+        return None
+    channels = (3,) if wanted.colour == "rgb" else ()
+    return DataFacts(
+        (*wanted.size, *channels), len(wanted.classes), tuple(sorted(wanted.classes))
+    )
+
+
 @dataclass(frozen=True)
 class _Origin:
     """Where a data set comes from: how it is described, None if by reading it, and read."""
