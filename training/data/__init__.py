@@ -206,9 +206,7 @@ def as_declared(wanted: Data) -> DataFacts | None:
     if wanted.size is None or wanted.classes is None:
         return None
     channels = (3,) if wanted.colour == "rgb" else ()
-    return DataFacts(
-        (*wanted.size, *channels), len(wanted.classes), tuple(sorted(wanted.classes))
-    )
+    return DataFacts((*wanted.size, *channels), len(wanted.classes), tuple(sorted(wanted.classes)))
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,9 @@ def _cut_out(garment: Garment) -> Garment:
 
 
 def _disturbed(garment: Garment, wanted: Copies, dice: np.random.Generator) -> Garment:
-    contrast = _with_other_outline(garment.contrast, dice.integers(-wanted.outline, wanted.outline + 1))
+    contrast = _with_other_outline(
+        garment.contrast, dice.integers(-wanted.outline, wanted.outline + 1)
+    )
     power = math.exp(dice.uniform(-wanted.gamma, wanted.gamma))
     brightest = max(1.0, float(garment.shades.max()))
     shades = brightest * (garment.shades.clip(0) / brightest) ** power

@@ -45,9 +45,7 @@ class Listing:
     notes: tuple[str, ...]
 
 
-def list_pictures(
-    folder: Path, classes: Classes | None = None, test: str | None = None
-) -> Listing:
+def list_pictures(folder: Path, classes: Classes | None = None, test: str | None = None) -> Listing:
     """The pictures of a folder of class folders; `classes` and `test` as in `data`.
 
     Raises DataError if it is no such folder, or a class has no picture to train on.
