@@ -134,6 +134,16 @@ def _class_weight(value: Any) -> Any:
     )
 
 
+def _set_weight(value: Any) -> Any:
+    weights = value.values() if isinstance(value, dict) and value else [value]
+    if all(type(one) in (int, float) and 0 <= one < math.inf for one in weights):
+        return value
+    raise ValueError(
+        "must be a number of at least 0, or one for each class that counts otherwise than 1, such "
+        f"as '{{Coat: 2}}', not {value!r}"
+    )
+
+
 def _size(value: Any) -> Any:
     sides = value if isinstance(value, list) else []
     if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
@@ -145,11 +155,12 @@ def _size(value: Any) -> Any:
 
 def _broadest(value: Any) -> Any:
     limits = value if isinstance(value, list) else []
-    if len(limits) == 2 and all(type(one) in (int, float) for one in limits):
-        if 0.1 <= limits[0] <= limits[1] <= 10:
-            return [float(one) for one in limits]
+    are_numbers = len(limits) == 2 and all(type(one) in (int, float) for one in limits)
+    if are_numbers and 0.1 <= limits[0] <= limits[1] <= 10:
+        return [float(one) for one in limits]
     raise ValueError(
-        f"must be the least and the greatest limit, width over height, as [0.75, 1.1], not {value!r}"
+        "must be the least and the greatest limit, width over height, as [0.75, 1.1], not "
+        f"{value!r}"
     )
 
 
@@ -165,6 +176,7 @@ Size = Annotated[list[int], BeforeValidator(_size)]
 Broadest = Annotated[list[float], BeforeValidator(_broadest)]
 ClassNames = Annotated[list[str], BeforeValidator(_class_names)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
+SetWeight = Annotated[float | dict[str, float], BeforeValidator(_set_weight)]
 HeldOut = Annotated[
     int | float, PlainValidator(_held_out), WithJsonSchema({"type": "number", "minimum": 0})
 ]
@@ -252,14 +264,14 @@ class DataPart(Data):
     """One of several data sets that are trained on together.
 
     `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
-    `weight`: of its examples in the loss. `stands_for`: its classes that stand for several of the
-    network, any of which is right. `measured`: whether its examples are validated and tested on; if
-    not, it only helps to train.
+    `weight`: of its examples in the loss, or of those of each class, where it is not 1.
+    `stands_for`: its classes that stand for several of the network, any of which is right.
+    `measured`: whether its examples are validated and tested on; if not, it only helps to train.
     """
 
     sets: None = None
     share: float | None = Field(default=None, gt=0, le=1)
-    weight: float = Field(default=1.0, ge=0)
+    weight: SetWeight = 1.0
     stands_for: dict[str, ClassNames] | None = None
     measured: bool = True
 

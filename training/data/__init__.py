@@ -95,6 +95,8 @@ def load(
         how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
         how |= {"picture": picture, "progress": progress}
         return mixture.mix(wanted, [load(part, **how) for part in wanted.sets])
+    if picture is not None:  # for an artifact, which is not trained any more
+        wanted = wanted.model_copy(update={"copies": None})
     collection = _origin(wanted, folder, beside, picture, progress).collect()
     collection = prepared(mapped(collection, wanted.classes), wanted, picture)
     for note in collection.notes:

@@ -39,9 +39,9 @@ def with_copies(image: Image.Image, target: PictureInput, wanted: Copies) -> NDA
     alone = _cut_out(garment)
     for _ in range(wanted.number):
         copy = _disturbed(alone, wanted, dice)
-        limit = dice.uniform(*wanted.broadest) if wanted.broadest else MAX_ASPECT
+        low, high = wanted.broadest or (MAX_ASPECT, MAX_ASPECT)
         try:
-            made.append(reduce(copy, target, limit))
+            made.append(reduce(copy, target, dice.uniform(low, high)))
         except PictureError:
             made.append(made[0])
     return np.stack(made)
@@ -56,9 +56,8 @@ def _cut_out(garment: Garment) -> Garment:
 
 
 def _disturbed(garment: Garment, wanted: Copies, dice: np.random.Generator) -> Garment:
-    contrast = _with_other_outline(
-        garment.contrast, dice.integers(-wanted.outline, wanted.outline + 1)
-    )
+    grown = int(dice.integers(-wanted.outline, wanted.outline + 1))
+    contrast = _with_other_outline(garment.contrast, grown)
     power = math.exp(dice.uniform(-wanted.gamma, wanted.gamma))
     brightest = max(1.0, float(garment.shades.max()))
     shades = brightest * (garment.shades.clip(0) / brightest) ** power
@@ -83,7 +82,7 @@ def _transformation(wanted: Copies, dice: np.random.Generator) -> NDArray[np.flo
     side = -1 if wanted.mirror and dice.random() < 0.5 else 1
     angle = math.radians(dice.uniform(-wanted.rotation, wanted.rotation))
     turned = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return turned @ np.array([[side * width, shear], [0, 1]])
+    return np.asarray(turned @ np.array([[side * width, shear], [0, 1]]))
 
 
 def _onto_canvas(

@@ -92,7 +92,7 @@ class Part:
     """One of several sets that are trained on together, see `mixture`.
 
     share: of the examples of a batch.
-    weight: of its examples in the loss.
+    weight: of its examples in the loss, or of those of its classes, where it is not 1.
     class_names: those of the set itself.
     members: bool [classes of the set, classes of the network], those that each stands for.
     examples: of `train`, `validation` and `test`, which examples are of this set.
@@ -100,7 +100,7 @@ class Part:
 
     name: str
     share: float
-    weight: float
+    weight: float | dict[str, float]
     class_names: tuple[str, ...]
     members: NDArray[np.bool_]
     examples: dict[str, range]

@@ -114,6 +114,9 @@ def _parts(
     first = dict.fromkeys(SPLIT, 0)
     for part, one, share in zip(declared, sets, shares, strict=True):
         own = one.class_names or ()
+        if isinstance(part.weight, dict) and (unknown := [*part.weight.keys() - set(own)]):
+            hint = did_you_mean(unknown[0], own) or f"; there are {', '.join(own)}"
+            raise DataError(f"data: weight: {part.name} has no class {unknown[0]!r}{hint}")
         after = {split: first[split] + len(getattr(one, split)) for split in SPLIT}
         examples = {split: range(first[split], after[split]) for split in SPLIT}
         members = members_of(part, own, names)

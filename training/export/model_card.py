@@ -73,7 +73,7 @@ def _by_set(by_set: dict[str, dict[str, Any]], record: Record) -> str:
         [
             name,
             _number(record.data.sets[name]["share"]),
-            _number(record.data.sets[name]["weight"]),
+            _weight(record.data.sets[name]["weight"]),
             f"{measures['examples']:,}",
             *(_number(measures[each]) for each in names),
         ]
@@ -81,6 +81,12 @@ def _by_set(by_set: dict[str, dict[str, Any]], record: Record) -> str:
     ]
     head = ["data set", "share of a batch", "weight", "examples"]
     return table([*head, *(name.replace("_", " ") for name in names)], rows)
+
+
+def _weight(weight: float | dict[str, float]) -> str:
+    if not isinstance(weight, dict):
+        return _number(weight)
+    return ", ".join(f"{name} {of:g}" for name, of in weight.items()) + ", others 1"
 
 
 def _initial_weights(record: Record) -> dict[str, str]:
@@ -174,15 +180,17 @@ def _limits(data: DataSet) -> str:
     if data.class_names is None:
         return "Outside the range of its training inputs it extrapolates without warning."
     others = "pictures" if len(data.input_shape) > 1 else "data"
+    measured = " and ".join(part.name for part in data.parts if len(part.examples["test"]))
+    measured = measured or data.name
     if data.unknown is not None:
         return (
-            f"It knows the {len(data.class_names) - 1} classes above, and `{data.unknown}` for what "
-            "is none of them; of a kind that it was not shown it may still name one. It was "
-            f"measured on examples of {data.name}; on other {others} expect less."
+            f"It knows the {len(data.class_names) - 1} classes above, and `{data.unknown}` for "
+            "what is none of them; of a kind that it was not shown it may still name one. It was "
+            f"measured on examples of {measured}; on other {others} expect less."
         )
     return (
         f"It knows the {len(data.class_names)} classes above and must choose one of them, whatever "
-        f"it is shown. It was measured on examples of {data.name}; on other {others} expect less."
+        f"it is shown. It was measured on examples of {measured}; on other {others} expect less."
     )
 
 
