@@ -272,7 +272,7 @@ def test_predict_explains(invoke, trained, pictures):
 def test_predict_tells_of_a_bad_picture_and_answers_the_others(invoke, trained, pictures):
     pictures[1].write_bytes(b"not a picture")
     done = invoke("predict", *pictures, "--artifacts", trained / "artifacts")
-    assert "is not a PNG, JPEG" in says_in_words(done)
+    assert "is text, not a PNG, JPEG" in says_in_words(done)
     assert len(done.stdout.splitlines()) == len(pictures) - 1
 
 
@@ -402,6 +402,7 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
         [wardrobe_program, "serve", "--artifacts", trained / "artifacts", "--workers", "1",
          "--port", str(free_port()), "--try"],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
     ) as process:  # fmt: skip
         for line in process.stderr:
             if "has answered" in line:

@@ -88,7 +88,7 @@ def _look(path: Path, written: str) -> _Found:
 
 
 def _table(path: Path, name: Line) -> _Found:
-    files = table_files.parts(path).train
+    files = table_files.parts(path).files["train"]
     columns = list(table_files.read(files[0]).columns)
     known = [column for column in columns if column.lower() in tables.TARGETS]
     target, reason = (known or columns)[-1], "what is predicted"

@@ -68,6 +68,7 @@ def train(
     runs: Path,
     artifacts: Path,
     command: str,
+    served_beside: Sequence[Path] = (),
     resume: bool = False,
     extend: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -80,6 +81,8 @@ def train(
         runs: the folder of runs; this one gets a new folder below it.
         artifacts: the folder of artifacts; this run's becomes the next version of its name.
         command: how the run was started, for its record.
+        served_beside: further folders that the same service shows; the new version is above theirs,
+            so that no version that a client asks for by number becomes another network.
         resume: continue the last run of this declaration and seed where it was interrupted. If
             there is none, a new one is started; if it has finished, it is returned.
         extend: when resuming, go on from the end of a run that differs in its fewer epochs only.
@@ -99,7 +102,7 @@ def train(
     fit = Fit(declaration, data, folder, callbacks, [artifacts])
     if fit.transferred:
         logger.warning("%s %s", declaration.name, fit.transferred)
-    teacher = _train_teacher(declaration, data, runs, artifacts)
+    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside)
     record = Record.of(
         declaration,
         data,
@@ -128,7 +131,7 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(fitted.network, declaration, data, run.record, artifacts)
+        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 
@@ -141,7 +144,11 @@ def _tell_continuation(shorter: Run, fit: Fit) -> None:
 
 
 def _train_teacher(
-    declaration: Declaration, data: DataSet, runs: Path, artifacts: Path
+    declaration: Declaration,
+    data: DataSet,
+    runs: Path,
+    artifacts: Path,
+    served_beside: Sequence[Path],
 ) -> TrainedRun | None:
     """The teacher's last run on the same data, finished first if need be; None without teacher."""
     teacher = teacher_of(declaration)
@@ -153,6 +160,7 @@ def _train_teacher(
         data,
         runs=runs,
         artifacts=artifacts,
+        served_beside=served_beside,
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
         extend=False,

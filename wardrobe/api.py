@@ -120,12 +120,14 @@ def load_data(
     take: int | None = None,
     data_folder: str | PathLike[str] | None = None,
     progress: Progress | None = None,
+    **declared: Any,
 ) -> DataSet:
     """A data set, split as a run splits it; Fashion-MNIST is downloaded if need be.
 
-    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]`,
-    0–255, and targets `y`: class indices int32 `[N]`, named by `class_names`. Tables have float32
-    rows `[N, inputs]`, and in a regression float32 targets `[N, outputs]`.
+    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]` or,
+    in colour, `[N, height, width, 3]`, 0–255, and targets `y`: class indices int32 `[N]`, named by
+    `class_names`. Tables have float32 rows `[N, inputs]`, and in a regression float32 targets
+    `[N, outputs]`.
 
     Args:
         name_or_folder: "fashion-mnist", "silhouettes", another name that `docs/data.md` lists, or
@@ -134,7 +136,8 @@ def load_data(
             fifth, at most 5,000.
         take: how many training examples to use, the first ones; default: all.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
-        progress: is told how far a download is: file, bytes so far, bytes in all.
+        progress: as for `train`.
+        declared: other keys of `data` in a declaration, such as `size=[28, 28]`.
 
     Raises:
         DataError: the data set cannot be found, downloaded, read or split.
@@ -147,6 +150,7 @@ def load_data(
         take=take,
         folder=_path(data_folder),
         progress=progress,
+        **declared,
     )
 
 
@@ -178,7 +182,8 @@ def train(
             only before Keras is imported.
         callbacks: further Keras callbacks, called after the declared ones. The run's record names
             them; with `resume` they begin anew.
-        runs, artifacts: the folders to write to.
+        runs, artifacts: the folders to write to. The artifact's version is above every one of its
+            name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
@@ -212,6 +217,7 @@ def train(
         examples,
         runs=Path(runs),
         artifacts=Path(artifacts),
+        served_beside=(PRETRAINED, *_folders_of_environment()),
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
@@ -394,6 +400,12 @@ def service_settings(
     return Settings.from_environment(artifacts=folders, **given)
 
 
+def _folders_of_environment() -> list[Path]:
+    """The folders of `$WARDROBE_ARTIFACTS`."""
+    folders = os.environ.get("WARDROBE_ARTIFACTS", "").split(os.pathsep)
+    return [Path(folder) for folder in folders if folder]
+
+
 def evaluation_data(
     model: Model,
     data: DataSet | str | PathLike[str] | None = None,
@@ -403,17 +415,18 @@ def evaluation_data(
     """The data set whose test examples `evaluate` takes, with the same arguments; `progress` is
     told how far the reading of a folder of pictures is."""
     from wardrobe.training.data import declarations
+    from wardrobe.training.data import load as load_declared
 
-    if data is None:
-        return declarations.data_of_artifact(
-            model.folder, model.picture, _path(data_folder), progress
-        )
-    if not isinstance(data, str | PathLike):
+    if data is not None and not isinstance(data, str | PathLike):
         return data
-    from wardrobe.training.data import load as load_from
-
-    folder = _path(data_folder)
-    return load_from(os.fspath(data), folder=folder, picture=model.picture, progress=progress)
+    if data is None or "columns" in model.input:  # another table has the same target
+        name = None if data is None else os.fspath(data)
+        return declarations.data_of_artifact(
+            model.folder, model.picture, _path(data_folder), progress, name
+        )
+    return load_declared(
+        os.fspath(data), folder=_path(data_folder), picture=model.picture, progress=progress
+    )
 
 
 def _with_data(

@@ -58,6 +58,13 @@ class _Failures(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in sys.stdlib_module_names:
+                raise
+            _fail(
+                f"{error.name}, which this command needs, is not installed here;"
+                " `pip install wardrobe` installs all that training and serving need"
+            )
         except OSError as error:
             _fail(f"{error.filename or 'error'}: {error.strerror or error}")
         except Exception as error:

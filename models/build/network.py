@@ -145,7 +145,7 @@ def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactor
         # Keras would mistake the examples of a batch for the rows of an image.
         factory.add_error(
             path,
-            f"{kind} takes images with a channel: put it before Flatten and "
+            f"{kind} takes pictures with a channel: put it before Flatten and "
             "'Reshape: {target_shape: [height, width, 1]}' before it",
         )
         return False

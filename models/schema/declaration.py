@@ -172,9 +172,15 @@ def _class_names(value: Any) -> Any:
 
 
 Preparation = Literal["none", "resize", "pad", "garment"]
-Size = Annotated[list[int], BeforeValidator(_size)]
+_SIDES = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+Size = Annotated[list[int], BeforeValidator(_size), WithJsonSchema(_SIDES)]
+_NAME = {"type": ["string", "integer"]}
+ClassNames = Annotated[
+    list[str],
+    BeforeValidator(_class_names),
+    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+]
 Broadest = Annotated[list[float], BeforeValidator(_broadest)]
-ClassNames = Annotated[list[str], BeforeValidator(_class_names)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
 SetWeight = Annotated[float | dict[str, float], BeforeValidator(_set_weight)]
 HeldOut = Annotated[

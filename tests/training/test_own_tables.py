@@ -103,7 +103,7 @@ class TestAServedRow:
         logits = np.log(network.predict(data.test.x, verbose=0))
         logits /= people.record.calibration["temperature"]
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(served, expected, rtol=1e-5)
+        np.testing.assert_allclose(served, expected, rtol=1e-5, atol=1e-7)
         accuracy = np.mean(np.argmax(served, axis=1) == data.test.y)
         assert accuracy == people.metrics["test"]["accuracy"]
 
@@ -184,6 +184,12 @@ class TestTheArtifact:
         for key, value in run.metrics["test"].items():
             if isinstance(value, float):
                 assert measured[key] == pytest.approx(value, rel=1e-5), key
+
+    def test_is_evaluated_on_another_table(self, people, folder):
+        other = folder / "others.csv"
+        other.write_text((folder / "people.csv").read_text(encoding="utf-8"), encoding="utf-8")
+        measured = api.evaluate(str(people.artifact), data=other)
+        assert measured["accuracy"] == people.metrics["test"]["accuracy"]
 
     def test_answers_a_script(self, people, folder):
         model = api.load(people.artifact)

@@ -172,12 +172,14 @@ def data_of_artifact(
     picture: PictureInput | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
+    name: str | None = None,
 ) -> DataSet:
     """Loads the data set that an artifact, a folder NAME/VERSION, was trained and tested on.
 
     Args:
         picture: how the artifact's pictures are prepared; None: it takes rows of a table.
         folder, progress: as in `load_with_data`.
+        name: of another data set, to be read as the artifact's was; None: that one.
 
     Raises:
         DeclarationError: the declaration in its `assets.extra/` cannot be read.
@@ -187,7 +189,9 @@ def data_of_artifact(
     declaration = load_declaration(str(extras / "declaration.yaml"), (), folder)
     wanted = declaration.data
     source = _source(extras / "run.json")
-    if source and wanted.name not in data.names():
+    if name is not None:
+        wanted = wanted.model_copy(update={"name": name})
+    elif source and wanted.name not in data.names():
         wanted = wanted.model_copy(update={"name": str(source)})
     return data.load(
         wanted,

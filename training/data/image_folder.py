@@ -154,11 +154,12 @@ def _why_not(error: OSError | PictureError | _OtherSizeError) -> str:
 def _unreadable(folder: Path, problems: dict[Path, str], files: int) -> DataError:
     lines = [f"{as_text(file.relative_to(folder))}: {why}" for file, why in problems.items()]
     more = [f"and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
-    cure = "repair or remove them"
-    if any(" pixels, the " in why for why in problems.values()):
-        cure += "; pictures of several sizes need data.size, as {size: [28, 28]}"
+    is_size = [why.startswith("is ") for why in problems.values()]
+    cures = [] if all(is_size) else ["repair or remove what is broken"]
+    if any(is_size):
+        cures.append("bring all to one size with data.size, as {size: [28, 28]}")
     how_many = f"{len(lines):,} of {counted(files, 'picture')}"
-    first = f"{as_text(folder)}: {how_many} cannot be used; {cure}:"
+    first = f"{as_text(folder)}: {how_many} cannot be used; {', '.join(cures)}:"
     return DataError("\n  ".join([first, *lines[:NAMED], *more]))
 
 

@@ -266,7 +266,7 @@ def columns_of_no_use(path: Path, target: str) -> list[str]:
     Raises:
         DataError: a file cannot be read.
     """
-    files = table_files.parts(path).train
+    files = table_files.parts(path).files["train"]
     every = [table_files.read(file) for file in files]
     found = []
     for name in every[0].columns:

@@ -17,7 +17,7 @@ def names(*inputs: object, start: int = 0) -> list[str | None]:
     return [name_of(picture) for picture in found][start:]
 
 
-def contents(*inputs: object) -> list[bytes | None]:
+def contents(*inputs: object) -> list[object]:
     found = [picture for source in sources(map(str, inputs)) for picture in source.uploads()]
     return [None if isinstance(each, Unreadable) else each.data for each in map(read, found)]
 
@@ -101,4 +101,4 @@ def test_a_file_that_cannot_be_read_is_one_answer(tmp_path):
 
 def test_names_in_any_encoding_become_text(tmp_path):
     Path(tmp_path, "caf\udce9.png").write_bytes(b"x")
-    assert names(tmp_path) == [f"{tmp_path}/caf�.png"]
+    assert names(tmp_path) == [f"{tmp_path}/café.png"]

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wardrobe.training.data import DataError, load
 from wardrobe.training.evaluation.metrics import (
     blind_spots,
     calibration_error,
     classification,
+    evaluate_artifact,
     regression,
 )
 
@@ -85,3 +87,33 @@ def test_calibration_error_lies_between_0_and_1(classes, count, seed):
     probabilities = generator.dirichlet(np.ones(classes), count).astype(np.float32)
     targets = generator.integers(0, classes, count)
     assert 0 <= calibration_error(probabilities, targets) <= 1
+
+
+class Second:
+    """An artifact that gives its second label for every example."""
+
+    input_shape = (2,)
+
+    def __init__(self, *labels):
+        self.labels = labels
+
+    def predict(self, examples):
+        return np.eye(len(self.labels), dtype=np.float32)[np.ones(len(examples), int)]
+
+
+class TestOfAnotherDataSet:
+    def test_classes_are_found_by_name(self):
+        moons = load("moons")  # upper, lower
+        measured = evaluate_artifact(Second("lower", "upper", "else"), moons)
+        assert measured["by_class"][1]["recall"] == 1
+        assert measured["by_class"][2]["examples"] == 0
+        assert measured["accuracy"] == pytest.approx((moons.test.y == 0).mean())
+
+    def test_labels_that_are_numbers_are_in_its_order(self):
+        moons = load("moons")
+        measured = evaluate_artifact(Second("0", "1"), moons)
+        assert measured["accuracy"] == pytest.approx((moons.test.y == 1).mean())
+
+    def test_a_class_that_the_artifact_lacks_is_named(self):
+        with pytest.raises(DataError, match="moons has the class 'lower', which the artifact la"):
+            evaluate_artifact(Second("upper", "down"), load("moons"))
