@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,7 +27,6 @@ PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 NETWORKS = [name for name in zoo.names() if read(name).get("model", "layers")]
 FOR_FASHION_MNIST = [name for name in NETWORKS if read(name).get("data", "sets") is None]
 SHIPPED = sorted(path.parent for path in PRETRAINED.glob("*/1/saved_model.pb"))
-PHOTOGRAPHS = Path(os.environ.get("WARDROBE_DATA", "")) / "clothing-photos"
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
 every_network_for_fashion_mnist = pytest.mark.parametrize("name", FOR_FASHION_MNIST)
@@ -185,3 +183,26 @@ def test_the_best_network_of_each_budget_ships_where_it_is_small():
     shipped = {folder.parent.name for folder in SHIPPED}
     best = dict(table.best_of_each_size(records.summarize_all()))
     assert {best["at most 250,000"], best["at most 1,000,000"]} <= shipped
+
+
+def test_the_network_for_photographs_keeps_its_aims():
+    folder = PRETRAINED / "mlp-photos" / "1"
+    extra = folder / "assets.extra"
+    uncertainty = json.loads((extra / "uncertainty.json").read_text())
+    labels = json.loads((extra / "labels.json").read_text())
+    assert set(uncertainty) == {"below", "unknown"}
+    assert labels == [*load_declaration("mlp-1m").data_facts.class_names, "other"]
+    assert uncertainty["unknown"] == "other"
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 5_000_000
+    assert "clothing-photos: CC0 1.0" in (extra / "card.md").read_text()
+    (record,) = runs_of(folder)
+    rows = {row["label"]: row for row in record.metrics["test"]["by_class"] if row["examples"]}
+    right = {label: row["examples"] * row["recall"] for label, row in rows.items()}
+    shoes = [label for label in ("Sandal", "Sneaker", "Ankle boot") if label in rows]
+    known = [[label] for label in rows.keys() - {*shoes, "other"}] + [shoes]
+    counts = [sum(rows[label]["examples"] for label in kind) for kind in known]
+    found = [sum(right[label] for label in kind) for kind in known]
+    assert sum(counts) == 290
+    assert sum(found) >= 0.74 * 290
+    assert min(part / of for part, of in zip(found, counts, strict=True)) >= 0.5
+    assert record.calibration["test"]["accuracy_when_certain"] >= 0.88
