@@ -118,8 +118,8 @@ def _of_other_data(name: str, runs: list[Record], entries: dict[str, Entry]) -> 
     data = " and ".join(runs[0].metrics["test"].get("by_set", {})) or runs[0].data.name
     return (
         f"## {name}\n\n{entries[name].about}. Measured on {runs[0].metrics['test']['examples']:,} "
-        f"test examples of {data}. A class that stands for several of the network has the sum of their "
-        f"probabilities.\n\n{_scores(summary, entries)}\n\n{_recall(runs)}\n\n"
+        f"test examples of {data}. Where a class stands for several of the network, by class their "
+        f"probabilities are added.\n\n{_scores(summary, entries)}\n\n{_recall(runs)}\n\n"
         f"{_size_and_latency(summary)}"
     )
 
