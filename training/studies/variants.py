@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wardrobe import models
 from wardrobe.models import Declaration
-from wardrobe.models.schema.tree import Node, Origin, node_of
+from wardrobe.models.schema.tree import Document, Node, Origin, node_of
 from wardrobe.training.data.declarations import facts_of_data
 from wardrobe.training.studies.study import Overrides, Study
 
@@ -61,15 +61,25 @@ def variant(study: Study, labels: dict[str, str], overrides: Sequence[Overrides]
     tree = models.complete(node, study.file)
     if tree.get("name") is None:
         tree = models.overridden(tree, "name", node_of(study.name, Origin(study.name)))
-    for values in (study.overrides, *overrides):
-        for path, value in values.items():
-            tree = models.overridden(tree, _written_out(tree, path), value)
+    tree = varied(tree, (study.overrides, *overrides))
     declaration = models.resolve(tree, facts_of_data(tree))
     for key in ("augmentation", "distillation"):
         if getattr(declaration, key):
             message = f"studies train without {key}: leave it out"
             raise models.DeclarationError([declaration.error((key,), message)])
     return Variant(declaration, labels, study.frame.train, tuple(study.frame.measure))
+
+
+def varied(tree: Document, overrides: Sequence[Overrides]) -> Document:
+    """A base with the values of some points of axes laid over it.
+
+    Raises:
+        DeclarationError: a path does not fit.
+    """
+    for values in overrides:
+        for path, value in values.items():
+            tree = models.overridden(tree, _written_out(tree, path), value)
+    return tree
 
 
 def _written_out(tree: Node, path: str) -> str:
