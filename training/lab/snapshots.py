@@ -42,7 +42,7 @@ class Views:
         self.inner = None
         if self.hidden and self.kind in ("plane", "curve"):
             outputs = [layer.output for layer in self.hidden]
-            self.inner = keras.Model(network.inputs, outputs)
+            self.inner = keras.Model(network.inputs[0], outputs)
 
     def scene(self) -> dict[str, Any]:
         """What stays the same during a training: the examples, the axes, the layers' names."""
@@ -77,10 +77,10 @@ class Views:
 
     def _units(self, x: NDArray[np.float32]) -> list[list[str]]:
         """The outputs of some units of each hidden layer, each from its lowest to its highest."""
-        outputs = self.inner(x, training=False)  # type: ignore[misc]
-        layers = [outputs] if len(self.hidden) == 1 and not _is_list(outputs) else outputs
+        assert self.inner is not None
         return [
-            [_signed(unit) for unit in np.asarray(layer)[:, :MOST_UNITS].T] for layer in layers
+            [_signed(unit) for unit in keras.ops.convert_to_numpy(outputs)[:, :MOST_UNITS].T]
+            for outputs in keras.tree.flatten(self.inner(x, training=False))
         ]
 
     def _images(self) -> list[str]:
@@ -115,10 +115,6 @@ def _hidden_layers(network: keras.Sequential) -> list[Any]:
         elif found and len(layer.output.shape) == 2:
             found[-1] = layer
     return found
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 def _extent(points: NDArray[Any]) -> list[float]:

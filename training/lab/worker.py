@@ -159,10 +159,10 @@ class Training:
                 turns.pace = command["value"]
             turns.changed.notify_all()
 
-    def tell(self, kind: str, **facts: Any) -> None:
+    def tell(self, what: str, /, **facts: Any) -> None:
         with self.turns.changed:
             if not self.turns.abandoned:
-                self.connection.send({"type": kind, **facts})
+                self.connection.send({"type": what, **facts})
 
     def _train(self, seed: int) -> None:
         from wardrobe.models import DeclarationError

@@ -266,7 +266,7 @@ const RECEIVERS = {
   session({ name }) { session = name; },
   ready() {
     if (state === "connecting") become("ready");
-    if (!networks.size) find("status").textContent = "";
+    if (!networks.size) find("status").textContent = "Ready. Train a network, or take it an epoch at a time with Step.";
   },
   notice({ message }) { find("notice").textContent = message; },
   begins({ seed, epochs: all, ...scene }) {
@@ -299,6 +299,7 @@ const RECEIVERS = {
   finished({ complete }) {
     canExport = complete;
     become("ready");
+    find("status").textContent = "";
     paint();
     announce(`Finished. ${find("status").textContent}`);
   },
