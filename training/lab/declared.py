@@ -202,9 +202,10 @@ def _name(value: Any) -> str:
 
 
 def form(document: Document) -> dict[str, Any]:
-    """The usual values by the names of the form's fields; those of `layers` are None if they differ
-    from layer to layer."""
+    """The usual values by the names of the form's fields; what the layers have is None if they
+    differ, or if there are none."""
     layers = hidden(document)
+    alike = layers if layers and layers.units else None
     optimizer = document.get("optimizer")
     name, arguments = _optimizer(optimizer.plain if optimizer else None)
 
@@ -215,10 +216,10 @@ def form(document: Document) -> dict[str, Any]:
     return {
         "data": plain("data", "name"),
         "layers": ", ".join(map(str, layers.units)) if layers else None,
-        "activation": layers and layers.activation,
-        "initializer": layers and layers.initializer,
-        "batch_norm": layers and layers.batch_norm,
-        "dropout": layers and layers.dropout,
+        "activation": alike and alike.activation,
+        "initializer": alike and alike.initializer,
+        "batch_norm": alike and alike.batch_norm,
+        "dropout": alike and alike.dropout,
         "optimizer": name,
         "learning_rate": arguments.get("learning_rate", 1e-3),
         "weight_decay": arguments.get("weight_decay", 0),

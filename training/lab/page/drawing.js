@@ -2,6 +2,7 @@
 
 // Of equal lightness, and different to eyes that tell red and green apart badly.
 const BLUE = [33, 102, 214], ORANGE = [224, 110, 20];
+const BRIGHT_BLUE = [140, 184, 255], BRIGHT_ORANGE = [255, 184, 130]; // points on a dark ground
 const FINE = 200; // pixels along each side of a decision
 const MOST_POINTS = 600; // of a line in a chart
 
@@ -63,12 +64,13 @@ function drawDecision(ink, width, height, { side, extent, points, labels }, { de
   const size = Math.max(1.6, width / 130);
   points.forEach(([x, y], at) => {
     const [across, down] = [width * (x - left) / (right - left), height * (high - y) / (high - low)];
-    dot(ink, across, down, size, labels[at] > 0.5, rgb);
+    dot(ink, across, down, size, labels[at] > 0.5, dark);
   });
 }
 
 /** A disc for the first class, a triangle for the second: not by colour alone. */
-function dot(ink, x, y, size, isSecond, ground) {
+function dot(ink, x, y, size, isSecond, dark) {
+  const [first, second] = dark ? [BRIGHT_BLUE, BRIGHT_ORANGE] : [BLUE, ORANGE];
   ink.beginPath();
   if (isSecond) {
     ink.moveTo(x, y - 1.35 * size);
@@ -78,8 +80,8 @@ function dot(ink, x, y, size, isSecond, ground) {
   } else {
     ink.arc(x, y, size, 0, 2 * Math.PI);
   }
-  ink.fillStyle = `rgb(${isSecond ? ORANGE : BLUE})`;
-  ink.strokeStyle = `rgb(${ground})`;
+  ink.fillStyle = `rgb(${isSecond ? second : first})`;
+  ink.strokeStyle = dark ? "#15151a" : "#ffffff";
   ink.lineWidth = 0.8;
   ink.fill();
   ink.stroke();

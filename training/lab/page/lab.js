@@ -42,7 +42,7 @@ function showForm(values) {
   for (const field of form.elements) {
     const value = values[field.name];
     if (field.type === "checkbox") field.checked = Boolean(value);
-    else if (value === null || typeof value === "object") showOther(field, value === null ? "differs" : "a schedule");
+    else if (value === null || typeof value === "object") showOther(field, value !== null ? "a schedule" : values.layers === "" ? "–" : "differs");
     else showOther(field, String(value));
   }
 }
