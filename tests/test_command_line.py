@@ -32,7 +32,7 @@ training: {epochs: 2, batch_size: 128}
 
 COMMANDS = (
     "list", "show", "check", "schema", "train", "evaluate", "predict", "serve", "data", "results",
-    "study",
+    "study", "lab",
 )  # fmt: skip
 
 

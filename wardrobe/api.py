@@ -391,7 +391,8 @@ def lab(
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     os.environ["KERAS_BACKEND"] = "numpy"  # this process only checks declarations
     if folder := data_folder or os.environ.get("WARDROBE_DATA"):
-        os.environ["WARDROBE_DATA"] = os.path.abspath(folder)  # trainings work in folders of theirs
+        # Trainings work in folders of their own.
+        os.environ["WARDROBE_DATA"] = str(Path(folder).absolute())
     from wardrobe.training.lab.app import run
 
     run(port, backend, listening)

@@ -37,7 +37,7 @@ FILE = "declaration.yaml"
 """What the text is called in messages."""
 
 STARTS = {"xor": 4, "rings": 4, "moons": 6, "spirals": 16, "curve": 10}
-"""The two- and one-dimensional data sets to begin with, and how many hidden units they begin with."""
+"""Data sets of two inputs or one to begin with, each with so many hidden units."""
 
 _checking = threading.Lock()  # Keras is not made for threads
 

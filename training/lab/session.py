@@ -29,7 +29,9 @@ class Session:
 
     def __init__(self, backend: str) -> None:
         self.name = secrets.token_urlsafe(12)
-        self._folder = tempfile.TemporaryDirectory(prefix="wardrobe-lab-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="wardrobe-lab-", ignore_cleanup_errors=True
+        )
         self.folder = Path(self._folder.name)
         self.connection, theirs = _SPAWNED.Pipe()
         self.process = _SPAWNED.Process(

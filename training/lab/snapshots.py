@@ -63,7 +63,7 @@ class Views:
         """What the network computes at the moment."""
         if self.kind == "plane":
             probability = self._outputs(self.network, self.grid)[:, -1]
-            seen = {"decision": _unsigned(probability)}
+            seen: dict[str, Any] = {"decision": _unsigned(probability)}
             if self.inner is not None:
                 seen["units"] = self._units(self.coarse)
             return seen
@@ -85,7 +85,8 @@ class Views:
 
     def _images(self) -> list[str]:
         """The weights into each of the first units, as an image each."""
-        dense = next(layer for layer in self.network.layers if isinstance(layer, keras.layers.Dense))
+        layers = self.network.layers
+        dense = next(layer for layer in layers if isinstance(layer, keras.layers.Dense))
         kernel = keras.ops.convert_to_numpy(dense.kernel)
         if len(kernel) != np.prod(self.data.train.x.shape[1:]):
             return []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -18,13 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import keras
-
-    from wardrobe.models import Declaration
     from wardrobe.training.data import DataSet
-
-SECONDS_BETWEEN = 0.1
-"""Between two snapshots of a network: more the eye does not see."""
 
 
 def work(connection: Connection, folder: Path, backend: str) -> None:
@@ -73,7 +66,7 @@ class Turns:
     rate: float | None = None  # the new step size
     stopped: bool = False
     abandoned: bool = False
-    epochs: int = 0  # done by the one that is furthest
+    begun: int = 0  # epochs of the one that is furthest
     at: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -87,12 +80,12 @@ class Turns:
     def next(self, seed: int, epochs: int) -> None:
         """Ends the turn of a seed that has done so many epochs; waits for its next one."""
         with self.changed:
-            self.epochs = max(self.epochs, epochs)
             self.at = (self.at + 1) % len(self.seeds)
             self.changed.notify_all()
             self.changed.wait_for(lambda: self._may_go_on(seed, epochs))
             if self.abandoned:
                 raise Abandoned
+            self.begun = max(self.begun, epochs + 1)
 
     def leave(self, seed: int) -> None:
         """Ends the last turn of a seed."""
@@ -146,17 +139,13 @@ class Training:
         turns, what = self.turns, command["do"]
         with turns.changed:
             if what == "pause":
-                turns.limit = turns.epochs + (turns.at > 0)
+                turns.limit = turns.begun
             elif what == "step":
-                turns.limit = (turns.epochs if turns.limit is None else turns.limit) + 1
-            elif what == "go":
-                turns.limit = None
-            elif what == "stop":
-                turns.stopped, turns.limit = True, None
-            elif what == "rate":
-                turns.rate = command["value"]
-            elif what == "pace":
-                turns.pace = command["value"]
+                turns.limit = turns.begun if turns.limit is None else turns.limit + 1
+            elif what in ("go", "stop"):
+                turns.stopped, turns.limit = what == "stop", None
+            elif what in ("rate", "pace"):
+                setattr(turns, what, command["value"])
             turns.changed.notify_all()
 
     def tell(self, what: str, /, **facts: Any) -> None:
@@ -194,6 +183,7 @@ class Training:
     def _as_declared(self, seed: int) -> dict[str, Any]:
         """Trains, evaluates and exports; the measures of the trained network."""
         from wardrobe.training.data.declarations import load_declaration, load_with_data
+        from wardrobe.training.lab.live import Live
         from wardrobe.training.train import train
 
         file = Path("declaration.yaml")
@@ -208,69 +198,9 @@ class Training:
             runs=Path("runs"),
             artifacts=Path("artifacts"),
             command="wardrobe lab",
-            callbacks=[live(self, declaration, self.data)],
+            callbacks=[Live(self, declaration, self.data)],
         )
         return {
             part: {name: value for name, value in measures.items() if isinstance(value, float)}
             for part, measures in run.metrics.items()
         }
-
-
-def live(training: Training, declaration: Declaration, data: DataSet) -> keras.callbacks.Callback:
-    """The callback that sends snapshots and takes turns. It is made here since Keras is imported
-    only after its backend has been chosen."""
-    import keras
-
-    from wardrobe.training.lab.snapshots import Views
-
-    seed, turns = declaration.seed, training.turns
-
-    class Live(keras.callbacks.Callback):
-        """Sends the measures of each epoch, and pictures as often as the eye sees them."""
-
-        def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-            self.views = Views(self.model, data)
-            self.rows: list[dict[str, float]] = []
-            self.sent = self.began = time.monotonic()
-            epochs = declaration.training.epochs
-            training.tell("begins", seed=seed, epochs=epochs, **self.views.scene())
-            self.send()
-            self.rate: float | None = None
-            turns.next(seed, 0)
-            self._before_epoch()
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            measures = {name: float(value) for name, value in (logs or {}).items()}
-            rate = float(self.model.optimizer.learning_rate)
-            self.rows.append({"epoch": epoch + 1, **measures, "learning_rate": rate})
-            self.model.stop_training |= turns.stopped
-            done = epoch + 1
-            is_last = self.model.stop_training or done == declaration.training.epochs
-            is_due = time.monotonic() - self.sent >= SECONDS_BETWEEN
-            if is_last or is_due or turns.waits_after(done):
-                self.send()
-            if turns.abandoned:
-                raise Abandoned
-            if not is_last:
-                turns.next(seed, done)
-                self._before_epoch()
-
-        def _before_epoch(self) -> None:
-            """Keeps the pace, and changes the step size if the page asked for it."""
-            time.sleep(max(0.0, self.began + turns.pace / len(turns.seeds) - time.monotonic()))
-            self.began = time.monotonic()
-            if turns.stopped:
-                self.model.stop_training = True
-            if turns.rate is not None and turns.rate != self.rate:
-                self.rate = turns.rate
-                try:
-                    self.model.optimizer.learning_rate = turns.rate
-                except TypeError:
-                    message = "the declared schedule sets the step size"
-                    training.tell("notice", message=message)
-
-        def send(self) -> None:
-            training.tell("epochs", seed=seed, rows=self.rows, picture=self.views.now())
-            self.rows, self.sent = [], time.monotonic()
-
-    return Live()

@@ -75,7 +75,9 @@ def test_without_the_pages_token_nothing_is_answered(
 
 
 def test_a_declaration_is_checked_and_shown(client: Client, token: str) -> None:
-    answer = post(client, token, {"yaml": TEXT + "seed: -1\n", "field": "epochs", "value": "7"}).json
+    answer = post(
+        client, token, {"yaml": TEXT + "seed: -1\n", "field": "epochs", "value": "7"}
+    ).json
     assert answer["form"]["epochs"] == 7
     assert [error["line"] for error in answer["errors"]] == [6]
     assert answer["yaml"].splitlines()[5] == "seed: -1"

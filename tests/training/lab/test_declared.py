@@ -28,7 +28,9 @@ training: {epochs: 9, batch_size: 50, validation: 0.2}
 
 VALUES = {
     "data": st.sampled_from(["xor", "rings", "moons", "spirals", "fashion-mnist"]),
-    "layers": st.lists(st.integers(1, 9), min_size=1, max_size=4).map(lambda units: ", ".join(map(str, units))),
+    "layers": st.lists(st.integers(1, 9), min_size=1, max_size=4).map(
+        lambda units: ", ".join(map(str, units))
+    ),
     "activation": st.sampled_from(["relu", "tanh", "sigmoid", "step"]),
     "initializer": st.sampled_from(["he_normal", "glorot_uniform"]),
     "batch_norm": st.booleans(),
@@ -155,7 +157,11 @@ def test_a_text_that_cannot_be_read_is_not_changed() -> None:
     ],
 )
 def test_a_text_from_somebody_elses_link_reaches_nothing(line: str, message: str) -> None:
-    own = {"name": "mine", "data": "xor", "model": {"layers": [], "head": {"activation": "sigmoid"}}}
+    own = {
+        "name": "mine",
+        "data": "xor",
+        "model": {"layers": [], "head": {"activation": "sigmoid"}},
+    }
     ((number, found),) = messages(yaml.safe_dump(own | yaml.safe_load(line), sort_keys=False))
     assert message in found
     assert number is not None

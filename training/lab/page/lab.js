@@ -158,7 +158,7 @@ async function listChoices() {
     entries.forEach((entry, at) => starts.set(`${title} ${at}`, entry));
   };
   group("Data", choices.start, ({ title }) => title);
-  group("Lecture", choices.lecture, ({ rows, title }) => `${rows.join(", ")}  ${title}`);
+  group("Lecture", choices.lecture, ({ rows, title }) => `${rows.join(", ")} · ${title}`);
   const given = location.hash.length > 1 ? decode(location.hash.slice(1)) : null;
   if (given === null) return begin();
   start.add(new Option("the link’s declaration", "", true, true), 0);
