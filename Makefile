@@ -76,8 +76,13 @@ DEV_EXTRAS := --extra dev --extra docs --extra lecture --extra heif --extra tabl
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
+# What TensorFlow asks for and a service never imports.
+NOT_SERVING := keras h5py libclang grpcio google-pasta wheel
+
 lock: install  # the pinned versions, with hashes and without the name of any package host
 	$(LOCKED) pyproject.toml -o requirements.lock
+	printf '%s\n' $(NOT_SERVING) | $(LOCKED) --group serving --excludes - \
+	  --constraint requirements.lock -o requirements-serving.lock
 	$(LOCKED) pyproject.toml --extra gpu -o requirements-gpu.lock
 	$(LOCKED) pyproject.toml $(DEV_EXTRAS) -o requirements-dev.lock
 	$(LOCKED) pyproject.toml $(DEV_EXTRAS) --extra gpu -o requirements-dev-gpu.lock

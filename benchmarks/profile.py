@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.train import declared
+from benchmarks.train import PLAIN, Job
 
 BACKENDS = {"JAX": "jax", "TensorFlow": "tensorflow"}
 
@@ -73,7 +73,7 @@ def profile(backend: str, batch: int) -> dict[str, float]:
     data = load("fashion-mnist", validation=0)
     epochs = 1 + math.ceil(FEWEST_STEPS_TO_COMPILE / (len(data.train) / batch))
     with tempfile.TemporaryDirectory() as folder:
-        fit = Fit(declared(data, epochs, batch), data, Path(folder))
+        fit = Fit(Job(PLAIN, epochs, batch).declaration(data), data, Path(folder))
         watcher = watching(backend, folder, last=epochs - 1)
         fit.watchers = [watcher]
         fit.run()

@@ -1,12 +1,19 @@
-"""How fast wardrobe trains `mlp-256-128-100`, beside stock Keras and PyTorch.
+"""How fast wardrobe trains a network of the zoo, beside stock Keras and PyTorch.
 
-    python -m benchmarks.train [--epochs N] [--batch N]…
+    python -m benchmarks.train [--network NAME] [--epochs N] [--batch N]…
+    python -m benchmarks.train --whole [--network NAME] [--epochs N] [--batch N]…
 
 Each contender is a process of its own that trains one epoch when told to; the epochs of all take
 turns, so that what else the machine does falls on all alike. Adam at 1e-3, 60,000 images, nothing
 held out. The last row is the arithmetic limit: as many images as their floating-point operations
-allow at the rate at which the same machine multiplies two large matrices. Reads Fashion-MNIST as
-the command line does.
+allow at the rate at which the same machine multiplies two large matrices.
+
+With `--whole`, the processes run one after the other, `--rounds` times, and are measured from start
+to end: `wardrobe train` until its artifact, a script of stock Keras until its SavedModel. Both hold
+out 5,000 images, validate each epoch and log it for TensorBoard. The first row is a process that
+only imports TensorFlow.
+
+PyTorch trains `mlp-256-128-100` only. Reads Fashion-MNIST as the command line does.
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import pairwise
@@ -33,24 +40,68 @@ if TYPE_CHECKING:
 
 IMAGES = 60_000
 TARGET = 0.8833  # what the data set's benchmark table lists for this network
+PLAIN = "mlp-256-128-100"
 REPORT = "epoch-report"
 
 
 def main() -> None:
     """Runs the contenders in turns, for each batch size, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default=PLAIN, help="such as mlp-he-bn")
+    parser.add_argument("--whole", action="store_true", help="measure whole processes")
+    parser.add_argument("--rounds", type=int, default=3, help="of whole processes")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch", type=int, nargs="+", default=[128], help="such as 128 512 4096")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
-        data = load("fashion-mnist", validation=0)
-        CONTENDERS[arguments.contender].train(data, arguments.epochs, arguments.batch[0])
+        job = Job(arguments.network, arguments.epochs, arguments.batch[0])
+        train = stock_keras_to_the_end if arguments.whole else CONTENDERS[arguments.contender].train
+        train(job)
         return
-    names = [name for name in CONTENDERS if name != "PyTorch" or find_spec("torch")]
+    jobs = [Job(arguments.network, arguments.epochs, batch) for batch in arguments.batch]
+    if arguments.whole:
+        print(HEAD_OF_WHOLE)
+        for job in jobs:
+            print_whole(job, arguments.rounds)
+        return
+    names = list(CONTENDERS) if arguments.network == PLAIN else KERAS
+    names = [name for name in names if name != "PyTorch" or find_spec("torch")]
     print(HEAD)
-    for batch in arguments.batch:
-        print_rows(in_turns(names, arguments.epochs, batch), batch)
+    for job in jobs:
+        print_rows(in_turns(names, job), job.batch)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all contenders train."""
+
+    network: str
+    epochs: int
+    batch: int
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """How the declaration is changed, so that all contenders do the same."""
+        return (
+            f"training.epochs={self.epochs}",
+            f"training.batch_size={self.batch}",
+            "callbacks=[]",
+            "optimizer={Adam: {learning_rate: 0.001}}",
+        )
+
+    def declaration(self, data: DataSet) -> Declaration:
+        from wardrobe.models import DataFacts, read, resolve
+
+        overrides = (*self.settings, "training.validation=0")
+        facts = DataFacts(data.input_shape, data.classes)
+        return resolve(read(self.network, overrides), facts)
+
+    def command(self, contender: str) -> list[str]:
+        """Runs one contender of this program."""
+        options = {"network": self.network, "epochs": self.epochs, "batch": self.batch}
+        given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        return [sys.executable, "-m", "benchmarks.train", *given, "--contender", contender]
 
 
 @dataclass
@@ -93,29 +144,31 @@ class Contender:
         return None
 
 
-def in_turns(names: list[str], epochs: int, batch: int) -> list[Contender]:
+def in_turns(names: Sequence[str], job: Job) -> list[Contender]:
     """Starts a process for each contender and lets them train epoch by epoch."""
-    command = [sys.executable, "-m", "benchmarks.train", "--epochs", str(epochs)]
     contenders = [
         Contender(
             name,
             subprocess.Popen(
-                [*command, "--batch", str(batch), "--contender", name],
+                job.command(name),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=os.environ
-                | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": CONTENDERS[name].backend},
+                env=environment(CONTENDERS[name].backend),
             ),
         )
         for name in names
     ]
-    for _ in range(epochs):
+    for _ in range(job.epochs):
         for contender in contenders:
             contender.train_one_epoch()
     for contender in contenders:
         contender.process.wait()
     return contenders
+
+
+def environment(backend: str) -> dict[str, str]:
+    return os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": backend}
 
 
 HEAD = (
@@ -141,6 +194,55 @@ def print_rows(contenders: list[Contender], batch: int) -> None:
             f"| {max(contender.accuracies):.4f} | {contender.peak_megabytes:,.0f} |",
             flush=True,
         )
+
+
+HEAD_OF_WHOLE = (
+    "| batch | epochs | process | s | CPU s | images/s | times stock |\n"
+    "|---:|---:|---|---:|---:|---:|---:|"
+)
+
+
+def print_whole(job: Job, rounds: int) -> None:
+    """Runs whole processes in turns, and prints the medians."""
+    settings = [f"--set={setting}" for setting in (*job.settings, "training.validation=5000")]
+    train = [sys.executable, "-m", "wardrobe.cli", "train", job.network, *settings]
+    stock = [*job.command("stock Keras"), "--whole"]
+    processes = {
+        "import tensorflow": ([sys.executable, "-c", "import tensorflow"], "tensorflow"),
+        "wardrobe, JAX": (train, "jax"),
+        "wardrobe, TensorFlow": (train, "tensorflow"),
+        "stock Keras": (stock, "tensorflow"),
+    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in processes}
+    for _ in range(rounds):
+        for name, (command, backend) in processes.items():
+            taken[name].append(measured(command, backend))
+    seconds = {name: median(wall for wall, _ in several) for name, several in taken.items()}
+    for name, several in taken.items():
+        trains = name != "import tensorflow"
+        speed = f"{job.epochs * (IMAGES - 5000) / seconds[name]:,.0f}" if trains else "–"
+        times = f"{seconds['stock Keras'] / seconds[name]:.2f}" if trains else "–"
+        print(
+            f"| {job.batch:,} | {job.epochs} | {name} | {seconds[name]:.1f} "
+            f"| {median(cpu for _, cpu in several):.1f} | {speed} | {times} |",
+            flush=True,
+        )
+
+
+def measured(command: list[str], backend: str) -> tuple[float, float]:
+    """Wall seconds and CPU seconds of a process and of those that it starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+        subprocess.run(
+            command,
+            cwd=folder,
+            env=environment(backend) | {"PYTHONPATH": path},
+            check=True,
+            capture_output=True,
+        )
+        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 class Turn:
@@ -183,49 +285,60 @@ def test_accuracy(network: Any, data: DataSet) -> float:
     return float((keras.ops.convert_to_numpy(answers).argmax(axis=1) == data.test.y).mean())
 
 
-def declared(data: DataSet, epochs: int, batch: int) -> Declaration:
-    """`mlp-256-128-100` as all contenders have it."""
-    from wardrobe.models import DataFacts, read, resolve
-
-    overrides = (
-        f"training.epochs={epochs}",
-        f"training.batch_size={batch}",
-        "training.validation=0",
-        "optimizer.Adam.learning_rate=1e-3",
-    )
-    return resolve(read("mlp-256-128-100", overrides), DataFacts(data.input_shape, data.classes))
-
-
-def wardrobe(data: DataSet, epochs: int, batch: int) -> None:
+def wardrobe(job: Job) -> None:
     """This program, with all that a run records."""
     from wardrobe.training.fit.fit import Fit
 
+    data = load("fashion-mnist", validation=0)
     with tempfile.TemporaryDirectory() as folder:
-        fit = Fit(declared(data, epochs, batch), data, Path(folder))
+        fit = Fit(job.declaration(data), data, Path(folder))
         fit.watchers.append(keras_turns(data))
         fit.run()
 
 
-def stock_keras(data: DataSet, epochs: int, batch: int) -> None:
+def stock_keras(job: Job) -> None:
     """`keras.Model.fit(x, y, batch_size=…)` with default settings."""
+    data = load("fashion-mnist", validation=0)
+    x, y = data.train.x, data.train.y
+    callbacks = [keras_turns(data)]
+    network = compiled(job, data)
+    network.fit(x, y, batch_size=job.batch, epochs=job.epochs, verbose=0, callbacks=callbacks)
+
+
+def stock_keras_to_the_end(job: Job) -> None:
+    """The same as a whole: validated and logged each epoch, evaluated and exported at the end."""
     import keras
 
-    network = keras.Sequential([keras.Input((28, 28)), keras.layers.Rescaling(1 / 255)])
-    network.add(keras.layers.Flatten())
-    for units in (256, 128, 100):
-        network.add(keras.layers.Dense(units, activation="relu"))
-    network.add(keras.layers.Dense(10, activation="softmax"))
-    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    turns = [keras_turns(data)]
-    x, y = data.train.x, data.train.y
-    network.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=turns)
+    data = load("fashion-mnist", validation=5000)
+    network = compiled(job, data)
+    network.fit(
+        data.train.x,
+        data.train.y,
+        batch_size=job.batch,
+        epochs=job.epochs,
+        verbose=0,
+        validation_data=(data.validation.x, data.validation.y),
+        callbacks=[keras.callbacks.TensorBoard("logs", write_graph=False)],
+    )
+    network.evaluate(data.test.x, data.test.y, verbose=0)
+    network.export("artifact", verbose=False)
 
 
-def pytorch(data: DataSet, epochs: int, batch: int) -> None:
+def compiled(job: Job, data: DataSet) -> Any:
+    """The declared network, ready for Keras' own `fit`."""
+    from wardrobe.models.build import build
+
+    parts = build(job.declaration(data))
+    parts.network.compile(optimizer=parts.optimizer, loss=parts.loss, metrics=parts.metrics)
+    return parts.network
+
+
+def pytorch(job: Job) -> None:
     """A plain PyTorch loop over a shuffled index, all data in memory as floats."""
     import torch
     from torch import nn
 
+    data = load("fashion-mnist", validation=0)
     x, y = torch.tensor(data.train.x).float() / 255, torch.tensor(data.train.y).long()
     test = torch.tensor(data.test.x).float() / 255
     widths = (784, 256, 128, 100)
@@ -238,16 +351,16 @@ def pytorch(data: DataSet, epochs: int, batch: int) -> None:
             return float((network(test).argmax(dim=1).numpy() == data.test.y).mean())
 
     turn = Turn()
-    for _ in range(epochs):
+    for _ in range(job.epochs):
         turn.begin()
-        for chosen in torch.randperm(len(x)).split(batch):
+        for chosen in torch.randperm(len(x)).split(job.batch):
             optimizer.zero_grad()
             loss(network(x[chosen]), y[chosen]).backward()
             optimizer.step()
         turn.end(accuracy)
 
 
-def arithmetic_limit(data: DataSet, epochs: int, batch: int) -> None:
+def arithmetic_limit(job: Job) -> None:
     """No training: the time that its floating-point operations would take in one large product.
 
     A layer multiplies three times (forward, gradient of its weights, gradient of its inputs, the
@@ -262,7 +375,7 @@ def arithmetic_limit(data: DataSet, epochs: int, batch: int) -> None:
     matrix = jax.numpy.ones((size, size))
     product = jax.jit(lambda a: a @ a).lower(matrix).compile()
     turn = Turn()
-    for _ in range(epochs):
+    for _ in range(job.epochs):
         turn.begin()
         product(matrix).block_until_ready()
         rate = 2 * size**3 / (time.perf_counter() - turn.wall)
@@ -273,11 +386,13 @@ def arithmetic_limit(data: DataSet, epochs: int, batch: int) -> None:
 class Way:
     """A way of training, and the backend that Keras has in it."""
 
-    train: Callable[[DataSet, int, int], None]
+    train: Callable[[Job], None]
     backend: str = "tensorflow"
 
 
 LIMIT = "arithmetic limit"
+
+KERAS = "wardrobe, JAX", "wardrobe, TensorFlow", "stock Keras"
 
 CONTENDERS = {
     "wardrobe, JAX": Way(wardrobe, "jax"),

@@ -2,9 +2,12 @@
 
 import gzip
 import zlib
+from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import Map
 
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.http.json import FastJSON
@@ -39,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = FastJSON(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.extensions["repository"] = repository
+    _switch_redirects_off(app.url_map)
     add_converters(app.url_map)
     instrument(app, access_log=bool(settings.access_log))
     secure(app, settings)
@@ -52,7 +56,30 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_compress)
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
+    _mount(app, settings.prefix.rstrip("/"))
     return app
+
+
+def _mount(app: Flask, prefix: str) -> None:
+    """Answer paths under `prefix` as those without it. The page's own addresses are relative."""
+    if not prefix:
+        return
+    answer: Any = app.wsgi_app
+
+    def below(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ.get("PATH_INFO"):
+            return answer(environ, start_response)
+        # The bare prefix: what the page names would be looked for beside it, not below it.
+        to_folder = Response(status=308, headers={"Location": f"{prefix.rpartition('/')[2]}/"})
+        return to_folder(environ, start_response)
+
+    app.wsgi_app = DispatcherMiddleware(answer, {prefix: below})  # type: ignore[method-assign]
+
+
+def _switch_redirects_off(url_map: Map) -> None:
+    """Werkzeug would redirect a path that is not quite right, to the host that the client names:
+    a slash at its end makes no difference now, and two in a row are not found."""
+    url_map.strict_slashes = url_map.merge_slashes = url_map.redirect_defaults = False
 
 
 def health(repository: Repository) -> Blueprint:

@@ -5,6 +5,7 @@ With several workers the values are kept in files in the folder `PROMETHEUS_MULT
 """
 
 import os
+import time
 from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Iterable
@@ -55,6 +56,25 @@ BATCH_EXAMPLES = Histogram(
     ["model"],
     buckets=(1, 2, 4, 8, 16, 32, 64, 1000),
 )
+INFERENCES = Counter(
+    "wardrobe_inferences", "Calls of a model by requests", ["model", "version", "outcome"]
+)
+INFERENCE_SECONDS = Counter(
+    "wardrobe_inference_seconds",
+    "Seconds of those calls, waiting for a shared batch included",
+    ["model", "version", "outcome"],
+)
+EXAMPLES = Counter("wardrobe_examples", "Examples in those calls", ["model", "version"])
+EXECUTIONS = Counter("wardrobe_executions", "Calls of the network itself", ["model", "version"])
+EXECUTION_SECONDS = Counter(
+    "wardrobe_execution_seconds", "Seconds of those calls", ["model", "version"]
+)
+LAST_INFERENCE = Gauge(
+    "wardrobe_last_inference_timestamp_seconds",
+    "When a model was last called",
+    ["model", "version"],
+    multiprocess_mode="max",
+)
 VERSIONS = Gauge(
     "wardrobe_model_versions",
     "Number of workers in which a version of a model has this state",
@@ -78,13 +98,68 @@ def metrics() -> Blueprint:
 
     @blueprint.get("/metrics")
     def show() -> Response:
-        registry = REGISTRY
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
 
     return blueprint
+
+
+def _registry() -> CollectorRegistry:
+    """The metrics of all workers."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+class InferenceMetrics:
+    """Counts the calls of one version of a model, as Triton's statistics report them."""
+
+    def __init__(self, model: str, version: int) -> None:
+        names = model, str(version)
+        self._outcomes = {
+            is_success: (
+                INFERENCES.labels(*names, outcome),
+                INFERENCE_SECONDS.labels(*names, outcome),
+            )
+            for is_success, outcome in ((True, "success"), (False, "fail"))
+        }
+        self._examples = EXAMPLES.labels(*names)
+        self._executions = EXECUTIONS.labels(*names), EXECUTION_SECONDS.labels(*names)
+        self._last = LAST_INFERENCE.labels(*names)
+
+    def called(self, seconds: float, examples: int, is_success: bool) -> None:
+        """Count one request's call."""
+        calls, call_seconds = self._outcomes[is_success]
+        calls.inc()
+        call_seconds.inc(seconds)
+        self._examples.inc(examples if is_success else 0)
+        self._last.set(time.time())
+
+    def executed(self, seconds: float) -> None:
+        """Count one call of the network, for one request or several."""
+        calls, call_seconds = self._executions
+        calls.inc()
+        call_seconds.inc(seconds)
+
+
+Sample = tuple[str, str, str, str]
+"""A series: its name, the model, the version and the outcome, or ""."""
+
+
+def inference_counts() -> dict[Sample, float]:
+    """What `InferenceMetrics` has counted in all workers."""
+    return {
+        (
+            sample.name,
+            sample.labels["model"],
+            sample.labels["version"],
+            sample.labels.get("outcome", ""),
+        ): sample.value
+        for metric in _registry().collect()
+        for sample in metric.samples
+        if sample.labels.keys() >= {"model", "version"}
+    }
 
 
 class PredictionMetrics:

@@ -1,16 +1,32 @@
 """The settings of the service: what an operator can choose, the defaults and their reasons."""
 
+import logging
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from wardrobe.serving.errors import SettingsError
 
+logger = logging.getLogger(__name__)
+
 MEBIBYTE = 2**20
-RANGES = {"port": (0, 65535), "queue": (0, None), "drain_seconds": (0, None), "access_log": (0, 1)}
+PREFIX = re.compile(r"(/[\w.~-]+)+/?", re.ASCII)
+RANGES = {
+    "port": (0, 65535),
+    "queue": (0, None),
+    "drain_seconds": (0, None),
+    "access_log": (0, 1),
+    "repository_changes": (0, 1),
+}
 """Least and greatest value of the numbers that may be 0; every other one is at least 1."""
+
+HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+"""Text that every client can send in a header, and that arrives as it was sent."""
+KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
+"""What Kubernetes puts into `WARDROBE_PORT` where there is a Service called wardrobe."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +79,18 @@ class Settings:
     poll_seconds: int = 1
     """Seconds between two scans of the artifact folders."""
 
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     """If set, all requests need it but those for the page and the health probes."""
+
+    prefix: str = ""
+    """A path such as `/api/wardrobe`, under which a proxy passes requests on as they came. Paths
+    without it are answered, too: probes use them, and proxies that take the prefix off."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may use the service, such as `https://shop.example`; `*` for all."""
+
+    repository_changes: int = 0
+    """1 allows clients to load and unload models; 0, the default, leaves that to the operator."""
 
     access_log: int = 1
     """1 for a line of JSON on stdout for each request, 0 for none."""
@@ -80,14 +103,25 @@ class Settings:
     """Enough for the JPEG of a 50-megapixel phone."""
 
     max_pixels: int = 50_000_000
-    """The most pixels of one picture; decoding takes up to 4 bytes for each."""
+    """The most pixels of one picture; decoding takes up to 4 bytes for each, and up to 10 for WebP,
+    AVIF, HEIC and progressive JPEG. A JPEG that is not progressive is decoded smaller, and may have
+    eight times as many."""
 
     def __post_init__(self) -> None:
         if not self.artifacts:
             raise SettingsError("no artifact folder is given; name at least one")
+        if self.prefix and not PREFIX.fullmatch(self.prefix):
+            raise SettingsError(
+                f"prefix is {self.prefix!r}; it must be a path such as /api/wardrobe"
+            )
         for setting in fields(self):
             if setting.type is int:
                 _check_range(setting.name, getattr(self, setting.name))
+        if self.api_key is not None and not HEADER_VALUE.fullmatch(self.api_key):
+            raise SettingsError(
+                "the API key cannot be sent in a header; use printable ASCII characters, with no"
+                " space or line break at either end"
+            )
 
     @property
     def limits(self) -> Limits:
@@ -105,7 +139,14 @@ class Settings:
         for setting in fields(cls):
             variable = f"WARDROBE_{setting.name.upper()}"
             text = environment.get(variable, "")
-            if text and setting.name not in values:
+            if setting.name == "port" and KUBERNETES_ADDRESS.fullmatch(text):
+                logger.warning(
+                    "%s=%s is passed over: Kubernetes sets it for a Service called wardrobe;"
+                    " choose the port with --port",
+                    variable,
+                    text,
+                )
+            elif text and setting.name not in values:
                 values[setting.name] = _parse(variable, text, setting.type)
         return cls(**values)
 

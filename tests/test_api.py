@@ -147,6 +147,11 @@ def test_train_takes_a_data_set_in_place_of_the_declared_one(small, tmp_path, fe
     assert run.record.data.examples["train"] == 1000
 
 
+def test_a_version_that_a_client_asks_for_never_becomes_another_network(tmp_path, few_silhouettes):
+    run = train("softmax-regression", tmp_path, data=few_silhouettes, epochs=1)
+    assert run.artifact.name == "2"  # 1 ships with wardrobe
+
+
 def test_another_backend_is_refused_once_keras_is_there(small, tmp_path):
     other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
     with pytest.raises(wardrobe.TrainingError, match=f"choose {other} before Keras is imported"):

@@ -31,8 +31,8 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "schema", "train", "evaluate", "predict", "serve", "data", "results",
-    "study", "lab",
+    "list", "show", "check", "schema", "init", "train", "evaluate", "predict", "serve", "data",
+    "results", "study", "lab",
 )  # fmt: skip
 
 
@@ -271,7 +271,7 @@ def test_predict_explains(invoke, trained, pictures):
 def test_predict_tells_of_a_bad_picture_and_answers_the_others(invoke, trained, pictures):
     pictures[1].write_bytes(b"not a picture")
     done = invoke("predict", *pictures, "--artifacts", trained / "artifacts")
-    assert "is not a PNG, JPEG" in says_in_words(done)
+    assert "is text, not a PNG, JPEG" in says_in_words(done)
     assert len(done.stdout.splitlines()) == len(pictures) - 1
 
 
@@ -401,6 +401,7 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
         [wardrobe_program, "serve", "--artifacts", trained / "artifacts", "--workers", "1",
          "--port", str(free_port()), "--try"],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"},
     ) as process:  # fmt: skip
         for line in process.stderr:
             if "has answered" in line:
@@ -422,3 +423,12 @@ def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monke
     assert json.loads(done.stdout)["records"] == []
     kept, before = ({file.name for file in of.iterdir()} for of in (tmp_path / "records", shipped))
     assert kept == before
+
+
+def test_the_end_of_a_training_tells_classes_that_are_never_named(wardrobe, small, tmp_path):
+    names_nothing_but_bags = "training.class_weight={Bag: 1000}"
+    done = wardrobe("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
+    assert done.returncode == 0, done.stderr
+    assert "note: never named by the network: T-shirt/top" in done.stderr
+    (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")
+    assert "| Class weights | T-shirt/top 1, Trouser 1" in card.read_text()

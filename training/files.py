@@ -10,11 +10,12 @@ from typing import IO, Any
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: Path, mode: str = "w", *, synced: bool = True) -> Iterator[IO[Any]]:
     """Opens a hidden partial file that takes the place of `path` when the block ends.
 
-    A reader finds the old file until the new one is complete and on the disk. If the block raises,
-    the old file stays. `mode` is "w" for UTF-8 text or "wb" for bytes.
+    A reader finds the old file until the new one is complete. If the block raises, the old file
+    stays. `mode` is "w" for UTF-8 text or "wb" for bytes. If it is not `synced`, which takes
+    milliseconds, the file survives the end of this process, but not that of the machine.
 
     Raises:
         OSError: the file cannot be written.
@@ -23,8 +24,9 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         with partial.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            if synced:
+                stream.flush()
+                os.fsync(stream.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from typing import Any, Literal
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
 from wardrobe.training.errors import TrainingError
+from wardrobe.training.fit.class_weights import class_weights
+from wardrobe.training.transfer import Transferred
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -30,6 +32,9 @@ class DataRecord:
     files: dict[str, str]  # file (or array) name → SHA-256
     split: str  # SHA-256 of the split
     examples: dict[str, int]  # part → number of examples
+    sets: dict[str, Any] = field(
+        default_factory=dict
+    )  # of several: share, weight, examples of each
     resplit: int | None = None  # seed of a test set drawn anew; only in records that ship
 
     @classmethod
@@ -41,6 +46,14 @@ class DataRecord:
             files=data.hashes,
             split=data.split_hash,
             examples={name: len(examples) for name, examples in parts.items()},
+            sets={
+                part.name: {
+                    "share": part.share,
+                    "weight": part.weight,
+                    "examples": {name: len(chosen) for name, chosen in part.examples.items()},
+                }
+                for part in data.parts
+            },
         )
 
 
@@ -75,6 +88,9 @@ class Record:
     git: dict[str, Any] | None  # `commit` of the source code, and whether it is `dirty`
     callbacks: list[str] = field(default_factory=list)  # classes that a script passed to `train`
     resumed: list[str] = field(default_factory=list)  # when: ISO 8601, UTC
+    initial_weights: dict[str, Any] = field(default_factory=dict)  # where `model.from` found them
+    class_weights: dict[str, float] = field(default_factory=dict)  # of the loss, if they differ
+    continues: str = ""  # the `id` of the run with fewer epochs from whose end it went on
     parameters: int = 0
     epochs: int = 0
     seconds: float = 0.0
@@ -94,6 +110,7 @@ class Record:
         started: datetime,
         command: str,
         callbacks: Sequence[str],
+        transferred: Transferred | None = None,
     ) -> Record:
         """The record of a run that begins now, in this process."""
         import keras
@@ -113,6 +130,8 @@ class Record:
             processor=_processor(),
             git=_git(),
             callbacks=list(callbacks),
+            initial_weights=vars(transferred) if transferred else {},
+            class_weights=class_weights(declaration, data),
         )
 
     @classmethod
@@ -135,6 +154,10 @@ class Record:
             "data": (vars(self.data), vars(other.data)),
             "teacher": tuple(vars(of.teacher) if of.teacher else {} for of in (self, other)),
             "versions": (self.versions, other.versions),
+            "initial_weights": tuple(
+                {key: of.initial_weights[key] for key in ("weights",) if of.initial_weights}
+                for of in (self, other)
+            ),
         }
         return [
             f"{name}.{key}"

@@ -9,13 +9,16 @@
 | `tensorboard/` | the same for TensorBoard |
 | `model.keras` | the trained network, not calibrated: it can be trained further |
 | `checkpoint.npz` | during training: what is needed to resume it after an interruption |
+| `end.npz` | the same after the last epoch: what is needed to go on with more epochs |
 | `.lock` | locked by the process that trains, so that no other resumes the run meanwhile |
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -33,7 +36,17 @@ from wardrobe.training.errors import TrainingError
 from wardrobe.training.files import atomic_write
 from wardrobe.training.record import Record, Status, read
 
-CHECKPOINT = "checkpoint.npz"
+CHECKPOINT, END = "checkpoint.npz", "end.npz"
+
+# What a run that goes on from this one does not take over: it writes its own.
+_OWN = (
+    "run.json", "declared", "declaration.yaml", "model.keras", CHECKPOINT, END, ".lock", ".reserve"
+)  # fmt: skip
+
+# What `flock` raises where a file system knows no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
+
+logger = logging.getLogger(__name__)
 
 RESERVE = 16 * 1024
 """Bytes kept free in the folder, so that on a full disk the record can still say how it ended."""
@@ -60,14 +73,59 @@ class Run:
     def latest(cls, runs: Path, declaration: Declaration) -> Run | None:
         """The run of this declaration and seed that was started last, or None.
 
+        One that was interrupted comes before those that ended, whatever the clock said.
+
         Raises:
             TrainingError: a `run.json` among them cannot be read.
         """
-        for file in sorted((runs / declaration.name).glob("*/run.json"), reverse=True):
+        found = [
+            run
+            for run in cls._all(runs, declaration)
+            if run.record.declaration == declaration.digest
+        ]
+        return max(found, key=lambda run: (run._is_interrupted, run.folder.name), default=None)
+
+    @classmethod
+    def shorter(cls, runs: Path, declaration: Declaration) -> Run | None:
+        """The longest run of this declaration and seed with fewer epochs, or None.
+
+        Raises:
+            TrainingError: a `run.json` among them cannot be read.
+        """
+        wanted, epochs = _but_for_epochs(declaration.tree.plain)
+        found: list[tuple[int, str, Run]] = []
+        for run in cls._all(runs, declaration):
+            other, fewer = _but_for_epochs(run.declared)
+            if other == wanted and fewer < epochs and run._can_be_continued:
+                found.append((fewer, run.folder.name, run))
+        return max(found)[2] if found else None
+
+    @classmethod
+    def _all(cls, runs: Path, declaration: Declaration) -> Iterator[Run]:
+        """All runs of a name and seed."""
+        for file in (runs / declaration.name).glob("*/run.json"):
             record = read(file)
-            if (record.declaration, record.seed) == (declaration.digest, declaration.seed):
-                return cls(file.parent, record)
-        return None
+            if record.seed == declaration.seed:
+                yield cls(file.parent, record)
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """Its declaration as resolved; empty if the file is gone."""
+        try:
+            text = (self.folder / "declaration.yaml").read_text(encoding="utf-8")
+            return dict(yaml.safe_load(text))
+        except (OSError, yaml.YAMLError, TypeError, ValueError):
+            return {}
+
+    @property
+    def _can_be_continued(self) -> bool:
+        """Whether it has something to go on from, or had before an older wardrobe removed it."""
+        has_begun = self._is_interrupted and (self.folder / CHECKPOINT).is_file()
+        return has_begun or self.record.status == "finished"
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return self.record.status in ("running", "interrupted")
 
     @classmethod
     def start(cls, folder: Path, record: Record, declaration: Declaration) -> Run:
@@ -110,6 +168,34 @@ class Run:
             resumed=[*self.record.resumed, now],
             callbacks=[*self.record.callbacks, *added],
         )
+
+    def hand_on(self, folder: Path, record: Record) -> None:
+        """Puts all that a run with more epochs needs to go on from this one's end into its folder.
+
+        Raises:
+            TrainingError: it would not become what it would be at once, or this one has not kept
+                what is needed.
+        """
+        self._lock()
+        epochs = _but_for_epochs(self.declared)[1]
+        end = self.folder / (CHECKPOINT if self._is_interrupted else END)
+        reason = ""
+        if changed := self.record.changes(record):
+            reason = f"{', '.join(changed)} changed since"
+        elif not self._is_interrupted and self.record.epochs < epochs:
+            reason = f"it stopped early, after {self.record.epochs} of {epochs} epochs"
+        elif not end.is_file():
+            reason = f"it kept no {end.name}"
+        if reason:
+            raise TrainingError(
+                f"{self.folder} cannot go on with more epochs: {reason}; drop --resume to start a "
+                "new run"
+            )
+        try:
+            shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(*_OWN))
+            shutil.copy(end, folder / CHECKPOINT)
+        except OSError as error:
+            raise TrainingError(f"cannot write {folder}: {error}") from error
 
     def note(self, **facts: Any) -> None:
         """Replaces fields of the record and writes it."""
@@ -158,10 +244,26 @@ class Run:
         try:
             fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._locked = None
             raise TrainingError(
                 f"{self.folder} is being trained by another process: wait for it, or drop "
                 "--resume to start a new run"
             ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            logger.warning(
+                "%s cannot be locked on this file system (%s): see to it that no other process "
+                "resumes this run", self.folder, error.strerror,
+            )  # fmt: skip
+
+
+def _but_for_epochs(declared: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """What decides the result of a run except the number of its epochs, and this number."""
+    decisive = {k: v for k, v in declared.items() if k not in ("name", "about", "seed")}
+    training = dict(declared.get("training", {}))
+    epochs = training.pop("epochs", 0)
+    return decisive | {"training": training}, epochs
 
 
 def as_yaml(declaration: Declaration) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import logging
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,11 +16,12 @@ from typing import Any
 import keras
 
 from wardrobe.models import Declaration
+from wardrobe.training.callbacks.mlflow import MLflowRecorder
 from wardrobe.training.data import DataSet
 from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.evaluation.calibration import Calibration
-from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibration
+from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.outputs import Outputs
@@ -26,6 +29,8 @@ from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
 from wardrobe.training.fit.fit import Fit, Fitted
 from wardrobe.training.record import DataRecord, Record, TeacherRecord
 from wardrobe.training.run import Run, new_folder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,11 @@ def train(
     runs: Path,
     artifacts: Path,
     command: str,
+    served_beside: Sequence[Path] = (),
     resume: bool = False,
+    extend: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    mlflow: str | None = None,
 ) -> TrainedRun:
     """Trains, evaluates and exports; the test examples are used once, at the end.
 
@@ -76,23 +84,34 @@ def train(
         runs: the folder of runs; this one gets a new folder below it.
         artifacts: the folder of artifacts; this run's becomes the next version of its name.
         command: how the run was started, for its record.
+        served_beside: further folders that the same service shows; the new version is above theirs,
+            so that no version that a client asks for by number becomes another network.
         resume: continue the last run of this declaration and seed where it was interrupted. If
             there is none, a new one is started; if it has finished, it is returned.
+        extend: when resuming, go on from the end of a run that differs in its fewer epochs only.
         callbacks: Keras callbacks that follow the declared ones. The record names their classes;
             their state is not restored when the run is resumed.
+        mlflow: the URI of a tracking server of MLflow that records the run; None: it is recorded
+            if the declaration has the callback MLflow.
 
     Raises:
         DeclarationError: before anything is written.
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
-            resumed with this data and backend. The record says so, and there is no artifact.
+            resumed with this data and backend, or MLflow does not answer. The record says so, and
+            there is no artifact.
     """
     interrupted = Run.latest(runs, declaration) if resume else None
     if interrupted and interrupted.record.status == "finished":
         return TrainedRun(interrupted.folder, interrupted.record)
     started = datetime.now(UTC)
     folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
-    fit = Fit(declaration, data, folder, callbacks)
-    teacher = _train_teacher(declaration, data, runs, artifacts)
+    fit = Fit(declaration, data, folder, callbacks, [artifacts])
+    recorder = MLflowRecorder.wanted(fit.parts.callbacks, mlflow)
+    if recorder:
+        fit.watchers.append(recorder)
+    if fit.transferred:
+        logger.warning("%s %s", declaration.name, fit.transferred)
+    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
     record = Record.of(
         declaration,
         data,
@@ -100,13 +119,18 @@ def train(
         started=started,
         command=command,
         callbacks=[type(callback).__name__ for callback in callbacks],
+        transferred=fit.transferred,
     )
     if interrupted:
         run = interrupted
         run.resume(record)
     else:
+        if resume and extend and (shorter := Run.shorter(runs, declaration)):
+            shorter.hand_on(folder, record)
+            _tell_continuation(shorter, fit)
+            record = replace(record, continues=shorter.record.id)
         run = Run.start(folder, record, declaration)
-    with run.recorded():
+    with run.recorded(), recorder.recording(run, declaration) if recorder else nullcontext():
         fitted = fit.run(teacher.folder if teacher else None)
         run.keep(fitted.network)
         _refuse_divergence(fitted, folder)
@@ -116,13 +140,25 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(fitted.network, declaration, data, run.record, artifacts)
+        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 
 
+def _tell_continuation(shorter: Run, fit: Fit) -> None:
+    epochs = shorter.declared["training"]["epochs"]
+    logger.warning("goes on from the end of %s, after %s epochs", shorter.folder, epochs)
+    for difference in fit.what_depends_on_epochs(epochs):
+        logger.warning("%s", difference)
+
+
 def _train_teacher(
-    declaration: Declaration, data: DataSet, runs: Path, artifacts: Path
+    declaration: Declaration,
+    data: DataSet,
+    runs: Path,
+    artifacts: Path,
+    served_beside: Sequence[Path],
+    mlflow: str | None,
 ) -> TrainedRun | None:
     """The teacher's last run on the same data, finished first if need be; None without teacher."""
     teacher = teacher_of(declaration)
@@ -134,8 +170,11 @@ def _train_teacher(
         data,
         runs=runs,
         artifacts=artifacts,
+        served_beside=served_beside,
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
+        extend=False,
+        mlflow=mlflow,
     )
     if trained.record.data != DataRecord.of(data):
         raise TrainingError(
@@ -178,12 +217,17 @@ def _evaluate(
     }
     found: dict[str, dict[str, Any]] = {}
     if uncalibrated.head in ("softmax", "sigmoid") and "validation" in parts:
-        calibration = Calibration.fit(outputs["validation"], data.validation.y)
+        calibration = Calibration.fit(
+            outputs["validation"],
+            data.validation.y,
+            declaration.training.certain or RIGHT_WHEN_CERTAIN,
+            data.unknown_index,
+        )
+        numbers = {"temperature": calibration.temperature}
+        numbers |= {"uncertain_below": calibration.uncertain_below}
+        unknown = {} if data.unknown is None else {"unknown": data.unknown}
         effects = {name: calibration.effect(outputs[name], parts[name].y) for name in parts}
-        found["calibration"] = vars(calibration) | effects
+        found["calibration"] = numbers | unknown | effects
         outputs = {name: calibration.apply(given) for name, given in outputs.items()}
-    found["metrics"] = {
-        name: evaluate(outputs[name], data.targets(examples), data.class_names)
-        for name, examples in parts.items()
-    }
+    found["metrics"] = {name: evaluate_split(outputs[name], data, name) for name in parts}
     return found

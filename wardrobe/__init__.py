@@ -13,6 +13,7 @@ imported when it is first used.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from wardrobe.training.data.dataset import Examples as Examples
     from wardrobe.training.errors import TrainingError as TrainingError
     from wardrobe.training.train import TrainedRun as TrainedRun
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""The artifacts that ship with wardrobe."""
 
 ERRORS = {
     "DeclarationError": "wardrobe.models.schema.errors",

@@ -16,6 +16,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wardrobe import PRETRAINED as PRETRAINED
+
 if TYPE_CHECKING:
     import flask
     import keras
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from wardrobe.training.data.download import Progress
     from wardrobe.training.export.formats import Converted, Format
     from wardrobe.training.train import TrainedRun
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-"""The artifacts that ship with wardrobe."""
 
 BACKENDS = ("tensorflow", "jax")
 """The backends of Keras that can train."""
@@ -71,8 +70,7 @@ def create_model(
     overrides = [] if classes is None else [f"model.head.classes={classes}"]
     document = models.read(os.fspath(name_or_file), overrides)
     facts = describe_data(document)
-    is_new_head = classes not in (None, facts.classes)
-    if is_new_head:
+    if classes is not None:
         facts = replace(facts, classes=classes)
     declaration = models.resolve(document, facts)
     _choose_backend(None)
@@ -81,26 +79,19 @@ def create_model(
 
     network = build(declaration).network
     if pretrained:
-        _restore_weights(network, declaration.name, with_head=not is_new_head)
+        _restore_weights(network, declaration.name)
     return network
 
 
-def _restore_weights(network: keras.Sequential, name: str, with_head: bool) -> None:
-    """Gives a network the weights of the shipped artifact of that name."""
+def _restore_weights(network: keras.Sequential, name: str) -> None:
+    """Gives a network the weights of the shipped artifact, but not to a head of other classes."""
     from wardrobe.serving.errors import ModelNotFoundError
-    from wardrobe.serving.inference import artifacts
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
-    from wardrobe.training.export.saved_model import read_weights
+    from wardrobe.training import transfer
 
     if not (PRETRAINED / name).is_dir():
         known = ", ".join(list_models(pretrained=True))
         raise ModelNotFoundError(f"no weights of {name} ship with wardrobe; there are: {known}")
-    load_tensorflow()
-    weights = read_weights(artifacts.at(PRETRAINED / name).folder)
-    for layer in network.layers:
-        if with_head or layer.name != "head":
-            for variable in layer.weights:
-                variable.assign(weights[f"{layer.name}/{variable.name}"])
+    transfer.transfer(network, transfer.find(name).read())
 
 
 def load_declaration(
@@ -173,6 +164,7 @@ def train(
     runs: str | PathLike[str] = "runs",
     artifacts: str | PathLike[str] = "artifacts",
     resume: bool = False,
+    mlflow: str | None = None,
     data_folder: str | PathLike[str] | None = None,
     command: str | None = None,
     progress: Progress | None = None,
@@ -189,9 +181,12 @@ def train(
             only before Keras is imported.
         callbacks: further Keras callbacks, called after the declared ones. The run's record names
             them; with `resume` they begin anew.
-        runs, artifacts: the folders to write to.
+        runs, artifacts: the folders to write to. The artifact's version is above every one of its
+            name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
+        mlflow: the URI of an MLflow tracking server that records the run; default: none, unless the
+            declaration has the callback MLflow.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
         progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
@@ -220,9 +215,11 @@ def train(
         examples,
         runs=Path(runs),
         artifacts=Path(artifacts),
+        served_beside=(PRETRAINED, *_folders_of_environment()),
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
+        mlflow=mlflow,
     )
 
 
@@ -429,6 +426,12 @@ def service_settings(
     return Settings.from_environment(artifacts=folders, **given)
 
 
+def _folders_of_environment() -> list[Path]:
+    """The folders of `$WARDROBE_ARTIFACTS`."""
+    folders = os.environ.get("WARDROBE_ARTIFACTS", "").split(os.pathsep)
+    return [Path(folder) for folder in folders if folder]
+
+
 def evaluation_data(
     model: Model,
     data: DataSet | str | PathLike[str] | None = None,
@@ -465,15 +468,17 @@ def _with_data(
     from wardrobe.training.data import declarations
 
     if data is None or isinstance(data, str | PathLike):
-        overrides += [] if data is None else [f"data.name={json.dumps(os.fspath(data))}"]
+        overrides += [] if data is None else [f"data={json.dumps(os.fspath(data))}"]
         resolved = declarations.load_declaration(declared, overrides, folder)
         _load_backend()  # only now, so that a misspelt declaration is reported at once
         return declarations.load_with_data(
             resolved, (), folder, progress=progress, on_stand_in=on_stand_in
         )
-    overrides.append(f"data.name={json.dumps(data.name)}")
+    overrides.append(f"data={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
-    return models.resolve(document, models.DataFacts(data.input_shape, data.classes)), data
+    return models.resolve(
+        document, models.DataFacts(data.input_shape, data.classes, data.class_names)
+    ), data
 
 
 def _path(given: str | PathLike[str] | None) -> Path | None:
@@ -493,10 +498,12 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
         TrainingError: Keras computes with something else already, or cannot train with it.
     """
     from wardrobe.training.errors import TrainingError
+    from wardrobe.training.fit.compilation_cache import keep_programs
 
     if "keras" not in sys.modules:
         chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
         os.environ["KERAS_BACKEND"] = chosen
+        keep_programs()
     else:
         import keras
 

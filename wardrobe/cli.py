@@ -11,6 +11,8 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +23,7 @@ from wardrobe import ERRORS, api, console
 
 if TYPE_CHECKING:
     from wardrobe.training.export.formats import Format
+    from wardrobe.training.studies.executor import Engine
     from wardrobe.training.studies.report import Report
     from wardrobe.training.studies.study import Study
 
@@ -59,6 +62,13 @@ class _Failures(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in sys.stdlib_module_names:
+                raise
+            _fail(
+                f"{error.name}, which this command needs, is not installed here;"
+                " `pip install wardrobe` installs all that training and serving need"
+            )
         except OSError as error:
             _fail(f"{error.filename or 'error'}: {error.strerror or error}")
         except Exception as error:
@@ -143,6 +153,7 @@ def check(
 ) -> None:
     """Report all errors of declarations, as `file:line: message`."""
     from wardrobe import models
+    from wardrobe.training import transfer
     from wardrobe.training.data.declarations import data_errors, describe_data
 
     # Any backend of Keras knows all names and arguments; this one is loaded without TensorFlow.
@@ -151,8 +162,10 @@ def check(
     for file in files:
         try:
             document = models.read(file, overrides)
-            found = models.check(document, describe_data(document, data_dir))
-            errors += found if no_data else sorted({*found, *data_errors(document, data_dir)})
+            found = set(models.check(document, describe_data(document, data_dir)))
+            found.update(transfer.errors(document, [Path("artifacts")]))
+            found.update([] if no_data else data_errors(document, data_dir))
+            errors += sorted(found)
         except models.DeclarationError as error:
             errors += error.errors
     if as_json:
@@ -173,6 +186,31 @@ def schema() -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: NAME.yaml, after the data]",
+)
+def init(folder: Path, to: Path | None) -> None:
+    """Look at your data (pictures, MNIST's format, CSV, Parquet) and write a first declaration."""
+    from wardrobe.training.first_declaration import first_declaration, name_for
+
+    name = name_for(to or folder)
+    file = to or Path(f"{name}.yaml")
+    if file.exists():
+        _fail(f"{file} is there already; give another file with --to")
+    path = folder.expanduser()
+    beside = os.path.relpath(path.absolute(), file.absolute().parent)
+    written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
+    text = first_declaration(path, name, written)
+    file.write_text(text, encoding="utf-8")
+    click.echo(f"written to {file}; now type")
+    for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
+        click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")
+
+
+@main.command()
 @click.argument("name_or_file")
 @Set
 @click.option("--seed", type=click.IntRange(min=0), help="Same as --set seed=N.")
@@ -190,7 +228,10 @@ def schema() -> None:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue the last run of this declaration and seed, if it was interrupted.",
+    help="Continue the last run of this declaration and seed: interrupted, or of fewer epochs.",
+)
+@click.option(
+    "--mlflow", metavar="URI", help="Record the run with the MLflow tracking server there."
 )
 @click.option(
     "--stand-in",
@@ -208,10 +249,13 @@ def train(
     runs: Path,
     artifacts: Path,
     resume: bool,
+    mlflow: str | None,
     stand_in: bool,
     as_json: bool,
 ) -> None:
     """Train a network of the zoo or of a file: one run, one artifact."""
+    from wardrobe.training.evaluation.metrics import blind_spots
+
     with console.progress_bar() as progress:
         run = api.train(
             name_or_file,
@@ -222,6 +266,7 @@ def train(
             runs=runs,
             artifacts=artifacts,
             resume=resume,
+            mlflow=mlflow,
             data_folder=data_dir,
             command=shlex.join(["wardrobe", *sys.argv[1:]]),
             progress=progress,
@@ -232,8 +277,10 @@ def train(
         console.print_json(run.record.to_json() | paths)
     else:
         for part, measures in run.metrics.items():
-            click.echo(f"{part}: {console.measures_in_words(measures)}")
+            _echo_measures(part, measures)
         click.echo(f"run: {run.folder}\nartifact: {run.artifact}")
+    for sentence in blind_spots(run.metrics["test"]):
+        click.echo(f"note: {sentence}", err=True)
 
 
 @main.command()
@@ -253,7 +300,7 @@ def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: b
     click.echo(
         f"{model.name}/{model.version} on {measures['examples']:,} test examples of {examples.name}"
     )
-    click.echo(console.measures_in_words(measures))
+    _echo_measures("test", measures)
     if examples.class_names is not None:
         click.echo()
         formats = dict.fromkeys(("precision", "recall", "f1"), ".4f")
@@ -472,6 +519,13 @@ def results(runs: Path, as_json: bool) -> None:
     default=os.cpu_count(),
     help="Processes.  [default: cores]",
 )
+@Cluster
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Where a search keeps its trials: a journal file, or the URL of a PostgreSQL or MySQL "
+    "database; several machines may work in it at once.",
+)
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option(
     "--page", type=click.Path(path_type=Path), help="Where --all writes.  [default: below --runs]"
@@ -487,6 +541,8 @@ def study(
     only_list: bool,
     quick: bool,
     jobs: int,
+    cluster: str | None,
+    storage: str | None,
     runs: Path,
     page: Path | None,
     pictures: bool,
@@ -503,11 +559,14 @@ def study(
         return console.print_json(rows) if as_json else console.print_table(rows)
     if (name is None) is not every:
         raise click.UsageError("give the name of a study, --all or --list")
-    from wardrobe.training.studies import runner
+    from wardrobe.training.studies import executor, runner
 
     studies = read_all(quick) if every else [read(str(name), quick)]
+    if storage and not any(study.trials for study in studies):
+        raise click.UsageError(f"--storage is for searches; {name} has no `search:`")
     folder = runs / "studies"
-    reports = runner.run(studies, folder, jobs, pictures, console.show_variants_done)
+    engine = on_cluster(cluster) if cluster else executor.processes(jobs)
+    reports = runner.run(studies, folder, engine, pictures, console.show_variants_done, storage)
     if every:
         from wardrobe.training.studies.page import write
 
@@ -535,6 +594,28 @@ def lab(port: int, opens: bool, data_dir: Path | None) -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         api.lab(port=port, data_folder=data_dir, listening=listening)
+
+
+@contextmanager
+def on_cluster(address: str) -> Iterator[Engine]:
+    """The engine of studies on a Ray cluster, connected while the block runs.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+    """
+    from wardrobe.cluster import connected
+
+    with connected(address):
+        from wardrobe.training.studies.ray_engine import RayEngine
+
+        yield RayEngine()
+
+
+def _echo_measures(part: str, measures: dict[str, Any]) -> None:
+    """The numbers of a part of the examples; of several data sets also those of each."""
+    click.echo(f"{part}: {console.measures_in_words(measures)}")
+    for name, of_set in measures.get("by_set", {}).items():
+        click.echo(f"{part}, {name}: {console.measures_in_words(of_set)}")
 
 
 def _study_row(study: Study) -> dict[str, Any]:

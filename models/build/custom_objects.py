@@ -1,4 +1,4 @@
-"""The activation and the initializer that wardrobe adds to Keras.
+"""What wardrobe adds to Keras: an activation, an initializer, a loss, its metric and a callback.
 
 Importing this module registers them, so that Keras loads saved networks that contain them.
 """
@@ -18,6 +18,24 @@ def step(z: Any) -> Any:
     The unit of Rosenblatt's perceptron. Same shape and dtype as its input.
     """
     return keras.ops.cast(z > 0, z.dtype)
+
+
+@keras.saving.register_keras_serializable(package="wardrobe")
+def set_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """Loss where several classes may be right: −log of the sum of their probabilities, `[N]`.
+
+    y_true: rows `[N, classes]` with a 1 for each class that is right; y_pred: probabilities. With
+    one class a row it is the categorical cross-entropy.
+    """
+    right = keras.ops.sum(keras.ops.cast(y_true, y_pred.dtype) * y_pred, axis=-1)
+    return -keras.ops.log(keras.ops.maximum(right, keras.config.epsilon()))
+
+
+@keras.saving.register_keras_serializable(package="wardrobe")
+def set_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """Whether the likeliest class is one of those that are right: 1 or 0, `[N]`."""
+    likeliest = keras.ops.argmax(y_pred, axis=-1)
+    return keras.ops.sum(y_true * keras.ops.one_hot(likeliest, y_pred.shape[-1]), axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="wardrobe")
@@ -69,6 +87,22 @@ class LocalNormal(keras.initializers.Initializer):
 
     def get_config(self) -> dict[str, Any]:
         return {"smallest": self.smallest, "largest": self.largest, "seed": self.seed}
+
+
+class MLflow(keras.callbacks.Callback):
+    """Callback: asks for the run to be recorded with MLflow.
+
+    It does nothing itself: whoever trains sees that it is declared.
+
+    Args:
+        experiment: String, the name of MLflow's experiment that the run is part of.
+    """
+
+    def __init__(self, experiment: str = "wardrobe") -> None:
+        if not experiment:
+            raise ValueError("experiment needs a name")
+        super().__init__()
+        self.experiment = experiment
 
 
 def _covers(position: Any, centre: Any, size: Any) -> Any:

@@ -61,7 +61,11 @@ def _name_the_objects(properties: Schema, definitions: Schema) -> None:
     """Puts the objects of Keras, and short forms, where pydantic's models take anything."""
     layers = {"type": "array", "items": {"$ref": "#/$defs/layer"}}
     properties["extends"] = {"type": "string", "description": "One parent: a file, or a network."}
-    properties["data"] = {"anyOf": [{"type": "string"}, properties["data"]]}
+    part = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/DataPart"}]}
+    several = {"type": "array", "items": part, "minItems": 1}
+    properties["data"] = {"anyOf": [{"type": "string"}, properties["data"], several]}
+    for model in ("Data", "DataPart"):
+        del definitions[model]["properties"]["sets"]  # a list is written in their place
     for key, kind in (("optimizer", "optimizer"), ("loss", "loss")):
         properties[key] = {"$ref": f"#/$defs/{kind}"}
     for key, kind in (("metrics", "metric"), ("callbacks", "callback")):

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from wardrobe.models.build.custom_objects import set_accuracy
 from wardrobe.models.build.keras_objects import KerasFactory, one_line
 from wardrobe.models.schema.declaration import Declaration, ObjectSpec, snake_case
 
@@ -73,6 +74,8 @@ def _metric(declaration: Declaration, factory: KerasFactory, spec: ObjectSpec) -
     if wrong := _measures_something_else(declaration, spec):
         return factory.add_error(spec.path, wrong)
     if spec.name == "accuracy" and not spec.arguments:
+        if declaration.data.sets is not None:
+            return keras.metrics.MeanMetricWrapper(set_accuracy, name=spec.name)
         return spec.name
     metric = factory.create("metric", spec, spec.path)
     if metric is None:
@@ -97,6 +100,8 @@ def _measures_something_else(declaration: Declaration, spec: ObjectSpec) -> str 
     """Why a metric would not measure what it seems to under the declared head, or None."""
     head = declaration.model.head.activation
     name = snake_case(spec.name).replace("_", "")
+    if declaration.data.sets is not None and spec.name != "accuracy":
+        return f"{spec.name} knows one right class only, but of several sets more may be right"
     if spec.name in ("Mean", "Sum"):
         return f"{spec.name} does not compare outputs with labels: use a metric that does"
     if spec.name == "Accuracy":

@@ -38,6 +38,10 @@ def build_network(declaration: Declaration, factory: KerasFactory) -> keras.Sequ
         message = f"the head returns {network.output_shape}: put Flatten before it"
         factory.add_error(("model", "layers"), message)
         return None
+    if not network.trainable_weights:
+        message = "nothing is left to train: all layers with weights have 'trainable: false'"
+        factory.add_error(("model", "layers"), message)
+        return None
     return network
 
 
@@ -141,7 +145,7 @@ def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactor
         # Keras would mistake the examples of a batch for the rows of an image.
         factory.add_error(
             path,
-            f"{kind} takes images with a channel: put it before Flatten and "
+            f"{kind} takes pictures with a channel: put it before Flatten and "
             "'Reshape: {target_shape: [height, width, 1]}' before it",
         )
         return False

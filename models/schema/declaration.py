@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, get_args
@@ -33,6 +33,9 @@ from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
 MAX_LAYERS = 1000
+
+SET_LOSS = "set_crossentropy"
+"""The loss of several data sets: −log of the sum of the probabilities of the right classes."""
 LARGEST_SIDE = 4096  # pixels
 
 # Arguments of callbacks that name a file or a folder, which must be inside the run folder.
@@ -118,12 +121,46 @@ def _held_out(value: Any) -> Any:
     )
 
 
+def _class_weight(value: Any) -> Any:
+    is_weights = isinstance(value, dict) and all(
+        isinstance(weight, (int, float)) and 0 <= weight < math.inf and type(weight) is not bool
+        for weight in value.values()
+    )
+    if value == "balanced" or (value and is_weights):
+        return value
+    raise ValueError(
+        f"must be 'balanced' or a number of at least 0 for each class, such as '{{Coat: 2}}', "
+        f"not {value!r}"
+    )
+
+
+def _set_weight(value: Any) -> Any:
+    weights = value.values() if isinstance(value, dict) and value else [value]
+    if all(type(one) in (int, float) and 0 <= one < math.inf for one in weights):
+        return value
+    raise ValueError(
+        "must be a number of at least 0, or one for each class that counts otherwise than 1, such "
+        f"as '{{Coat: 2}}', not {value!r}"
+    )
+
+
 def _size(value: Any) -> Any:
     sides = value if isinstance(value, list) else []
     if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
         return value
     raise ValueError(
         f"must be the height and the width, 1 to {LARGEST_SIDE} pixels, as [28, 28], not {value!r}"
+    )
+
+
+def _broadest(value: Any) -> Any:
+    limits = value if isinstance(value, list) else []
+    are_numbers = len(limits) == 2 and all(type(one) in (int, float) for one in limits)
+    if are_numbers and 0.1 <= limits[0] <= limits[1] <= 10:
+        return [float(one) for one in limits]
+    raise ValueError(
+        "must be the least and the greatest limit, width over height, as [0.75, 1.1], not "
+        f"{value!r}"
     )
 
 
@@ -143,6 +180,9 @@ ClassNames = Annotated[
     BeforeValidator(_class_names),
     WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
 ]
+Broadest = Annotated[list[float], BeforeValidator(_broadest)]
+ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
+SetWeight = Annotated[float | dict[str, float], BeforeValidator(_set_weight)]
 HeldOut = Annotated[
     int | float, PlainValidator(_held_out), WithJsonSchema({"type": "number", "minimum": 0})
 ]
@@ -154,15 +194,38 @@ Layers = Annotated[Any, BeforeValidator(_layers)]
 class DataFacts:
     """What a network must know about its data: the shape of one example, and how many classes.
 
-    `classes` is None for regression.
+    `classes` is None for regression, `class_names` also where they are not known before the data
+    are read.
     """
 
     input_shape: tuple[int, ...]
     classes: int | None
+    class_names: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Copies(_Strict):
+    """Disturbed copies of each training picture, made before it is reduced to the network's size.
+
+    `number`: of copies, beside the picture itself. Each is mirrored or not, turned by up to
+    `rotation` degrees, its width times up to e^±`stretch`, sheared by up to `shear`, its outline
+    grown or shrunk by up to `outline` pixels at a longer side of 128, its shades raised to a power
+    of up to e^±`gamma`, and made no broader than a limit drawn from `broadest`, width over height.
+    They depend on the picture and on `seed`, not on the seed of a run.
+    """
+
+    number: int = Field(ge=1, le=1000)
+    mirror: bool = False
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    stretch: float = Field(default=0.0, ge=0, le=1)
+    shear: float = Field(default=0.0, ge=0, le=1)
+    outline: int = Field(default=0, ge=0, le=10)
+    gamma: float = Field(default=0.0, ge=0, le=2)
+    broadest: Broadest | None = None
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 class Data(_Strict):
@@ -172,7 +235,11 @@ class Data(_Strict):
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
     it. `classes` renames and joins classes: what is not named is left out. `target` is the column
     of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
-    `take` the number of training examples to use.
+    `take` the number of training examples to use. `test` names the folder, beside `train`, that is
+    the test set. `copies` are disturbed ones of garments. `unknown` is the class of what is none of
+    the others: an answer of it is uncertain. `licence` is for the model card. `sets`: several data
+    sets to train on together, which `data` declares as a list; then only their `name` stands beside
+    them.
     """
 
     name: str = Field(min_length=1)
@@ -184,12 +251,35 @@ class Data(_Strict):
     columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
+    test: str | None = Field(default=None, min_length=1)
+    copies: Copies | None = None
+    unknown: str | None = None
+    licence: str | None = None
+    sets: list[DataPart] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _garments_are_grey(self) -> Data:
         if self.prepare == "garment" and self.colour == "rgb":
             raise ValueError("garments become grey pictures: leave out 'colour: rgb'")
+        if self.copies is not None and self.prepare != "garment":
+            raise ValueError("copies are made of garments: add 'prepare: garment'")
         return self
+
+
+class DataPart(Data):
+    """One of several data sets that are trained on together.
+
+    `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
+    `weight`: of its examples in the loss, or of those of each class, where it is not 1.
+    `stands_for`: its classes that stand for several of the network, any of which is right.
+    `measured`: whether its examples are validated and tested on; if not, it only helps to train.
+    """
+
+    sets: None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+    weight: SetWeight = 1.0
+    stands_for: dict[str, ClassNames] | None = None
+    measured: bool = True
 
 
 class Input(_Strict):
@@ -226,8 +316,12 @@ class Head(_Strict):
 
 
 class Network(_Strict):
-    """The layers between input and head; `defaults` are arguments for every layer of a class."""
+    """The layers between input and head; `defaults` are arguments for every layer of a class.
 
+    `from`: the network whose weights it begins with, where layers agree in name and shape.
+    """
+
+    from_: str | None = Field(default=None, alias="from", min_length=1)
     input: Input
     defaults: dict[str, dict[str, Any]]
     layers: Layers
@@ -235,11 +329,18 @@ class Network(_Strict):
 
 
 class Training(_Strict):
-    """How long to train; `validation`: how many examples to hold out, or what fraction."""
+    """How long to train; `validation`: how many examples to hold out, or what fraction.
+
+    `class_weight`: how much an example of a class counts in the loss; `balanced`: classes count the
+    same, however many examples they have. `certain`: the share of right answers to aim at among
+    those that are not called uncertain; None: 0.95.
+    """
 
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut
+    class_weight: ClassWeight | None = None
+    certain: float | None = Field(default=None, gt=0, le=1)
 
 
 class Augmentation(_Strict):
@@ -474,10 +575,16 @@ def _with_derived_values(tree: Node, facts: DataFacts) -> Node:
             },
             by_data,
         ),
-        "loss": node_of(_LOSSES.get(str(activation), "mean_squared_error"), by_head),
+        "loss": node_of(_loss(tree, str(activation)), by_head),
         "metrics": node_of([] if activation == "linear" else ["accuracy"], by_head),
     }
     return merge(Node(values, by_data), tree)
+
+
+def _loss(tree: Node, activation: str) -> str:
+    if activation == "softmax" and tree.get("data", "sets"):
+        return SET_LOSS
+    return _LOSSES.get(activation, "mean_squared_error")
 
 
 _UNKNOWN_KEY = "unknown key"
@@ -545,7 +652,7 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     """An error that pydantic found: its path, and a message in the words of a declaration."""
     path = detail["loc"]
     key = path[-1] if path else ""
-    place = ".".join(map(str, path))
+    place = ".".join(map(str, path)).replace("data.sets.", "data.")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
@@ -567,16 +674,25 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     return path, message
 
 
+def _mappings(kind: Any) -> Iterator[Any]:
+    """The models in an annotation: of `X | None`, or of several kinds, those that are mappings."""
+    if hasattr(kind, "model_fields"):
+        yield kind
+    for inner in get_args(kind):
+        yield from _mappings(inner)
+
+
 def _keys_at(path: Path) -> list[str]:
     """The keys of the mapping at a path; none where the schema does not say them."""
     model: Any = Declaration
     for key in path:
-        field = model.model_fields.get(key)
-        if field is None:
+        if isinstance(key, int):  # `model` is what the list consists of
+            continue
+        found = model.model_fields.get(key)
+        if found is None:
             return []
-        # Of `X | None`, or of several kinds, the one that is a mapping.
-        kinds = (*get_args(field.annotation), field.annotation)
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        model = next(_mappings(found.annotation), None)
         if model is None:
             return []
-    return [*model.model_fields, *(("extends",) if model is Declaration else ())]
+    fields = [known.alias or name for name, known in model.model_fields.items()]
+    return [*fields, *(("extends",) if model is Declaration else ())]

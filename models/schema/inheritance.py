@@ -165,11 +165,23 @@ def _mapping(node: Node, file: str) -> Node:
 
 
 def _canonical(node: Node) -> Node:
-    """Short forms written out: `data: NAME` and `optimizer: Adam`."""
+    """Short forms written out: `data: NAME`, `data: [{name: NAME}, …]` and `optimizer: Adam`."""
     entries = dict(node.value)
     data, optimizer = entries.get("data"), entries.get("optimizer")
-    if data is not None and isinstance(data.value, str):
-        entries["data"] = Node({"name": data}, data.origin)
+    if data is not None:
+        entries["data"] = _data(data)
     if optimizer is not None and isinstance(optimizer.value, str):
         entries["optimizer"] = Node({optimizer.value: Node({}, optimizer.origin)}, optimizer.origin)
     return Node(entries, node.origin)
+
+
+def _data(node: Node) -> Node:
+    """A data set as a mapping; several as one with their names, and their list as `sets`."""
+    if isinstance(node.value, str):
+        return Node({"name": node}, node.origin)
+    if not isinstance(node.value, list):
+        return node
+    sets = [_data(one) for one in node.value]
+    names = [str(name.value) for one in sets if (name := one.get("name")) is not None]
+    named = Node(" + ".join(names), node.origin)
+    return Node({"name": named, "sets": Node(sets, node.origin)}, node.origin)

@@ -6,11 +6,12 @@ because it is what the user reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from wardrobe.models import zoo
 from wardrobe.models.schema.declaration import (
     FILE_ARGUMENTS,
+    SET_LOSS,
     Declaration,
     ObjectSpec,
 )
@@ -19,6 +20,8 @@ from wardrobe.models.schema.inheritance import read
 from wardrobe.models.schema.tree import Path
 
 Finding = tuple[Path, str]
+
+_CLASS_WEIGHT = ("training", "class_weight")
 
 _SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
 
@@ -178,6 +181,49 @@ def _fits_the_data(declaration: Declaration) -> Iterator[Finding]:
         )
 
 
+def _class_weight_of_classes(declaration: Declaration) -> Iterator[Finding]:
+    weights, facts = declaration.training.class_weight, declaration.data_facts
+    if weights is not None and facts.classes is None:
+        name = declaration.data.name
+        yield _CLASS_WEIGHT, f"class_weight is for classes, but {name} is for regression"
+    elif isinstance(weights, dict) and facts.class_names is not None:
+        yield from unknown_classes(weights, facts.class_names)
+
+
+def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Iterator[Finding]:
+    """A finding for each name in `training.class_weight` that is not one of the classes."""
+    for name in weights:
+        if name not in class_names:
+            hint = did_you_mean(name, class_names) or f"; there are {', '.join(class_names)}"
+            yield (*_CLASS_WEIGHT, name), f"there is no class '{name}'{hint}"
+
+
+def _several_sets(declaration: Declaration) -> Iterator[Finding]:
+    data = declaration.data
+    if data.sets is None:
+        return
+    loss = ObjectSpec.parse(declaration.loss, ("loss",))
+    if declaration.model.head.activation != "softmax":
+        yield ("model", "head"), "several data sets need a softmax head"
+    elif loss.name != SET_LOSS:
+        yield (
+            loss.path,
+            f"of several data sets more than one class may be right: leave out 'loss' ({SET_LOSS})",
+        )
+    if declaration.distillation is not None:
+        yield ("distillation",), "a teacher learns from one data set only"
+    if declaration.training.class_weight is not None:
+        yield _CLASS_WEIGHT, "of several data sets, give each a 'share' and a 'weight' instead"
+    if not any(part.measured for part in data.sets):
+        yield ("data", "sets"), "no set is measured: leave out 'measured: false' of one"
+    for key in (
+        "size", "colour", "prepare", "classes", "resplit", "take", "test", "copies", "unknown",
+        "licence",
+    ):  # fmt: skip
+        if getattr(data, key) is not None:
+            yield ("data", key), f"{key} belongs to one of the sets, as data.sets.0.{key}"
+
+
 def _scaled_once(declaration: Declaration) -> Iterator[Finding]:
     if len(declaration.model.input.shape) < 2:
         return
@@ -263,6 +309,8 @@ _RULES: tuple[Callable[[Declaration], Iterator[Finding]], ...] = (
     _loss_of_head,
     _units_of_head,
     _fits_the_data,
+    _class_weight_of_classes,
+    _several_sets,
     _scaled_once,
     _normalization_is_given,
     _one_checkpoint,

@@ -97,6 +97,8 @@ def merge(parent: Node, child: Node, path: Path = ()) -> Node:
     """
     if not (isinstance(parent.value, dict) and isinstance(child.value, dict)):
         return child
+    if path == ("data",) and _is_other_data(parent, child):
+        return child
     if _is_keras_object(child, path) and set(parent.value) != set(child.value):
         return child
     merged = dict(parent.value)
@@ -113,6 +115,11 @@ def merge(parent: Node, child: Node, path: Path = ()) -> Node:
 
 def _can_be_deleted(node: Node) -> bool:
     return node.value is not None and not node.origin.is_default
+
+
+def _is_other_data(parent: Node, child: Node) -> bool:
+    """Whether several data sets take the place of one, or of several others."""
+    return "sets" in child.value or ("sets" in parent.value and "name" in child.value)
 
 
 def _is_keras_object(node: Node, path: Path) -> bool:

@@ -17,7 +17,13 @@ from wardrobe.serving.errors import RequestError, TooLargeError, UnsupportedErro
 ALIGNMENT = 64
 """Bytes; TensorFlow copies arrays that start elsewhere."""
 PIECE = 65536
-"""Bytes that are read at a time where the server cannot write into an array itself."""
+"""Bytes that are read or unpacked at a time."""
+MOST_STREAMS = 2000
+"""Compressed streams in one body; 64 MiB in bgzip's small blocks are 1,025."""
+GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+"""zlib's option to look at the header of what it unpacks."""
+GZIP = 0x1F
+"""The first byte of gzip."""
 
 
 def read(aligned: int = 0) -> memoryview:
@@ -88,15 +94,32 @@ def _fill(body: memoryview, stream: Any) -> int:
 
 
 def _unpack(body: memoryview, encoding: str, most: int) -> memoryview:
+    """One stream or several, one after another, as tools that compress in parallel write them."""
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise UnsupportedError(f"Content-Encoding is {encoding!r}; send gzip, deflate or none")
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip's header or zlib's
-    try:
-        unpacked = decompressor.decompress(body, most + 1)
-    except zlib.error as error:
-        raise RequestError(f"the body is not valid {encoding}: {error}") from None
-    if len(unpacked) > most:
-        raise TooLargeError(f"the body unpacks to more than {most} bytes; send less at a time")
-    if not decompressor.eof or decompressor.unused_data:
-        raise RequestError(f"the {encoding} body is cut short, or something follows it")
+    unpacked, streams = bytearray(), [_decompressor(body, encoding)]
+    for start in range(0, len(body), PIECE):
+        data = bytes(body[start : start + PIECE])
+        while data:
+            if streams[-1].eof:
+                streams.append(zlib.decompressobj(GZIP_OR_ZLIB))
+            try:
+                unpacked += streams[-1].decompress(data, most + 1 - len(unpacked))
+            except zlib.error as error:
+                raise RequestError(f"the body is not valid {encoding}: {error}") from None
+            if len(unpacked) > most or len(streams) > MOST_STREAMS:
+                raise TooLargeError(
+                    f"the body unpacks to more than {most} bytes, or consists of more than"
+                    f" {MOST_STREAMS} compressed streams; send less at a time"
+                )
+            data = streams[-1].unused_data
+    if not streams[-1].eof:
+        raise RequestError(f"the {encoding} body is cut short; send it again")
     return memoryview(unpacked)
+
+
+def _decompressor(body: memoryview, encoding: str) -> Any:
+    """Many clients send deflate without zlib's header, which RFC 9110 asks for."""
+    has_header = len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2]) % 31 == 0
+    is_bare = encoding == "deflate" and len(body) > 0 and not has_header and body[0] != GZIP
+    return zlib.decompressobj(-zlib.MAX_WBITS if is_bare else GZIP_OR_ZLIB)

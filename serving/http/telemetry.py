@@ -33,14 +33,13 @@ def instrument(app: Flask, access_log: bool) -> None:
     def instrumented(
         environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        client_id = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = client_id if VALID_ID.fullmatch(client_id) else f"{time.time_ns():x}"
+        identity = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         begun = time.monotonic()
         arrived = deadline.arrived() or begun
         QUEUE_SECONDS.observe(begun - arrived)
 
         def start(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
-            headers.append((HEADER, request_id))
+            headers.append((HEADER, identity))
             seconds, method = time.monotonic() - arrived, environ["REQUEST_METHOD"]
             rule = environ["werkzeug.request"].url_rule
             requests, request_seconds = _metrics(
@@ -49,18 +48,15 @@ def instrument(app: Flask, access_log: bool) -> None:
             requests.inc()
             request_seconds.observe(seconds)
             if access_log:
-                _write(
-                    {
-                        "time": round(time.time(), 3),
-                        "id": request_id,
-                        "client": environ.get("REMOTE_ADDR"),
-                        "method": method,
-                        "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
-                        "status": int(status[:3]),
-                        "bytes": int(dict(headers).get("Content-Length", 0)),
-                        "milliseconds": round(1000 * seconds, 2),
-                        "queued": round(1000 * (begun - arrived), 2),
-                    }
+                log(
+                    identity,
+                    client=environ.get("REMOTE_ADDR"),
+                    method=method,
+                    path=environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
+                    status=int(status[:3]),
+                    size=int(dict(headers).get("Content-Length", 0)),
+                    seconds=seconds,
+                    queued=begun - arrived,
                 )
             return start_response(status, headers, error)
 
@@ -77,8 +73,34 @@ def _metrics(method: str, route: str, status: str) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, status), REQUEST_SECONDS.labels(route)
 
 
-def _write(line: dict[str, Any]) -> None:
-    """In one system call, so that lines of several threads do not mix."""
+def request_id(sent: str) -> str:
+    """The id that the client has sent, or a new one."""
+    return sent if VALID_ID.fullmatch(sent) else f"{time.time_ns():x}"
+
+
+def log(
+    identity: str,
+    client: str | None,
+    method: str | None,
+    path: str | None,
+    status: int,
+    size: int,
+    seconds: float,
+    queued: float = 0.0,
+) -> None:
+    """Write a line of access log, in one system call, so that those of several threads do not mix.
+    Method and path are None where the request could not be read."""
+    line = {
+        "time": round(time.time(), 3),
+        "id": identity,
+        "client": client,
+        "method": method,
+        "path": path,
+        "status": status,
+        "bytes": size,
+        "milliseconds": round(1000 * seconds, 2),
+        "queued": round(1000 * queued, 2),
+    }
     with suppress(OSError):  # nobody reads the log any more
         os.write(STDOUT, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 

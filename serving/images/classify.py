@@ -8,7 +8,8 @@ import numpy as np
 
 from wardrobe.serving.errors import NotAPictureModelError, PictureError
 from wardrobe.serving.images.prepare import Pixels, read
-from wardrobe.serving.inference.model import Floats, Model
+from wardrobe.serving.inference.classifier import Floats
+from wardrobe.serving.inference.model import Model
 from wardrobe.serving.settings import Limits
 
 TOP = 3
@@ -17,10 +18,10 @@ TOP = 3
 
 @dataclass(frozen=True)
 class Upload:
-    """The bytes of a picture, and the name of its file, if any."""
+    """The bytes of a picture, or why there are none, and the name of its file, if any."""
 
     name: str | None
-    data: bytes
+    data: bytes | PictureError
 
 
 def classify(
@@ -34,17 +35,19 @@ def classify(
     each of them, None if the artifact has no signature `explain`. A picture that cannot be
     classified has `file`, `error` and `status` instead.
 
-    Raises `NotAPictureModelError` if the model does not classify pictures.
+    Raises `NotAPictureModelError` if the model does not classify pictures, and `TooLateError`
+    between two pictures if the request's deadline has passed.
     """
     if model.picture is None:
         raise NotAPictureModelError(
-            f"model {model.artifact} takes no pictures or has no output `probabilities`;"
-            " name another model"
+            f"model {model.artifact} takes no pictures: {model.why_not}; name another model"
         )
     predictions: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
     readable: list[tuple[dict[str, Any], Pixels]] = []
     for prediction, upload in zip(predictions, uploads, strict=True):
         try:
+            if isinstance(upload.data, PictureError):
+                raise upload.data
             pixels = read(upload.data, model.picture, limits)
             readable.append((prediction, pixels))
         except PictureError as error:

@@ -3,6 +3,8 @@ pages that a download left, archives, videos and drawings under the name of a ph
 
 import re
 
+HEIC = "a HEIC photograph"
+
 _MAGIC = (
     (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
@@ -10,8 +12,6 @@ _MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"8BPS", "a Photoshop file"),
-    (b"II*\0", "a TIFF picture"),
-    (b"MM\0*", "a TIFF picture"),
     (b"\0\0\1\0", "an icon"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
@@ -32,7 +32,7 @@ _MAGIC = (
 )
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "an AVIF picture"),
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"), "a HEIC photograph"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), HEIC),
     b"crx ": "a raw photograph",
 }
 _MARKUP = (

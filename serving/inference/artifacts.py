@@ -6,19 +6,25 @@ An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive intege
     labels.json       class names in the order of the outputs; default "0", "1", …
     input.json        {"kind": "image", "shape": [28, 28], "channels": 1, "range": [0, 255],
                       "ground": "dark", "prepare": "garment"}; default: what the network's
-                      signature says. Colour pictures have the shape [28, 28, 3] and 3 channels
+                      signature says. Colour pictures have the shape [28, 28, 3] and 3 channels.
+                      For networks made elsewhere also "signature", "output", "layout", "scale" and
+                      "logits", see `docs/http-api.md`
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain
 """
 
-import json
 import logging
+import math
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from reprlib import repr as shorten
 from typing import Any, Literal, get_args
+
+import orjson
 
 from wardrobe.serving.errors import ArtifactError
 
@@ -28,10 +34,21 @@ Polarity = Literal["dark", "light", "mixed"]
 """The background of a network's pictures, `ground` in input.json; "mixed" takes either, so that
 none is inverted."""
 
+Layout = Literal["NHW", "NHWC", "NCHW", "flat", "encoded"]
+"""The axes of a network's input: N pictures, height, width, channels; all pixels of a picture in
+one axis; or each picture as the bytes of a PNG file."""
+
 Preparation = Literal["none", "resize", "pad", "garment"]
 """How a picture becomes one of the network's shape, see `serving.images.prepare`."""
 
-VERSION = re.compile(r"[1-9][0-9]*")
+VERSION = re.compile(r"0*[1-9][0-9]{0,17}")
+"""As TensorFlow Serving reads it: `00000123` is version 123."""
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+LARGEST_JSON = 4 * 2**20
+"""Bytes; the names of a hundred thousand classes fit."""
+LARGEST_GRAPH = 2**31 - 1
+"""Bytes of saved_model.pb; Protocol Buffers read no more."""
 
 Fingerprint = frozenset[tuple[str, int, int]]
 """Path, size and modification time of each file."""
@@ -44,6 +61,8 @@ class Artifact:
     name: str
     version: int
     folder: Path
+    hides: tuple["Artifact", ...] = field(default=(), compare=False)
+    """The same version in later folders. They are served while this one cannot be."""
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
@@ -74,33 +93,91 @@ class Extras:
     labels: tuple[str, ...] | None = None
     kind: str | None = None
     picture: PictureInput | None = None
+    """None also if the shape of pictures is left to the signature; then `polarity`, `channels` and
+    `prepare` hold what is declared of them."""
     uncertain_below: float | None = None
     columns: tuple[str, ...] = ()
+    polarity: Polarity | None = None
+    channels: int | None = None
+    prepare: Preparation | None = None
+    signature: str | None = None
+    output: str | None = None
+    layout: Layout | None = None
+    scale: float = 1
+    """What pixels from 0 to 255 are multiplied by for the network."""
+    logits: bool | None = None
 
 
 def find(folders: Sequence[Path]) -> list[Artifact]:
     """All version folders in `folders`: names in alphabetical order, those of the first folder
     first, and the newest version of each name first.
 
-    Missing folders are treated as empty. Of the same version in two folders the first is taken, and
-    a warning is logged. A version folder's name is a positive integer; any other, such as
-    `.3.partial` while a version is being written, is ignored.
+    Folders that are missing or cannot be read are treated as empty, and a warning is logged for the
+    latter. Of the same version in two folders the first hides the others, which is logged as well.
+    A version folder's name is a positive integer; any other, such as `.3.partial` while a version
+    is being written, is ignored. What looks like a network, but is passed over, is logged, too.
     """
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
+        for message in passed_over(folder):
+            _warn_once(message)
         for path in _versions(folder):
-            name, version = path.parent.name, int(path.name)
-            versions = found.setdefault(name, {})
-            first = versions.setdefault(version, Artifact(name, version, path))
+            artifact = Artifact(path.parent.name, int(path.name), path)
+            versions = found.setdefault(artifact.name, {})
+            first = versions.setdefault(artifact.version, artifact)
             if first.folder != path:
-                _warn_hidden(path, first.folder)
+                versions[artifact.version] = replace(first, hides=(*first.hides, artifact))
+                _warn_once(f"{path} is hidden by the same version in {first.folder}")
     return [versions[version] for versions in found.values() for version in sorted(versions)[::-1]]
 
 
 @cache
-def _warn_hidden(path: Path, first: Path) -> None:
-    """Cached, so that each is logged once: the folders are searched every second."""
-    logger.warning("%s is hidden by the same version in %s", path, first)
+def _warn_once(message: str) -> None:
+    """The folders are searched every second."""
+    logger.warning("%s", message)
+
+
+def passed_over(folder: Path) -> list[str]:
+    """What is in an artifact folder, looks like a network, and is not served: why not, and what to
+    do about it."""
+    if _is_saved_model(folder):
+        return [f"{folder} is a SavedModel itself; move it to FOLDER/NAME/1 and serve FOLDER"]
+    messages = []
+    for path in sorted(_entries(folder)):
+        messages.append(_why_passed_over(path, folder / path.stem))
+        if os.path.isdir(path):  # noqa: PTH112, this one never raises
+            messages += [_why_passed_over(inner, path) for inner in sorted(_entries(path))]
+    return [message for message in messages if message]
+
+
+def _why_passed_over(path: Path, model: Path) -> str | None:
+    """What is wrong with a path in a model's folder, or with that folder itself."""
+    is_numbered = VERSION.fullmatch(path.name)
+    if path.suffix in KERAS_FILES and os.path.isfile(path):  # noqa: PTH113, this one never raises
+        return (
+            f"{path} is passed over: it is a file of Keras, not a SavedModel; export it with"
+            f" keras.models.load_model({str(path)!r}).export({str(model / '1')!r})"
+        )
+    if not _is_saved_model(path) or (is_numbered and path.parent == model):
+        return None
+    if is_numbered:
+        return (
+            f"{path} is passed over: {path.parent} is the folder of one model; serve the folder"
+            f" that it is in, {path.parent.parent}"
+        )
+    if path == model or path.parent != model:
+        return (
+            f"{path} is passed over: it is a SavedModel without a version; move it to {path / '1'}"
+        )
+    number = re.sub("[^0-9]", "", path.name).lstrip("0") or "1"
+    return (
+        f"{path} is passed over: a version is a positive whole number; rename the folder, for"
+        f" example to {path.parent / number}"
+    )
+
+
+def _is_saved_model(path: Path) -> bool:
+    return os.path.isfile(path / "saved_model.pb")  # noqa: PTH113, this one never raises
 
 
 def at(folder: Path) -> Artifact:
@@ -131,40 +208,189 @@ def fingerprint(artifact: Artifact) -> Fingerprint:
     return frozenset(found)
 
 
-def _versions(folder: Path) -> list[Path]:
+def _versions(folder: Path) -> Iterator[Path]:
     """The version folders in one artifact folder, sorted by name and number."""
-    paths = [path for path in folder.glob("[!.]*/*") if VERSION.fullmatch(path.name)]
-    return sorted(
-        (path for path in paths if path.is_dir()),
-        key=lambda path: (path.parent.name, int(path.name)),
-    )
+    for model in sorted(_subfolders(folder)):
+        if _is_unicode(model.name):
+            versions = [path for path in _subfolders(model) if VERSION.fullmatch(path.name)]
+            yield from sorted(versions, key=lambda path: int(path.name))
+        else:
+            _warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, except hidden ones."""
+    paths = _entries(folder, warn=True)
+    return [path for path in paths if os.path.isdir(path)]  # noqa: PTH112, this one never raises
+
+
+def _entries(folder: Path, warn: bool = False) -> list[Path]:
+    """What is in a folder and not hidden; nothing if it cannot be read."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208, every second for every model
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if warn:
+            _warn_once(f"{str(folder)!a} cannot be read ({error.strerror})")
+        return []
+    return [
+        folder / name for name in names if not name.startswith(".") and (warn or _is_unicode(name))
+    ]
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: names of files may hold bytes that are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_files(artifact: Artifact) -> None:
+    """Look at the files of a version before anything reads them.
+
+    Raises `ArtifactError` if the graph is missing or too large, or if there is something that is no
+    regular file: reading from a pipe, say, would never end.
+    """
+    graph = artifact.folder / "saved_model.pb"
+    for path in (graph, *_files(artifact.folder)):
+        try:
+            status = path.stat()
+        except OSError as error:
+            if path == graph and isinstance(error, FileNotFoundError):
+                _refuse_keras_files(artifact.folder)
+                raise ArtifactError(
+                    "saved_model.pb is missing: the folder is empty or half-copied;"
+                    " copy it again or delete it"
+                ) from None
+            raise ArtifactError(f"{path.name!a} cannot be read ({error.strerror})") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"{path.name!a} is not a regular file; delete or replace it")
+        if path == graph and status.st_size > LARGEST_GRAPH:
+            raise ArtifactError(f"saved_model.pb has more than {LARGEST_GRAPH} bytes; replace it")
+
+
+def _refuse_keras_files(folder: Path) -> None:
+    for file in _files(folder):
+        if file.suffix in KERAS_FILES:
+            raise ArtifactError(
+                f"{file.name!a} is a file of Keras, not a SavedModel; export it with"
+                f" keras.models.load_model({file.name!a}).export({folder.name!r})"
+            )
+
+
+def check_writers(artifact: Artifact) -> None:
+    """Loading a SavedModel runs the code in it, so nobody but the operator may have written it.
+
+    Raises `ArtifactError` if everybody on this machine can. What is mounted, as volumes of
+    containers are, often says so though nobody else can reach it: there a warning is logged.
+    """
+    root = artifact.folder.parent.parent
+    for path in (root, artifact.folder.parent, artifact.folder, *_files(artifact.folder)):
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        if not mode & stat.S_IWOTH:
+            continue
+        warning = f"everybody can write to {path}, and loading a SavedModel runs the code in it"
+        if not root.is_mount() or root.stat().st_mode & stat.S_ISVTX:
+            raise ArtifactError(f"{warning}; chmod o-w")
+        _warn_once(warning)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [Path(where, file) for where, _, files in os.walk(folder) for file in files]
 
 
 def read_extras(artifact: Artifact) -> Extras:
     """Read and check `assets.extra/`. Raises `ArtifactError` naming the file that is wrong."""
     folder = artifact.folder / "assets.extra"
-    declared = _read_json(folder / "input.json")
-    if declared is not None and not isinstance(declared, dict):
+    declared = read_json(folder / "input.json")
+    if declared is None:
+        declared = {}
+    if not isinstance(declared, dict):
         raise ArtifactError("input.json must be a JSON object; export the model again")
+    has_shape = declared.get("kind") == "image" and declared.get("shape") is not None
+    left_open = {} if has_shape else declared
     return Extras(
-        labels=_labels(_read_json(folder / "labels.json")),
-        kind=declared["kind"] if declared and "kind" in declared else None,
-        columns=_columns(declared) if declared and declared.get("kind") == "table" else (),
-        picture=_picture(declared) if declared and declared.get("kind") == "image" else None,
-        uncertain_below=_uncertain_below(_read_json(folder / "uncertainty.json")),
+        labels=_labels(read_json(folder / "labels.json")),
+        kind=_declared(declared, "kind", str),
+        columns=_columns(declared) if declared.get("kind") == "table" else (),
+        picture=_picture(declared) if has_shape else None,
+        polarity=_choice(left_open, "ground", Polarity),
+        channels=_channels(left_open),
+        prepare=_choice(left_open, "prepare", Preparation),
+        signature=_declared(declared, "signature", str),
+        output=_declared(declared, "output", str),
+        layout=_choice(declared, "layout", Layout),
+        scale=_scale(declared),
+        logits=_declared(declared, "logits", bool),
+        uncertain_below=_uncertain_below(read_json(folder / "uncertainty.json")),
     )
 
 
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file; None if there is no such file."""
+def _declared(declared: dict[str, Any], key: str, kind: type) -> Any:
+    """A value of `input.json`, None if it is missing."""
+    value = declared.get(key)
+    if value is not None and not isinstance(value, kind):
+        wanted = "true or false" if kind is bool else "a string"
+        raise ArtifactError(f"input.json: {key} is {shorten(value)}; it must be {wanted}")
+    return value
+
+
+def _choice(declared: dict[str, Any], key: str, choices: Any) -> Any:
+    value, allowed = declared.get(key), get_args(choices)
+    if value is not None and value not in allowed:
+        names = ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
+        raise ArtifactError(f"input.json: {key} is {shorten(value)}; it must be {names}")
+    return value
+
+
+def _channels(declared: dict[str, Any]) -> int | None:
+    channels = declared.get("channels")
+    if channels is not None and (type(channels) is not int or channels not in (1, 3)):
+        raise ArtifactError(f"input.json: channels is {shorten(channels)}; it must be 1 or 3")
+    return channels
+
+
+def _scale(declared: dict[str, Any]) -> float:
+    scale = declared.get("scale", 1)
+    if type(scale) not in (int, float) or not 0 < scale < math.inf:
+        raise ArtifactError(
+            f"input.json: scale is {shorten(scale)}; it must be the number that pixels from 0 to"
+            " 255 are multiplied by, such as 0.00392156862745098 for 1/255"
+        )
+    return float(scale)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, whatever lies there; None if nothing does.
+
+    Raises `ArtifactError` if it is not a regular file, too large, not JSON, or text that cannot be
+    written again.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ArtifactError(f"{path.name} is not a regular file; delete or replace it")
+            data = file.read(LARGEST_JSON + 1)
+        if len(data) > LARGEST_JSON:
+            raise ArtifactError(f"{path.name} has more than {LARGEST_JSON} bytes; replace it")
+        return orjson.loads(data)  # unlike the standard library's, refuses lone surrogates
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"{path.name} cannot be read ({error}); export the model again"
+            f"{path.name} cannot be read ({getattr(error, 'strerror', None) or error}); replace it"
         ) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe, too, at once."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _labels(content: Any) -> tuple[str, ...] | None:
@@ -185,34 +411,34 @@ def _columns(declared: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _picture(declared: dict[str, Any]) -> PictureInput:
-    shape, polarity = declared.get("shape"), declared.get("ground", "dark")
+    shape = declared.get("shape")
     if not (
         isinstance(shape, list)
-        and (len(shape) == 2 or shape[2:] == [3])
+        and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3)))
         and all(type(side) is int and side > 0 for side in shape)
     ):
         raise ArtifactError(
-            f"input.json: shape is {shape}; it must be [height, width] or [height, width, 3]"
+            f"input.json: shape is {shorten(shape)}; it must be [height, width] or"
+            " [height, width, 3]"
         )
-    channels = 1 if len(shape) == 2 else 3
-    if declared.get("channels", channels) != channels:
+    channels = shape[2] if len(shape) == 3 else 1
+    if _channels(declared) not in (None, channels):
         raise ArtifactError(
-            f"input.json: channels is {declared['channels']}, but shape is {shape}; export the"
-            " model again"
+            f"input.json: channels is {shorten(declared['channels'])}, but shape is"
+            f" {shorten(shape)}; export the model again"
         )
     prepare = declared.get("prepare", "garment" if channels == 1 else "resize")
     if prepare not in get_args(Preparation) or (prepare, channels) == ("garment", 3):
         raise ArtifactError(
-            f"input.json: prepare is {prepare!r}; it must be none, resize, pad or, for grey"
+            f"input.json: prepare is {shorten(prepare)}; it must be none, resize, pad or, for grey"
             " pictures, garment"
         )
-    if polarity not in get_args(Polarity):
-        raise ArtifactError(f"input.json: ground is {polarity!r}; it must be dark, light or mixed")
     if declared.get("range", [0, 255]) != [0, 255]:
         raise ArtifactError(
-            f"input.json: range is {declared['range']}; it must be [0, 255], as networks here take"
-            " raw pixels and scale them inside"
+            f"input.json: range is {shorten(declared['range'])}; it must be [0, 255], raw pixels:"
+            " `scale` says what they are multiplied by if the network does not scale them itself"
         )
+    polarity: Polarity = _choice(declared, "ground", Polarity) or "dark"
     return PictureInput((shape[0], shape[1]), polarity, channels, prepare)
 
 

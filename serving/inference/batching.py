@@ -6,6 +6,7 @@ thread get as far; the first one then calls it for all of them.
 """
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -16,7 +17,7 @@ from greenlet import getcurrent
 
 from wardrobe.serving import deadline
 from wardrobe.serving.inference.graph import Array, Network, Signature
-from wardrobe.serving.metrics import BATCH_EXAMPLES, MODEL_SECONDS
+from wardrobe.serving.metrics import BATCH_EXAMPLES, MODEL_SECONDS, InferenceMetrics
 
 MAX_BATCH = 64
 """Examples in a shared call; a request with as many gets a call of its own."""
@@ -34,9 +35,10 @@ class _Call:
 class Batcher:
     """A network with the same signatures and the same `call`, but fewer calls of the graph."""
 
-    def __init__(self, network: Network, name: str) -> None:
-        """`name` is the model's, for the metrics."""
+    def __init__(self, network: Network, name: str, version: int = 1) -> None:
+        """`name` and `version` are the model's, for the metrics."""
         self._network = network
+        self._inferences = InferenceMetrics(name, version)
         self._seconds = MODEL_SECONDS.labels(name)
         self._examples = BATCH_EXAMPLES.labels(name)
         self._thread = threading.local()
@@ -44,6 +46,10 @@ class Batcher:
     @property
     def signatures(self) -> Mapping[str, Signature]:
         return self._network.signatures
+
+    @property
+    def default(self) -> str:
+        return self._network.default
 
     @property
     def definitions(self) -> Mapping[str, Any]:
@@ -55,7 +61,17 @@ class Batcher:
         Raises `TooLateError` if the request's deadline has passed.
         """
         deadline.remaining()
+        begun, is_success = time.perf_counter(), False
         examples = _examples(self.signatures[name], inputs)
+        try:
+            outputs = self._shared(name, inputs, examples)
+            is_success = True
+        finally:
+            self._inferences.called(time.perf_counter() - begun, examples or 1, is_success)
+        return outputs
+
+    def _shared(self, name: str, inputs: Mapping[str, Array], examples: int) -> dict[str, Array]:
+        """The outputs of one request's call, alone or in a batch with others."""
         if not 0 < examples < MAX_BATCH:
             return self._call(name, inputs, examples or 1)
         call = _Call(inputs, examples)
@@ -98,8 +114,13 @@ class Batcher:
 
     def _call(self, name: str, inputs: Mapping[str, Array], examples: int) -> dict[str, Array]:
         self._examples.observe(examples)
-        with self._seconds.time():
+        begun = time.perf_counter()
+        try:
             return self._network.call(name, inputs)
+        finally:
+            seconds = time.perf_counter() - begun
+            self._seconds.observe(seconds)
+            self._inferences.executed(seconds)
 
 
 def _examples(signature: Signature, inputs: Mapping[str, Array]) -> int:

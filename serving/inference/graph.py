@@ -5,6 +5,7 @@ of one through `tf.saved_model.load`, a dropped graph is freed, and the SavedMod
 definitions hold everything that the protocols report about a signature.
 """
 
+import base64
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,15 @@ from wardrobe.serving.inference.tensorflow import load_tensorflow
 Array = npt.NDArray[Any]
 DEFAULT = "serving_default"
 STRING = "string"
+OPEN_SIDES = (1, 32, 224)
+"""Sizes that are tried where a signature leaves one open: some graphs need a few pixels."""
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAEElEQVR4nGNgGAWjYBQQAwADLAABPwpG8wAAAABJRU5E"
+    "rkJggg=="
+)
+"""A black picture of 28×28 pixels."""
+Call = Callable[..., list[Array]]
+"""Calls a signature with arrays in the alphabetical order of its inputs; returns its outputs so."""
 CALLING_THREAD = -1
 """TensorFlow's `inter_op_thread_pool` that runs a graph in the calling thread. A thread of
 TensorFlow's own spins after each call, waiting for another, for longer than the call takes."""
@@ -76,32 +86,40 @@ class Signature:
 class Network:
     """A loaded graph, safe to call from several threads; freed with its last reference."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the SavedModel in `folder` and call `serving_default` once with zeros: the first
-        call is slow, and reveals what is broken.
+    def __init__(self, folder: Path, default: str | None = None) -> None:
+        """Load the SavedModel in `folder` and call its signature `default` once with zeros: the
+        first call is slow, and reveals what is broken. None is `serving_default`, or else the only
+        one.
 
         Raises `ArtifactError` with the reason if it cannot be loaded or called.
         """
-        tensorflow = load_tensorflow()
-        self._invalid = tensorflow.errors.InvalidArgumentError
+        errors = load_tensorflow().errors
+        self._invalid = errors.InvalidArgumentError
+        self.default = default or DEFAULT
+        self.takes_png = False
+        """Whether its input is encoded pictures."""
         try:
-            session = tensorflow.compat.v1.Session(graph=tensorflow.Graph(), config=_threads())
-            with session.graph.as_default():
-                meta = tensorflow.compat.v1.saved_model.load(session, ["serve"], str(folder))
-            self.definitions = {
-                name: _as_json(meta.signature_def[name]) for name in sorted(meta.signature_def)
-            }
-            # The signature without inputs is the SavedModel's own initialisation.
-            callable_ = {name: each for name, each in meta.signature_def.items() if each.inputs}
-            self.signatures = {name: _signature(each) for name, each in callable_.items()}
-            self._calls = {name: _callable(session, each) for name, each in callable_.items()}
-            self.example = self._call_with_zeros()
+            self._load(folder, _load_into_session)
+            self.default = _default(self.signatures, default)
+            try:
+                self.example = self._call_with_zeros()
+            except errors.FailedPreconditionError:
+                # `tf.saved_model.save` of a Keras 3 model: a session does not find its variables.
+                self._load(folder, _load_as_functions)
+                self.example = self._call_with_zeros()
+        except ArtifactError:
+            raise
         except Exception as error:  # a broken file can fail anywhere below TensorFlow's loader
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ArtifactError(
-                f"TensorFlow cannot load it and call its signature {DEFAULT} ({reason});"
+                f"TensorFlow cannot load it and call its signature {self.default} ({reason});"
                 " copy it again or delete it"
             ) from error
+
+    def _load(self, folder: Path, load: Callable[[Path], tuple[Any, Mapping[str, Call]]]) -> None:
+        definitions, self._calls = load(folder)
+        self.definitions = {name: _as_json(definitions[name]) for name in sorted(definitions)}
+        self.signatures = {name: _signature(definitions[name]) for name in self._calls}
 
     def call(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature, for arrays of its inputs' dtypes and shapes.
@@ -116,14 +134,50 @@ class Network:
         return dict(zip(signature.outputs, outputs, strict=True))
 
     def _call_with_zeros(self) -> dict[str, Array]:
-        """The outputs for one example of zeros."""
-        return self.call(
-            DEFAULT,
-            {
-                name: np.full([side or 1 for side in spec.shape or ()], _zero(spec), spec.numpy)
-                for name, spec in self.signatures[DEFAULT].inputs.items()
-            },
+        """The outputs for one example of zeros, of the first size that the graph accepts where its
+        signature leaves it open. A graph that rejects an empty string may take a picture's bytes;
+        of one that takes neither nothing is known."""
+        specs = self.signatures[self.default].inputs
+        has_strings = any(spec.dtype == STRING for spec in specs.values())
+        for side in OPEN_SIDES:
+            try:
+                return self.call(
+                    self.default, {name: _zeros(spec, side) for name, spec in specs.items()}
+                )
+            except RequestError:
+                if side == OPEN_SIDES[-1] and not has_strings:
+                    raise
+        try:
+            inputs = {name: _zeros(spec, 1, PNG) for name, spec in specs.items()}
+            example = self.call(self.default, inputs)
+        except RequestError:
+            return {}
+        self.takes_png = len(specs) == 1
+        return example
+
+
+def _default(signatures: Mapping[str, Signature], declared: str | None) -> str:
+    """The signature that is called where a request names none.
+
+    Raises `ArtifactError` if the network does not say which.
+    """
+    if declared is not None and declared not in signatures:
+        raise ArtifactError(
+            f"input.json names the signature {declared!r}; there are {sorted(signatures)}"
         )
+    others = [name for name in signatures if name != "explain"]
+    for name in (declared, DEFAULT, *(others if len(others) == 1 else ())):
+        if name in signatures:
+            return str(name)
+    if not signatures:
+        raise ArtifactError(
+            "the SavedModel has no signature to call; save it with `model.export(FOLDER)`, or with"
+            " `signatures=` in tf.saved_model.save"
+        )
+    raise ArtifactError(
+        f"the SavedModel has the signatures {sorted(signatures)}, none of them {DEFAULT}; name one"
+        ' in its assets.extra/input.json: {"signature": NAME}'
+    )
 
 
 def example_type() -> Any:
@@ -164,7 +218,45 @@ def _spec(info: Any) -> Spec:
     return Spec(dtype, None if shape.unknown_rank else sizes)
 
 
-def _callable(session: Any, definition: Any) -> Callable[..., list[Array]]:
+def _load_into_session(folder: Path) -> tuple[Any, Mapping[str, Call]]:
+    """The signature definitions of a SavedModel, and functions that call the signatures."""
+    v1 = load_tensorflow().compat.v1
+    session = v1.Session(graph=load_tensorflow().Graph(), config=_threads())
+    with session.graph.as_default():
+        definitions = v1.saved_model.load(session, ["serve"], str(folder)).signature_def
+    return definitions, {
+        name: _callable(session, definitions[name]) for name in _callable_names(definitions)
+    }
+
+
+def _load_as_functions(folder: Path) -> tuple[Any, Mapping[str, Call]]:
+    """The same by TensorFlow 2's own loader, whose calls take twice the time."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    definitions = saved.meta_graphs[0].signature_def
+    loaded = load_tensorflow().saved_model.load(str(folder))
+
+    def caller(name: str) -> Call:
+        inputs, outputs = sorted(definitions[name].inputs), sorted(definitions[name].outputs)
+
+        def call(*arrays: Array) -> list[Array]:
+            constant = load_tensorflow().constant
+            arguments = {key: constant(array) for key, array in zip(inputs, arrays, strict=True)}
+            results = loaded.signatures[name](**arguments)
+            return [results[key].numpy() for key in outputs]
+
+        return call
+
+    return definitions, {name: caller(name) for name in _callable_names(definitions)}
+
+
+def _callable_names(definitions: Any) -> list[str]:
+    """The signature without inputs is the SavedModel's own initialisation."""
+    return sorted(name for name in definitions if definitions[name].inputs)
+
+
+def _callable(session: Any, definition: Any) -> Call:
     """A function that calls a signature with arrays in the alphabetical order of its inputs.
 
     `Session.make_callable` would look up feeds and fetches at every call, at three times the cost.
@@ -176,9 +268,13 @@ def _callable(session: Any, definition: Any) -> Callable[..., list[Array]]:
         fetch=[definition.outputs[name].name for name in sorted(definition.outputs)],
     )
     options.run_options.inter_op_thread_pool = CALLING_THREAD
-    call: Callable[..., list[Array]] = session._make_callable_from_options(options)
+    call: Call = session._make_callable_from_options(options)
     return call
 
 
-def _zero(spec: Spec) -> bytes | int:
-    return b"" if spec.dtype == STRING else 0
+def _zeros(spec: Spec, side: int, text: bytes = b"") -> Array:
+    """One example of zeros, or of `text`; `side` is the size of an axis, but the first, that the
+    signature leaves open."""
+    shape = list(spec.shape or ())
+    sizes = [size or (side if axis else 1) for axis, size in enumerate(shape)]
+    return np.full(sizes, text if spec.dtype == STRING else 0, spec.numpy)

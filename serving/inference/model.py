@@ -8,18 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wardrobe.serving.errors import ArtifactError
-from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, at, read_extras
+from wardrobe.serving.inference.artifacts import (
+    Artifact,
+    Extras,
+    PictureInput,
+    at,
+    check_files,
+    read_extras,
+)
 from wardrobe.serving.inference.batching import Batcher
-from wardrobe.serving.inference.graph import DEFAULT, Array, Network, Signature, Spec
+from wardrobe.serving.inference.classifier import (
+    PROBABILITIES,
+    Classifier,
+    Floats,
+    find_classifier,
+)
+from wardrobe.serving.inference.graph import Array, Network, Signature, Spec
 from wardrobe.serving.metrics import PredictionMetrics
 
-Floats = npt.NDArray[np.float32]
-PROBABILITIES = "probabilities"
 ATTRIBUTION = "evidence"
-"""Names of outputs in a SavedModel's signatures."""
+"""The output of the signature `explain`."""
 
 MEASURED_BATCHES = (1, 64)
 MEASURED_CALLS = 500
@@ -29,17 +39,24 @@ MEASURED_CALLS = 500
 class Model:
     """One loaded version of a model, safe to call from several threads.
 
-    `picture` and `metrics` are None if the network does not classify pictures.
+    `classifier` and `metrics` are None if the network does not classify pictures; `why_not` says
+    why.
     """
 
     artifact: Artifact
     labels: tuple[str, ...]
-    picture: PictureInput | None
+    classifier: Classifier | None
     uncertain_below: float | None
     network: Network | Batcher
     metrics: PredictionMetrics | None
     columns: Mapping[str, Spec]
     """The inputs of a network that takes the columns of a table one by one; else none."""
+    why_not: str = ""
+
+    @property
+    def picture(self) -> PictureInput | None:
+        """The pictures that the network takes, None if it takes none."""
+        return self.classifier.picture if self.classifier else None
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature; a classifier's predictions are counted.
@@ -48,27 +65,34 @@ class Model:
         request's deadline if calls are batched.
         """
         outputs = self.network.call(signature, inputs)
-        if self.metrics and signature == DEFAULT:
-            self.metrics.count(outputs[PROBABILITIES])
+        if self.metrics and self.classifier and signature == self.classifier.signature:
+            self.metrics.count(self.classifier.probabilities(outputs[self.classifier.output]))
         return outputs
 
-    def predict(self, examples: Floats | Mapping[str, Array]) -> Floats:
-        """Pictures `float32 [N, height, width]`, 0–255 → probabilities `float32 [N, classes]`;
-        rows of a table `float32 [N, inputs]`, or its columns if the network takes them one by one,
-        → probabilities, or values `float32 [N, outputs]`."""
+    def predict(self, examples: Array | Mapping[str, Array]) -> Floats:
+        """Pictures `[N, height, width]` or `[N, height, width, 3]`, 0–255 → probabilities
+        `float32 [N, classes]`; rows of a table `float32 [N, inputs]`, or its columns if the network
+        takes them one by one, → probabilities, or values `float32 [N, outputs]`.
+
+        Raises `NotAPictureModelError` if what the network gives is no probabilities.
+        """
         if not isinstance(examples, Mapping):
-            (name,) = self.network.signatures[DEFAULT].inputs
+            if self.classifier:
+                return self.classifier.predict(self.call, examples)
+            (name,) = self.network.signatures[self.network.default].inputs
             examples = {name: examples}
-        outputs = self.call(DEFAULT, examples)
+        outputs = self.call(self.network.default, examples)
         return outputs[PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs))]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of one example, as the signature declares it; of a table that is taken by
-        column, the number of columns."""
+        """The shape of one example for `predict`; of a table that is taken by column, the number
+        of columns."""
         if self.columns:
             return (len(self.columns),)
-        (spec,) = self.network.signatures[DEFAULT].inputs.values()
+        if self.picture:
+            return self.picture.example_shape
+        (spec,) = self.network.signatures[self.network.default].inputs.values()
         return tuple(spec.shape or ())[1:]
 
     def explain(self, images: Floats) -> Floats | None:
@@ -87,21 +111,19 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
 
     Raises `ArtifactError` with the reason if it cannot be served.
     """
-    if not (artifact.folder / "saved_model.pb").is_file():
-        raise ArtifactError(
-            "saved_model.pb is missing: the folder is empty or half-copied;"
-            " copy it again or delete it"
-        )
+    check_files(artifact)
     extras = read_extras(artifact)
-    network = Network(artifact.folder)
-    picture = _picture(network.signatures[DEFAULT], extras)
+    network = Network(artifact.folder, extras.signature)
+    found = find_classifier(network, extras)
+    classifier, why_not = (None, found) if isinstance(found, str) else (found, "")
     labels, metrics = extras.labels or (), None
-    if picture:
-        labels = _labels(network.example[PROBABILITIES], extras.labels)
+    if classifier:
+        labels = _labels(network.example[classifier.output].shape[1], extras.labels)
         metrics = PredictionMetrics(artifact.name, artifact.version, labels)
-    called = Batcher(network, artifact.name) if batched else network
-    columns = _columns(network.signatures[DEFAULT], extras)
-    return Model(artifact, labels, picture, extras.uncertain_below, called, metrics, columns)
+    called = Batcher(network, artifact.name, artifact.version) if batched else network
+    columns = _columns(network.signatures[network.default], extras)
+    below = extras.uncertain_below
+    return Model(artifact, labels, classifier, below, called, metrics, columns, why_not)
 
 
 def size_and_latency(folder: Path) -> dict[str, Any]:
@@ -142,41 +164,8 @@ def _columns(signature: Signature, extras: Extras) -> dict[str, Spec]:
     return {name: signature.inputs[name] for name in extras.columns}
 
 
-def _picture(signature: Signature, extras: Extras) -> PictureInput | None:
-    """The pictures that a network takes: what its artifact declares, which its signature must
-    confirm, or else what its signature says."""
-    found = _picture_of(signature)
-    if extras.kind is None:
-        return found
-    if extras.picture and (not found or extras.picture.example_shape != found.example_shape):
-        raise ArtifactError(
-            f"input.json declares pictures of shape {list(extras.picture.example_shape)}, but the"
-            f" signature is {signature.inputs} → {signature.outputs}; export the model again"
-        )
-    return extras.picture
-
-
-def _picture_of(signature: Signature) -> PictureInput | None:
-    """The pictures of a signature `float32 [None, height, width]` → `probabilities`, or
-    `[None, height, width, 3]`; None if it is another one."""
-    if len(signature.inputs) != 1 or PROBABILITIES not in signature.outputs:
-        return None
-    (images,) = signature.inputs.values()
-    if images.dtype != "float32" or images.shape is None:
-        return None
-    match images.shape:
-        case (None, int(height), int(width)):
-            return PictureInput((height, width))
-        case (None, int(height), int(width), 3):
-            return PictureInput((height, width), channels=3, prepare="resize")
-    return None
-
-
-def _labels(probabilities: Floats, labels: tuple[str, ...] | None) -> tuple[str, ...]:
+def _labels(classes: int, labels: tuple[str, ...] | None) -> tuple[str, ...]:
     """The names of the network's classes; numbers if the artifact names none."""
-    if probabilities.ndim != 2 or not np.isfinite(probabilities).all():
-        raise ArtifactError("its probabilities are not finite numbers [N, classes]; train it again")
-    classes = probabilities.shape[1]
     if labels is None:
         return tuple(str(index) for index in range(classes))
     if len(labels) != classes:

@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -15,14 +17,29 @@ from wardrobe.serving.errors import (
     ModelNotFoundError,
     ModelUnavailableError,
 )
-from wardrobe.serving.inference.artifacts import Artifact, Fingerprint, find, fingerprint
+from wardrobe.serving.inference.artifacts import (
+    Artifact,
+    Fingerprint,
+    check_writers,
+    find,
+    fingerprint,
+    passed_over,
+)
 from wardrobe.serving.inference.model import Model, load
-from wardrobe.serving.inference.version_policy import VersionPolicy, read_policy, write_loaded
+from wardrobe.serving.inference.version_policy import (
+    FILE,
+    VersionPolicy,
+    read_policy,
+    write_loaded,
+)
 from wardrobe.serving.metrics import set_versions
 
 logger = logging.getLogger(__name__)
 
 State = Literal["not loaded", "loading", "available", "broken"]
+
+FOLDERS = re.compile(r"(?<![\w.…])/(?:[^\s/'\":;,()]+/)+")
+"""The folders of a path, in a text."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +74,12 @@ class Repository:
         """`default` is the model of requests that name none; `latest` is the number of versions
         that are served of a model whose `serving.json` does not say."""
         self._folders = folders
-        self._present = [folder for folder in folders if folder.is_dir()]
+        self._present = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112, never raises
         self._default = default
         self._default_policy = VersionPolicy(latest)
         self._changing = threading.RLock()
         self._policies: dict[str, VersionPolicy] = {}
+        self._policy_errors: dict[str, str] = {}
         self._versions: dict[str, list[Artifact]] = {}  # newest first
         self._served: dict[str, dict[int, Model]] = {}  # newest first; of names in use
         self._attempts: dict[Artifact, Attempt] = {}
@@ -82,8 +100,10 @@ class Repository:
         """
         if not self._versions:
             folders = ", ".join(map(str, self._folders))
+            ignored = [each for folder in self._folders for each in passed_over(folder)]
             raise ModelNotFoundError(
-                f"no model in {folders}; train one with `wardrobe train mlp-256-128-100`"
+                "; ".join(ignored)
+                or f"no model in {folders}; train one with `wardrobe train mlp-256-128-100`"
             )
         if self._default:
             self._find(self._default)
@@ -146,7 +166,7 @@ class Repository:
         Raises `ModelNotFoundError`, `RepositoryError`, or `ModelUnavailableError` if none of its
         versions can be loaded.
         """
-        write_loaded(self._find(name)[0].folder.parent, loaded)
+        write_loaded(self._policy_folder(self._find(name)), loaded)
         with self._changing:
             self._scan()
             self._serve(name)
@@ -161,7 +181,7 @@ class Repository:
         temporarily out of reach than to have been deleted.
         """
         with self._changing:
-            if not all(folder.is_dir() for folder in self._present):
+            if not all(os.path.isdir(folder) for folder in self._present):  # noqa: PTH112
                 return
             self._scan()
             for name in [*self._versions, *(self._served.keys() - self._versions.keys())]:
@@ -173,9 +193,11 @@ class Repository:
 
     def _watch(self, seconds: float) -> None:
         while True:
-            set_versions((s.artifact.name, s.artifact.version, s.state) for s in self.statuses())
-            time.sleep(seconds)
             try:
+                set_versions(
+                    (s.artifact.name, s.artifact.version, s.state) for s in self.statuses()
+                )
+                time.sleep(seconds)
                 self.refresh()
             except Exception:  # a file system can fail in any way; the next refresh may succeed
                 logger.exception("cannot read the artifact folders; what is loaded is still served")
@@ -186,31 +208,66 @@ class Repository:
         for artifact in find(self._folders):
             versions.setdefault(artifact.name, []).append(artifact)
         for name, artifacts in versions.items():
-            try:
-                new = read_policy(artifacts[0].folder.parent, self._default_policy)
-            except ArtifactError as error:
-                logger.warning("%s: %s; its previous content stays in effect", name, error)
-                new = self._policies.get(name, self._default_policy)
-            self._policies[name] = new
+            self._policies[name] = self._policy(name, artifacts)
         self._versions = versions
 
+    def _policy(self, name: str, versions: list[Artifact]) -> VersionPolicy:
+        """What the model's file says; what it said before while it is invalid."""
+        try:
+            policy = read_policy(self._policy_folder(versions), self._default_policy)
+        except ArtifactError as error:
+            if self._policy_errors.get(name) != str(error):
+                logger.warning("%s: %s; its previous content stays in effect", name, error)
+            self._policy_errors[name] = str(error)
+            return self._policies.get(name, self._default_policy)
+        self._policy_errors.pop(name, None)
+        return policy
+
+    def _policy_folder(self, versions: list[Artifact]) -> Path:
+        """The first folder with a policy of the model, or that of its newest version."""
+        beside = [folder / versions[0].name for folder in self._folders]
+        written = (folder for folder in beside if os.path.lexists(folder / FILE))
+        return next(written, versions[0].folder.parent)
+
     def _serve(self, name: str, settle: bool = False) -> dict[int, Model]:
-        """Load the versions of a model that its policy wants, serve them and drop the others."""
+        """Load the versions of a model that its policy wants, serve them and drop the others.
+
+        What is served goes on being served until its successor has answered: a version whose folder
+        has been replaced, and if its successors do not work, one whose folder is gone.
+        """
         with self._changing:
+            before = self._served.get(name, {})
             served: dict[int, Model] = {}
             tried = set()
             policy = self._policies[name]
             for artifact in self._versions.get(name, ()) if policy.loaded else ():
                 if policy.wants(artifact.version, newer=len(served)):
-                    tried.add(artifact)
-                    if model := self._try(artifact, settle):
+                    model = self._try_each(artifact, settle) or before.get(artifact.version)
+                    tried |= {artifact} if model else {artifact, *artifact.hides}
+                    if model:
                         served[artifact.version] = model
+            if tried and not served:
+                served = before
             if name in self._versions:
                 self._served[name] = served
+                self._list_served(name)
             else:
                 self._served.pop(name, None)
-            self._drop(each for each in self._attempts if each.name == name and each not in tried)
+            kept = tried | {model.artifact for model in served.values()}
+            self._drop(each for each in self._attempts if each.name == name and each not in kept)
             return served
+
+    def _list_served(self, name: str) -> None:
+        """Versions that are served though their folders are gone are not found by `_scan`."""
+        by_version = {version: model.artifact for version, model in self._served[name].items()}
+        by_version |= {artifact.version: artifact for artifact in self._versions[name]}
+        self._versions[name] = [by_version[version] for version in sorted(by_version)[::-1]]
+
+    def _try_each(self, artifact: Artifact, settle: bool) -> Model | None:
+        """The version, or while that cannot be served, one that it hides."""
+        return self._try(artifact, settle) or next(
+            (model for each in artifact.hides if (model := self._try(each, settle))), None
+        )
 
     def _try(self, artifact: Artifact, settle: bool) -> Model | None:
         """The loaded model, or None; each state of the files is tried only once. With `settle` they
@@ -225,13 +282,14 @@ class Repository:
         self._unsettled.pop(artifact, None)
         self._loading, reason = artifact, ""
         try:
+            check_writers(artifact)
             model = load(artifact, batched=True)
             logger.info("%s is served", artifact.folder)
-        except ArtifactError as error:
-            reason = str(error)
+        except Exception as error:  # whatever is wrong with its files concerns no other model
+            reason = str(error) if isinstance(error, ArtifactError) else f"cannot load it ({error})"
             logger.warning("%s is not served: %s", artifact.folder, reason)
         self._loading = None
-        self._attempts[artifact] = Attempt(files, model, reason)
+        self._attempts[artifact] = Attempt(files, model, _without_folders(reason, artifact))
         return model
 
     def _drop(self, artifacts: Iterable[Artifact]) -> None:
@@ -280,13 +338,21 @@ class Repository:
     def _status(self, artifact: Artifact) -> VersionStatus:
         if artifact == self._loading:
             return VersionStatus(artifact, "loading")
-        attempt = self._attempts.get(artifact)
-        if attempt is None:
-            return VersionStatus(artifact, "not loaded")
-        if attempt.model is None:
-            return VersionStatus(artifact, "broken", attempt.reason)
-        takes_pictures = attempt.model.picture is not None
-        return VersionStatus(artifact, "available", attempt.reason, takes_pictures)
+        own, *hidden = (self._attempts.get(each) for each in (artifact, *artifact.hides))
+        answering = next((each.model for each in (own, *hidden) if each and each.model), None)
+        reason = own.reason if own else ""
+        if answering:
+            takes_pictures = answering.picture is not None
+            return VersionStatus(artifact, "available", reason, takes_pictures)
+        return VersionStatus(artifact, "broken" if own else "not loaded", reason)
+
+
+def _without_folders(reason: str, artifact: Artifact) -> str:
+    """A reason as strangers may read it: it does not say where on this machine the files are."""
+    for folder in (artifact.folder, artifact.folder.resolve()):
+        reason = reason.replace(str(folder), str(artifact))
+        reason = reason.replace(str(folder.parent.parent), "…")
+    return FOLDERS.sub("…/", reason)
 
 
 def _describe(status: VersionStatus) -> dict[str, Any]:

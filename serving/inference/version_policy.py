@@ -6,16 +6,28 @@
 kept with the artifacts, it survives a restart and every worker reads the same one.
 """
 
+import ctypes
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from wardrobe.serving.errors import ArtifactError, RepositoryError
+from wardrobe.serving.inference.artifacts import read_json
 
 FILE = "serving.json"
+PATIENCE = 1.0
+"""Seconds in which somebody else is expected to have written the whole file."""
+AFTERMATH = 0.05
+"""Seconds after we replaced the file in which somebody may still write to the one before."""
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of Linux' `renameat2`."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +78,14 @@ def read_policy(folder: Path, default: VersionPolicy) -> VersionPolicy:
 
 
 def write_loaded(folder: Path, loaded: bool) -> None:
-    """Set `loaded` in the file, and keep the rest of it.
+    """Set `loaded` in the file, and keep the rest of it, whoever else writes it meanwhile.
 
     Raises `ArtifactError` for an invalid file and `RepositoryError` if it cannot be written.
     """
     path = folder / FILE
     try:
-        _write_atomically(path, _read(path) | {"loaded": loaded})
+        with _locked(folder):
+            _change(path, {"loaded": loaded})
     except OSError as error:
         raise RepositoryError(
             f"{path} cannot be written ({error.strerror}); let the service write there, or write"
@@ -80,20 +93,70 @@ def write_loaded(folder: Path, loaded: bool) -> None:
         ) from error
 
 
-def _write_atomically(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON so that a reader sees either the old file or the new one, whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One of us at a time, in this process or another on the same file system."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # the file system may know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _change(path: Path, changes: dict[str, Any]) -> None:
+    """Write changes into the file, so that a reader sees either the old one or the new one.
+
+    An operator's editor or `echo` knows nothing of our lock. If what we displace is not what we
+    have read, it was written meanwhile: then the changes are made to that.
+    """
+    content = expected = _when_whole(path)
+    new = path.with_name(f".{path.name}.{uuid4().hex}")  # ids of processes: of one container only
+    try:
+        while True:
+            new.write_text(json.dumps(content | changes, indent=2) + "\n", encoding="utf-8")
+            if not _swap(new, path):
+                return
+            time.sleep(AFTERMATH)
+            displaced = _when_whole(new)
+            if displaced == expected:
+                return
+            content, expected = displaced, content | changes
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _swap(new: Path, old: Path) -> bool:
+    """Put a file in the place of another, which takes its name; returns False where there was none,
+    or where the system can only replace it."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    paths = AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old)
+    if rename and rename(*paths, RENAME_EXCHANGE) == 0:
+        return True
+    new.replace(old)
+    return False
+
+
+def _when_whole(path: Path) -> dict[str, Any]:
+    """The file's content, once it is valid: whoever writes in place begins by emptying the file.
+
+    Raises `ArtifactError` if it does not become so.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _read(path)
+        except ArtifactError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(AFTERMATH)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    content = read_json(path)
+    if content is None:
         return {}
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{FILE} cannot be read ({error})") from error
     if not isinstance(content, dict):
         raise ArtifactError(f"{FILE} must be a JSON object")
     return content

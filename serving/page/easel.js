@@ -1,6 +1,6 @@
 // The sheet to draw on: dark on white, like a product picture, asked about like any other.
 
-import { ask } from "/page/page.js";
+import { ask } from "./page.js";
 
 const find = (id) => document.getElementById(id);
 const easel = find("easel"), sheet = find("sheet"), cursor = find("cursor");

@@ -3,6 +3,7 @@
 const find = (id) => document.getElementById(id);
 const drop = find("drop"), model = find("model"), answers = find("answers");
 const notice = find("notice"), announcement = find("announcement");
+const locked = find("locked"), key = find("key");
 
 const AGAIN = "send the picture again in a moment.";
 const SILENT = `The server does not answer; ${AGAIN}`;
@@ -10,9 +11,10 @@ const SILENT = `The server does not answer; ${AGAIN}`;
 // Of equal lightness, and different to eyes that tell red and green apart badly.
 const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
-/** Fill the choice of models, and say which versions are not served and why. */
+/** Fill the choice of models, say which versions are not served and why, and ask for a key if the
+    service has one. */
 async function listModels() {
-  const ready = await (await fetch("/health/ready")).json();
+  const ready = await (await fetch("./health/ready")).json();
   model.add(new Option("the server’s default", ""));
   for (const { name, version, state, pictures } of ready.models) {
     if (state === "available" && pictures) {
@@ -23,6 +25,7 @@ async function listModels() {
   const broken = ready.models.filter((each) => each.state === "broken");
   const reasons = broken.map((each) => `${each.name}, version ${each.version}: ${each.reason}`);
   notice.textContent = [ready.error, ...reasons].filter(Boolean).join("\n");
+  locked.hidden = (await fetch("./v2")).status !== 401;
 }
 
 /** Put up a card for each picture and ask about all of them, one after another. */
@@ -36,11 +39,30 @@ export async function ask(pictures) {
   }
 }
 
+/** The header that a service with a key asks for. */
+function credentials() {
+  return key.value && key.checkValidity() ? { Authorization: `Bearer ${key.value}` } : {};
+}
+
+/** Ask for the key if what has been entered is refused; resolves when there is another. */
+async function unlock() {
+  locked.hidden = false;
+  find("wrong").hidden = !key.value;
+  announcement.textContent = key.value ? "This is not the key." : "This service needs a key.";
+  key.focus();
+  await new Promise((resolve) => key.addEventListener("change", resolve, { once: true }));
+  find("wrong").hidden = true;
+}
+
 /** The server's answer to one picture, or {error}. */
 async function predict(picture) {
   const form = new FormData();
   form.append("file", picture, picture.name);
-  const response = await fetch(`/predict?top=5&explain=1&${model.value}`, { method: "POST", body: form });
+  const response = await fetch(`./predict?top=5&explain=1&${model.value}`, { method: "POST", body: form, headers: credentials() });
+  if (response.status === 401) {
+    await unlock();
+    return predict(picture);
+  }
   const body = await response.json().catch(() => ({ error: `The server is in trouble (${response.status}); ${AGAIN}` }));
   return body.error ? body : body.predictions[0];
 }
@@ -126,6 +148,7 @@ for (const input of [find("files"), find("camera")]) {
     input.value = ""; // so that the same picture can be chosen again
   });
 }
+find("ask").addEventListener("submit", (event) => event.preventDefault()); // Enter in the key's field
 document.addEventListener("paste", (event) => ask([...event.clipboardData.files]));
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {

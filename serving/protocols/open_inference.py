@@ -14,30 +14,21 @@ from flask import Blueprint, Response, jsonify, request
 
 from wardrobe.serving.errors import ModelUnavailableError, RequestError
 from wardrobe.serving.http import json, request_body
-from wardrobe.serving.inference.graph import DEFAULT, STRING, Array, Signature, Spec
+from wardrobe.serving.inference.graph import STRING, Array, Signature, Spec
 from wardrobe.serving.inference.model import Model
 from wardrobe.serving.inference.repository import Repository
 from wardrobe.serving.protocols.tensors import array, quote, shape
+from wardrobe.serving.protocols.triton import DATATYPES, model_config, model_statistics
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "parameters"]
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-    "bfloat16": "BF16",
-    STRING: "BYTES",
-}
-"""TensorFlow's names of dtypes → the protocol's."""
+EXTENSIONS = [
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "parameters",
+    "statistics",
+]
 
 
 class RequestedOutput(NamedTuple):
@@ -75,6 +66,20 @@ def open_inference(repository: Repository) -> Blueprint:
     def infer(name: str, version: str | None = None) -> Response:
         model = _get(repository, name, version)
         return _infer(model, *_document())
+
+    @for_each_version("/config", "GET")
+    def config(name: str, version: str | None = None) -> Response:
+        return jsonify(model_config(repository, _get(repository, name, version)))
+
+    @for_each_version("/stats", "GET")
+    def statistics(name: str, version: str | None = None) -> Response:
+        model = _get(repository, name, version)
+        number = None if version is None else model.artifact.version
+        return jsonify(model_stats=model_statistics(repository, name, number))
+
+    @blueprint.get("/models/stats")
+    def all_statistics() -> Response:
+        return jsonify(model_stats=model_statistics(repository))
 
     _add_server(blueprint, repository)
     _add_repository(blueprint, repository)
@@ -132,7 +137,7 @@ def _is_whole_number(text: str) -> bool:
 
 def _metadata(repository: Repository, model: Model) -> dict[str, Any]:
     statuses = repository.statuses(model.artifact.name)
-    signature = model.network.signatures[DEFAULT]
+    signature = model.network.signatures[model.network.default]
     return {
         "name": model.artifact.name,
         "versions": [str(e.artifact.version) for e in statuses if e.state == "available"],
@@ -177,10 +182,10 @@ def _document() -> tuple[dict[str, Any], memoryview]:
 
 
 def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Response:
-    signature = model.network.signatures[DEFAULT]
+    signature = model.network.signatures[model.network.default]
     inputs = _inputs(document, binary, signature)
     requested = _requested_outputs(document, signature)
-    outputs = model.call(DEFAULT, inputs)
+    outputs = model.call(model.network.default, inputs)
     head: dict[str, Any] = {
         "model_name": model.artifact.name,
         "model_version": str(model.artifact.version),
@@ -291,7 +296,7 @@ def _requested_outputs(document: Mapping[str, Any], signature: Signature) -> lis
     all_binary = _flag(_parameters(document), "binary_data_output")
     if not document.get("outputs"):
         return [RequestedOutput(name, all_binary, 0) for name in signature.outputs]
-    requested = []
+    requested: list[RequestedOutput] = []
     for output in _objects(document, "outputs"):
         name, parameters = output.get("name"), _parameters(output)
         if not isinstance(name, str) or name not in signature.outputs:
@@ -301,6 +306,8 @@ def _requested_outputs(document: Mapping[str, Any], signature: Signature) -> lis
         classes = parameters.get("classification", 0)
         if type(classes) is not int or classes < 0:
             raise RequestError(f"classification is {quote(classes)}; it must be a whole number")
+        if name in [each.name for each in requested]:
+            raise RequestError(f"the output {name!r} is requested twice")
         is_binary = _flag(parameters, "binary_data", all_binary)
         requested.append(RequestedOutput(name, is_binary, classes))
     return requested

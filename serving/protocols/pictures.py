@@ -1,17 +1,30 @@
 """Our own protocol, `POST /predict`: pictures in, labels out."""
 
+import base64
+import re
 from collections.abc import Mapping
+from urllib.parse import unquote, unquote_to_bytes
 
 from flask import Blueprint, Response, jsonify, request
 
-from wardrobe.serving.errors import RequestError
-from wardrobe.serving.http import request_body
+from wardrobe.serving.errors import PictureError, RequestError, TooLargeError
+from wardrobe.serving.http import json, request_body
 from wardrobe.serving.http.multipart import parts
 from wardrobe.serving.images.classify import TOP, Upload, classify
 from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.protocols.tensors import quote
 from wardrobe.serving.settings import Settings
 
 HOW_TO_SEND = "send one as the body, or any number as `file` parts: curl -F file=@boot.png URL"
+HOW_TO_SEND_JSON = (
+    'send {"image": B64}, {"images": [B64, …]} or {"instances": [{"b64": B64}, …]}, B64 the'
+    " picture's bytes in base64 or a data URL"
+)
+JSON_KEYS = ("image", "images", "instances")
+JSON_SPACE, BYTE_ORDER_MARK = b" \t\r\n\xef\xbb\xbf", b"\xef\xbb\xbf"
+SPACE, URL_SAFE = re.compile(r"\s+"), str.maketrans("-_", "+/")
+MOST_FIELDS = 100
+"""Fields of text in a form, beside the pictures."""
 YES, NO = ("1", "true"), ("0", "false", "")
 
 
@@ -35,23 +48,84 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
 
 
 def _uploads(most: int) -> list[Upload]:
-    """The pictures of the request: `file` parts, or else the body, whatever type it claims."""
+    """The pictures of the request, whatever type it claims: those of a form or of a JSON document,
+    or else the body itself."""
     body = bytes(request_body.read())
-    if request.mimetype != "multipart/form-data":
-        if not body:
-            raise RequestError(f"the request contains no picture; {HOW_TO_SEND}")
-        return [Upload(None, body)]
-    boundary = request.mimetype_params.get("boundary", "")
-    sent = parts(body, boundary, most) if boundary else []
-    uploads = [
-        Upload(part.filename, part.data)
-        for part in sent
-        if part.name == "file" and part.filename is not None
-    ]
-    if not uploads:
-        others = ", ".join(repr(part.name) for part in sent) or "no part"
-        raise RequestError(f"the form has {others}, but no file named `file`; {HOW_TO_SEND}")
+    if request.mimetype == "multipart/form-data":
+        uploads = _from_form(body, most)
+    elif request.mimetype == "application/json" or body.lstrip(JSON_SPACE)[:1] in (b"{", b"["):
+        uploads = _from_json(body)
+    else:
+        uploads = _from_body(body)
+    if len(uploads) > most:
+        raise TooLargeError(f"the request has more than {most} pictures; send fewer at a time")
     return uploads
+
+
+def _from_body(body: bytes) -> list[Upload]:
+    if not body:
+        raise RequestError(f"the request contains no picture; {HOW_TO_SEND}")
+    if request.mimetype == "application/x-www-form-urlencoded" and not any(
+        end in body for end in (b"\r", b"\n")
+    ):
+        raise RequestError(
+            "the picture was damaged on the way, as `curl -d` leaves out line ends: send it with"
+            " curl --data-binary @boot.png URL, or with curl -F file=@boot.png URL"
+        )
+    return [Upload(None, body)]
+
+
+def _from_form(body: bytes, most: int) -> list[Upload]:
+    """The parts called `file`, with a file name or without. Other fields of text are ignored; other
+    files would be missed."""
+    boundary = request.mimetype_params.get("boundary", "")
+    sent = parts(body, boundary, most + MOST_FIELDS) if boundary else []
+    uploads = [Upload(part.filename, part.data) for part in sent if part.name == "file"]
+    others = [part for part in sent if part.name != "file"]
+    missed = [part for part in others if part.filename is not None]
+    if missed or not uploads:
+        named = ", ".join(dict.fromkeys(repr(part.name) for part in missed or others)) or "no part"
+        rest = "which must be named `file`, too" if uploads else "but no file named `file`"
+        raise RequestError(f"the form has {named}, {rest}; {HOW_TO_SEND}")
+    return uploads
+
+
+def _from_json(body: bytes) -> list[Upload]:
+    """The pictures of `{"image": …}`, `{"images": […]}` or `{"instances": […]}`."""
+    document = json.loads(body.removeprefix(BYTE_ORDER_MARK))
+    keys = [key for key in JSON_KEYS if isinstance(document, dict) and key in document]
+    if len(keys) != 1:
+        found = ", ".join(map(quote, document)) if isinstance(document, dict) else quote(document)
+        raise RequestError(f"the JSON has {found or 'nothing'}; {HOW_TO_SEND_JSON}")
+    value = document[keys[0]]
+    values = [value] if keys[0] == "image" else value
+    if not isinstance(values, list) or not values:
+        raise RequestError(
+            f"{keys[0]!r} must be a list of at least one picture; {HOW_TO_SEND_JSON}"
+        )
+    return [Upload(None, _from_base64(each)) for each in values]
+
+
+def _from_base64(value: object) -> bytes | PictureError:
+    """The bytes of a picture that was sent as text: base64, plain or safe for URLs, with spaces and
+    line ends or without the padding, as `{"b64": …}` or as a data URL."""
+    if isinstance(value, dict):
+        value = value.get("b64")
+    if not isinstance(value, str):
+        return PictureError(f"this is not a picture in base64; {HOW_TO_SEND_JSON}", 400)
+    text = value.strip()
+    if text[:5].lower() == "data:":
+        kind, comma, text = text.partition(",")
+        if not comma:
+            return PictureError("the data URL has no comma; send data:image/png;base64,…", 400)
+        if not kind.lower().rstrip().endswith(";base64"):
+            return unquote_to_bytes(text)
+        text = unquote(text)
+    text = SPACE.sub("", text).translate(URL_SAFE).rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return PictureError("the picture is not valid base64; encode its bytes again", 400)
 
 
 def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -8,10 +8,9 @@ import numpy as np
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.routing import BaseConverter, Map
 
-from wardrobe.serving.errors import ModelNotFoundError, RequestError
+from wardrobe.serving.errors import ModelNotFoundError, RequestError, TooLargeError
 from wardrobe.serving.http import json, request_body
 from wardrobe.serving.inference.graph import (
-    DEFAULT,
     STRING,
     Array,
     Signature,
@@ -24,6 +23,8 @@ from wardrobe.serving.protocols.tensors import array, from_json, quote, shape
 
 ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 STATES = {"available": "AVAILABLE", "broken": "END", "loading": "LOADING", "not loaded": "START"}
+LARGEST_EXAMPLES = 64 * 2**20
+"""Bytes of all examples of a request, each with the context that they share."""
 ROW, COLUMN = "instances", "inputs"
 Row = dict[str, Any]
 
@@ -85,7 +86,16 @@ def tensorflow_serving(repository: Repository) -> Blueprint:
         blueprint.add_url_rule(f"{path}/metadata", view_func=metadata, methods=["GET"])
         for verb in (predict, classify, regress):
             blueprint.add_url_rule(f"{path}:{verb.__name__}", view_func=verb, methods=["POST"])
+    _add_list(blueprint, repository)
     return blueprint
+
+
+def _add_list(blueprint: Blueprint, repository: Repository) -> None:
+    """The call that KServe adds to TensorFlow Serving's."""
+
+    @blueprint.get("/models")
+    def models() -> Response:
+        return jsonify(models=list(dict.fromkeys(e.artifact.name for e in repository.statuses())))
 
 
 def _get(repository: Repository, name: str, version: int | None, label: str | None) -> Model:
@@ -139,7 +149,7 @@ def _document() -> dict[str, Any]:
 
 
 def _signature(model: Model, document: Mapping[str, Any]) -> tuple[str, Signature]:
-    name = document.get("signature_name") or DEFAULT
+    name = document.get("signature_name") or model.network.default
     if not isinstance(name, str):
         raise RequestError(f"JSON Value: {quote(name)} 'signature_name' must be a string")
     if name not in model.network.signatures:
@@ -287,7 +297,16 @@ def _serialise_examples(document: Mapping[str, Any]) -> Array:
         raise RequestError("JSON Value: 'examples' must be a list of at least one object")
     if not isinstance(context, dict):
         raise RequestError("JSON Value: 'context' must be an object")
-    return np.array([_serialise(context | example) for example in examples], object)
+    serialised, size = [], 0
+    for example in examples:
+        serialised.append(_serialise(context | example))
+        size += len(serialised[-1])
+        if size > LARGEST_EXAMPLES:
+            raise TooLargeError(
+                f"'context' and 'examples' are more than {LARGEST_EXAMPLES} bytes together; send"
+                " fewer at a time"
+            )
+    return np.array(serialised, object)
 
 
 def _all_objects(values: list[Any]) -> bool:

@@ -4,7 +4,7 @@ An answer is complete before the first byte of it is sent, so it can be sent wit
 an application that fails halfway is answered 500 and nothing else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -48,12 +48,16 @@ def answer(
     return b"".join(collected.pieces), not response.should_close()
 
 
-def error(status: int, message: str) -> bytes:
+def error(status: int, message: str, headers: Mapping[str, str] = {}) -> bytes:
     """The worker's own answer, after which the connection is closed."""
     body = orjson.dumps({"error": message})
-    retry = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{retry}Connection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    lines = {
+        **headers,
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": len(body),
+    }
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        lines["Retry-After"] = 1
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{head}\r\n".encode("latin-1") + body

@@ -14,7 +14,7 @@ from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict
 
 RESERVED = 2**18
-"""Bytes of each file at first: about 1,500 series. A process has four files."""
+"""Bytes of each file at first: about 1,500 series. A process has five files."""
 
 logger = logging.getLogger("wardrobe.serving.metrics")
 

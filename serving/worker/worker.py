@@ -17,14 +17,18 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from queue import SimpleQueue
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
+from urllib.parse import unquote
 
 from greenlet import greenlet
 from gunicorn.workers.base import Worker as GunicornWorker
+from werkzeug.datastructures import Headers
 
 from wardrobe.serving import deadline
+from wardrobe.serving.http import security, telemetry
 from wardrobe.serving.metrics import IN_HAND, REFUSED, REQUESTS
 from wardrobe.serving.settings import Settings
 from wardrobe.serving.worker import answer
@@ -193,6 +197,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]
                 self._ready.append(connection)
         elif not incoming.head:
             self._enter(connection, Phase.HEAD if incoming.received else Phase.WAITING)
+        elif self._lacks_key(incoming.head):
+            self._refuse(connection, 401, security.NO_KEY)
         elif not self._is_refused(connection, incoming.head.method):
             self._enter(connection, Phase.BODY)
             connection.ask_for_body()
@@ -209,10 +215,37 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self._refuse(connection, 503, FULL)
         return is_refused
 
+    def _lacks_key(self, head: Any) -> bool:
+        """Whether the application would refuse the request for want of the key: then there is no
+        point in waiting for its body."""
+        key = self.settings.api_key
+        if not key or head.method in UNBOUNDED:
+            return False
+        return not security.has_key(Headers(head.headers), key)
+
     def _refuse(self, connection: Connection, status: int, message: str) -> None:
-        """Answers what cannot be a request for the application, and leaves."""
+        """Answers what cannot be a request for the application, as that would, and leaves."""
+        head = connection.request or connection.incoming.head
+        sent = Headers(head.headers if head else ())
+        identity = telemetry.request_id(sent.get("X-Request-Id", ""))
+        headers = {telemetry.HEADER: identity}
+        if self.settings.cors_origins:
+            headers |= security.cors_headers(sent, self.settings.cors_origins) | {"Vary": "Origin"}
+        if status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = security.CHALLENGE.to_header()
+        told = answer.error(status, message, headers)
         REQUESTS.labels("any", "none", str(status)).inc()
-        connection.answer(answer.error(status, message), keep=False)
+        if self.settings.access_log:
+            telemetry.log(
+                identity,
+                client=connection.client[0] if connection.client else None,
+                method=head.method if head else None,
+                path=unquote(head.path, errors="replace") if head else None,
+                status=status,
+                size=len(told) - told.index(b"\r\n\r\n") - 4,
+                seconds=time.monotonic() - connection.arrived if connection.request else 0,
+            )
+        connection.answer(told, keep=False)
         self._after_answer(connection)
 
     def _after_answer(self, connection: Connection) -> None:

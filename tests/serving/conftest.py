@@ -142,6 +142,38 @@ def encode() -> Callable[..., bytes]:
     return save
 
 
+@pytest.fixture(scope="session")
+def growth() -> Callable[[str, bytes], tuple[float, str]]:
+    """`growth(code, data)`: by how many MiB the memory of a process grows at most while it runs
+    `code`, with `data` at hand, and what it prints (Linux only)."""
+    program = """if True:
+        import sys
+        from pathlib import Path
+        def peak():
+            lines = Path("/proc/self/status").read_text().splitlines()
+            return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+        data = sys.stdin.buffer.read()
+        BEFORE
+        before = peak()
+        CODE
+        print(peak() - before)
+    """
+
+    def run(code: str, data: bytes) -> tuple[float, str]:
+        imports = [line for line in code.splitlines() if "import " in line]
+        rest = [line for line in code.splitlines() if "import " not in line]
+        indent = "\n" + " " * 8
+        script = program.replace("BEFORE", indent.join(imports)).replace("CODE", indent.join(rest))
+        ran = subprocess.run(
+            [sys.executable, "-c", script], input=data, capture_output=True, cwd=ROOT, timeout=60
+        )
+        assert ran.returncode == 0, ran.stderr.decode()
+        *printed, grown = ran.stdout.decode().splitlines()
+        return float(grown), "\n".join(printed)
+
+    return run
+
+
 @dataclass
 class Running:
     """A server in processes of its own."""

@@ -122,13 +122,30 @@ def test_a_chosen_picture_is_shown_with_its_answer(page, picture: Path) -> None:
     assert (seen.get_property("width"), seen.get_property("height")) == (28, 28)
 
 
+def test_where_a_key_is_set_the_page_asks_for_it(browser, start, good, picture: Path) -> None:
+    browser.get(start([good], 1, API_KEY="secret", MODEL="bands").url)
+    key = browser.find_element(By.ID, "key")
+    WebDriverWait(browser, 10).until(lambda _: key.is_displayed())
+    choose(browser, picture)
+    key.send_keys("guess", Keys.ENTER)
+    wrong = browser.find_element(By.ID, "wrong")
+    WebDriverWait(browser, 10).until(lambda _: wrong.is_displayed())
+    key.clear()
+    key.send_keys("secret", Keys.ENTER)
+    (answer,) = answers(browser, 1)
+    assert answer["label"] == "band 6"
+    assert not wrong.is_displayed()
+    choose(browser, picture)
+    assert len(answers(browser, 2)) == 2
+
+
 def test_several_pictures_and_a_file_that_is_not_one(page, picture: Path) -> None:
     text = picture.with_name("notes.txt")
     text.write_text("no picture")
     choose(page, picture, text)
     none, boot = answers(page, 2)
     assert (none["name"], boot["name"]) == ("notes.txt", "boot.png")
-    assert "not a PNG, JPEG, WebP, GIF or BMP" in none["label"]
+    assert "not a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC" in none["label"]
 
 
 def test_the_model_can_be_chosen(page, picture: Path) -> None:

@@ -35,9 +35,34 @@ def test_given_values_override_the_environment_unless_they_are_none() -> None:
         ("WARDROBE_QUEUE", "-1", "queue is -1; it must be at least 0"),
         ("WARDROBE_DRAIN_SECONDS", "-1", "drain_seconds is -1; it must be at least 0"),
         ("WARDROBE_ACCESS_LOG", "2", "access_log is 2; it must be from 0 to 1"),
+        ("WARDROBE_REPOSITORY_CHANGES", "yes", "must be a whole number"),
         ("WARDROBE_ARTIFACTS", os.pathsep, "no artifact folder is given"),
+        ("WARDROBE_API_KEY", "secret\n", "the API key cannot be sent in a header"),
+        ("WARDROBE_API_KEY", " ", "the API key cannot be sent in a header"),
+        ("WARDROBE_API_KEY", "schlüssel", "the API key cannot be sent in a header"),
     ],
 )
 def test_an_invalid_value_is_one_clear_error(variable: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_environment({variable: value})
+
+
+def test_what_kubernetes_sets_for_a_service_called_wardrobe_is_passed_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    environment = {
+        "WARDROBE_PORT": "tcp://10.96.0.7:80",
+        "WARDROBE_PORT_80_TCP": "tcp://10.96.0.7:80",
+        "WARDROBE_PORT_80_TCP_ADDR": "10.96.0.7",
+        "WARDROBE_PORT_80_TCP_PORT": "80",
+        "WARDROBE_PORT_80_TCP_PROTO": "tcp",
+        "WARDROBE_SERVICE_HOST": "10.96.0.7",
+        "WARDROBE_SERVICE_PORT": "80",
+    }
+    assert Settings.from_environment(environment) == Settings()
+    assert "WARDROBE_PORT=tcp://10.96.0.7:80 is passed over" in caplog.text
+    assert Settings.from_environment(environment, port=9000).port == 9000
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(api_key="secret"))

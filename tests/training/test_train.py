@@ -164,7 +164,18 @@ def test_names_of_inputs_and_outputs(trained):
 def test_versions_count_up(run, few_silhouettes, tmp_path):
     (tmp_path / "artifacts" / "small" / "7").mkdir(parents=True)
     (tmp_path / "artifacts" / "small" / "9.broken").mkdir()
+    (tmp_path / "artifacts" / "small" / "7" / "assets.extra").mkdir()
+    (tmp_path / "artifacts" / "small" / "7" / "assets.extra" / "run.json").write_text("[" * 9999)
     assert run(few_silhouettes, *["name: small\nmodel: {layers: []}\n"]).artifact.name == "8"
+
+
+def test_the_version_is_above_every_one_that_the_same_service_shows(few_silhouettes, tmp_path):
+    (tmp_path / "shipped" / "small" / "4").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "small" / "11").mkdir(parents=True)
+    served_beside = [tmp_path / "shipped", tmp_path / "elsewhere", tmp_path / "missing"]
+    text = "name: small\nmodel: {layers: []}\n"
+    trained = trained_on(few_silhouettes, tmp_path, text, served_beside=served_beside)
+    assert trained.artifact.name == "12"
 
 
 def test_what_a_killed_export_left_is_removed(run, few_silhouettes, tmp_path):

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from wardrobe.training.callbacks.history import Divergence, HistoryFile
-from wardrobe.training.callbacks.tensorboard import EventFiles
+from wardrobe.training.callbacks.tensorboard import EventFiles, EventLog
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.files import atomic_write
 
@@ -37,6 +37,7 @@ _MEMORY: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.TensorBoard: ("_global_train_batch", "_global_test_batch"),
     Divergence: ("epoch", "best", "best_weights"),
     HistoryFile: ("rows",),
+    EventLog: (),  # stands where TensorBoard did in older checkpoints
     EventFiles: ("sizes",),
 }  # fmt: skip
 
@@ -53,11 +54,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.file = file
         self.callbacks = [callback for callback in callbacks if type(callback) in _MEMORY]
         self.restored = _read(file) if file.exists() else None
-
-    @property
-    def epochs_done(self) -> int:
-        """Number of epochs that the file holds."""
-        return int(self.restored["epochs_done"]) if self.restored else 0
+        self.epochs_done = int(self.restored["epochs_done"]) if self.restored else 0
 
     @property
     def has_stopped(self) -> bool:
@@ -79,10 +76,19 @@ class Checkpoint(keras.callbacks.Callback):
                 vars(callback).update(memory)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if time.perf_counter() - self.saved < SECONDS_BETWEEN:
-            return
+        self.epochs_done = epoch + 1
+        if time.perf_counter() - self.saved >= SECONDS_BETWEEN:
+            self.save(self.file)
+            self.saved = time.perf_counter()
+
+    def save(self, file: Path) -> None:
+        """Writes the state between two epochs.
+
+        Raises:
+            TrainingError: it cannot be written; the old file is still there.
+        """
         state = {
-            "epochs_done": epoch + 1,
+            "epochs_done": self.epochs_done,
             "stopped": self.model.stop_training,
             "seconds": self.seconds,
             "variables": [keras.ops.convert_to_numpy(value) for value in self._variables()],
@@ -91,8 +97,7 @@ class Checkpoint(keras.callbacks.Callback):
                 for callback in self.callbacks
             ],
         }
-        _write(self.file, state)
-        self.saved = time.perf_counter()
+        _write(file, state)
 
     def _variables(self) -> list[Any]:
         network = self.model

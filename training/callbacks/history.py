@@ -36,7 +36,7 @@ class HistoryFile(keras.callbacks.Callback):
             "seconds": round(time.perf_counter() - self.began, 3),
         }
         self.rows.append(row)
-        with atomic_write(self.file) as stream:
+        with atomic_write(self.file, synced=False) as stream:  # the checkpoint has the rows, too
             writer = csv.DictWriter(stream, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)

@@ -31,7 +31,7 @@ CLASS_NAMES = (
     "Bag",
     "Ankle boot",
 )
-FACTS = DataFacts(input_shape=(28, 28), classes=len(CLASS_NAMES))
+FACTS = DataFacts((28, 28), len(CLASS_NAMES), CLASS_NAMES)
 
 # SHA-256, of files with the MD5 sums that the data set's README publishes.
 HASHES = {

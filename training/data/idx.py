@@ -79,7 +79,8 @@ def describe(folder: Path) -> DataFacts:
     found = _find(folder)
     path = found[TRAIN_IMAGES]
     shape, _ = _layout(read_sizes(path, 3, 4), path)
-    return DataFacts(shape, len(_classes(found)[0]))
+    names = tuple(_classes(found)[0])
+    return DataFacts(shape, len(names), names)
 
 
 def collect(folder: Path, class_names: Sequence[str] | None = None) -> Collection:

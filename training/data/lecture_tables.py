@@ -89,8 +89,8 @@ def collect(name: str) -> Collection:
 def describe(name: str) -> DataFacts:
     """Inputs and classes of the table of that name: drawing it is cheaper than a second list."""
     collection = collect(name)
-    classes = None if collection.class_names is None else len(collection.class_names)
-    return DataFacts(collection.examples.x.shape[1:], classes)
+    names = collection.class_names
+    return DataFacts(collection.examples.x.shape[1:], None if names is None else len(names), names)
 
 
 def _polar(radius: Floats, angle: Floats) -> Floats:

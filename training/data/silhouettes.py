@@ -17,7 +17,7 @@ from wardrobe.training.data.garments import GARMENTS, Piece
 
 NAME = "silhouettes"
 SIDE = 28
-FACTS = DataFacts(input_shape=(SIDE, SIDE), classes=len(GARMENTS))
+FACTS = DataFacts((SIDE, SIDE), len(GARMENTS), tuple(GARMENTS))
 
 SEED = 28
 TRAIN, TEST = 12_000, 2_000

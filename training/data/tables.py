@@ -258,3 +258,20 @@ def _faults(
         for row in np.flatnonzero(wrong[start : start + len(values)]):
             yield table.fault(int(row), name, what.format(values[row]))
         start += len(values)
+
+
+def columns_of_no_use(path: Path, target: str) -> list[str]:
+    """The columns whose values do not tell what they hold, such as names of people.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    files = table_files.parts(path).files["train"]
+    every = [table_files.read(file) for file in files]
+    found = []
+    for name in every[0].columns:
+        try:
+            _kind(every, name, is_target=name == target)
+        except DataError:
+            found.append(name)
+    return found

@@ -11,7 +11,8 @@ table of one's own its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
-| `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain |
+| `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain; with
+`"unknown": label`, one with that label is too, whatever its probability |
 | `card.md` | the model card |
 | `run.json` | the `id` of the run that wrote it, and where its `data` were found |
 """
@@ -22,6 +23,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +47,11 @@ def export(
     data: DataSet,
     record: Record,
     artifacts: Path,
+    served_beside: Sequence[Path] = (),
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
+
+    The version is above every one of this name, those in the folders `served_beside` included.
 
     Its graph divides the logits by the temperature in the record. A run has one artifact: if the
     run was killed after writing it, that one is returned.
@@ -71,7 +77,8 @@ def export(
         (partial / "assets.extra").mkdir()
         for name, text in _extra(declaration, data, record).items():
             (partial / "assets.extra" / name).write_text(text, encoding="utf-8")
-        return _as_next_version(partial, versions)
+        beside = [folder / declaration.name for folder in served_beside]
+        return _as_next_version(partial, versions, beside)
     except OSError as error:
         raise TrainingError(f"cannot write the artifact to {versions}: {error}") from error
     finally:
@@ -89,7 +96,8 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
         values["labels.json"] = list(data.class_names)
     if calibration := record.calibration:
         values["calibration.json"] = calibration
-        values["uncertainty.json"] = {"below": calibration["uncertain_below"]}
+        unknown = {"unknown": data.unknown} if data.unknown is not None else {}
+        values["uncertainty.json"] = {"below": calibration["uncertain_below"], **unknown}
     return {
         "declaration.yaml": as_yaml(declaration),
         "card.md": model_card(declaration, data, record),
@@ -101,9 +109,11 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:
+    """The artifact that a run has written; what is wrong with others is no concern of it."""
     for file in versions.glob("[0-9]*/assets.extra/run.json"):
-        if json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
-            return file.parents[1]
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
+                return file.parents[1]
     return None
 
 
@@ -148,13 +158,19 @@ def _table(encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def _as_next_version(partial: Path, versions: Path) -> Path:
+def _as_next_version(partial: Path, versions: Path, beside: Sequence[Path]) -> Path:
     """Renames the finished folder to the version after the highest."""
     while True:
-        taken = [int(folder.name) for folder in versions.iterdir() if folder.name.isdigit()]
-        version = versions / str(max(taken, default=0) + 1)
+        newest = max(map(_newest, (versions, *beside)))
+        version = versions / str(newest + 1)
         try:
             return partial.rename(version)
         except OSError:
             if not version.exists():  # otherwise another run took the number meanwhile
                 raise
+
+
+def _newest(versions: Path) -> int:
+    """The highest version in a model's folder; 0 if there is none."""
+    names = [path.name for path in versions.glob("*")]
+    return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)

@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 import wardrobe.models.build.custom_objects  # noqa: F401  registers what wardrobe adds to Keras
 from wardrobe.training.data.columns import Column
@@ -80,20 +78,6 @@ def _write(
             table.rename(folder)
     except Exception as error:  # TensorFlow's own types, for a full disk among others
         raise OSError(in_words(error)) from error
-
-
-def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The weights in a SavedModel that `write` wrote, by layer and name: `dense_1/kernel`.
-
-    Needs TensorFlow, whatever Keras computes with.
-    """
-    import tensorflow as tf
-
-    return {
-        # Some begin with the network's name; a network read from a file writes them without it.
-        "/".join(variable.name.removesuffix(":0").split("/")[-2:]): variable.numpy()
-        for variable in tf.saved_model.load(str(folder))._all_variables
-    }
 
 
 def _write_in_another_process(

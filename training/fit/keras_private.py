@@ -31,6 +31,20 @@ def profiles_batches(callback: keras.callbacks.TensorBoard) -> bool:
     return bool(callback._stop_batch)
 
 
+def postpone_averaging(callback: keras.callbacks.SwapEMAWeights) -> None:
+    """Keeps it from overwriting the weights with their averages at the end of the last epoch.
+
+    They are needed to go on from there; `average_at_last` then does the same.
+    """
+    callback.set_params({**callback.params, "epochs": 0})
+
+
+def average_at_last(callback: keras.callbacks.SwapEMAWeights) -> None:
+    """What a callback with `swap_on_epoch` does at the end of the last epoch, if not postponed."""
+    if callback.swap_on_epoch:
+        callback._finalize_ema_values()
+
+
 class TracedRate:
     """A rate of dropout above 0 and below 1 whose value is not known while a program is traced.
 

@@ -120,8 +120,9 @@ def _one_pass(
         last = min(first + length.steps, program.steps)
         for member in live:
             getattr(member.callbacks, f"on_{kind}_batch_begin")(first)
-        with length.measured(last - first):
-            logs = program.run(live, first, last)
+        began = time.perf_counter()
+        logs = program.run(live, first, last)
+        length.learn(last - first, time.perf_counter() - began)
         for member, of_member in zip(live, logs, strict=True):
             getattr(member.callbacks, f"on_{kind}_batch_end")(last - 1, of_member)
         first = last
@@ -136,16 +137,10 @@ class CallLength:
     """
 
     def __init__(self, program: Program, members: Sequence[Member]) -> None:
-        if any(member.wants_batches for member in members):
-            self.steps, self.is_fixed = 1, True
-        elif program.is_static:
-            self.steps, self.is_fixed = STATIC_STEPS_PER_CALL, True
-        else:
-            self.steps, self.is_fixed = 1, False
+        wants_batches = any(member.wants_batches for member in members)
+        self.is_fixed = wants_batches or program.is_static
+        self.steps = STATIC_STEPS_PER_CALL if program.is_static and not wants_batches else 1
         self.has_compiled = False
-
-    def measured(self, steps: int) -> _Stopwatch:
-        return _Stopwatch(self, steps)
 
     def learn(self, steps: int, seconds: float) -> None:
         """The first call compiles, and one that ends an epoch may be short: they tell nothing."""
@@ -153,17 +148,6 @@ class CallLength:
             fitting = int(steps * SECONDS_PER_CALL / seconds) if self.has_compiled else 10
             self.steps = max(1, min(fitting, 10 * steps))
         self.has_compiled = True
-
-
-class _Stopwatch:
-    def __init__(self, length: CallLength, steps: int) -> None:
-        self.length, self.steps = length, steps
-
-    def __enter__(self) -> None:
-        self.began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.length.learn(self.steps, time.perf_counter() - self.began)
 
 
 def _wants_batches(callback: keras.callbacks.Callback) -> bool:

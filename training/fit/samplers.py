@@ -7,6 +7,8 @@ epoch in all others (Keras 3.15).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -31,6 +33,46 @@ class ShuffledSampler(keras.callbacks.Callback):
         self.indices = first + shuffled(self.count, self.seed, epoch)
 
 
+class MixedSampler(ShuffledSampler):
+    """Draws from several sets, whose examples follow each other; each has its share of any batch.
+
+    An epoch has as many examples as all sets together. A set is shuffled anew whenever all of its
+    examples have been drawn: a small one comes several times in an epoch, and of a large one the
+    next epoch goes on where this one ends.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], shares: Sequence[float], seed: int, copies: int = 1
+    ) -> None:
+        self.sizes = sizes
+        self.sets = interleaved(shares, sum(sizes))
+        super().__init__(sum(sizes), seed, copies)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.indices = np.empty(self.count, np.int32)
+        start = self.count * (epoch % self.copies)
+        for number, size in enumerate(self.sizes):
+            places = np.flatnonzero(self.sets == number)
+            if len(places):
+                drawn = self._drawn(number, epoch * len(places), (epoch + 1) * len(places))
+                self.indices[places] = start + drawn
+            start += size
+
+    def _drawn(self, number: int, first: int, last: int) -> NDArray[np.int32]:
+        """The examples of a set that are drawn from the `first` time up to the `last`."""
+        size = self.sizes[number]
+        rounds = range(first // size, -(-last // size))
+        orders = [shuffled(size, self.seed, number, each) for each in rounds]
+        return np.concatenate(orders)[first - rounds.start * size : last - rounds.start * size]
+
+
+def interleaved(shares: Sequence[float], count: int) -> NDArray[np.int64]:
+    """Which set each of `count` examples is drawn from, so that any stretch has their shares."""
+    places = [(np.arange(math.ceil(share * count)) + 0.5) / share for share in shares]
+    sets = np.repeat(np.arange(len(shares)), [len(of_set) for of_set in places])
+    return sets[np.argsort(np.concatenate(places), kind="stable")][:count]
+
+
 class SequentialSampler:
     """`indices`, int32 `[count]`: the numbers from 0, the same in every epoch."""
 
@@ -39,9 +81,12 @@ class SequentialSampler:
         self.indices = np.arange(count, dtype=np.int32)
 
 
-def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int32]:
-    """The numbers from 0 to `count` - 1 in the order of one epoch."""
-    generator = np.random.default_rng((seed, epoch))
+Sampler = ShuffledSampler | SequentialSampler
+
+
+def shuffled(count: int, *seed: int) -> NDArray[np.int32]:
+    """The numbers from 0 to `count` - 1 in an order that follows from the seed, as of an epoch."""
+    generator = np.random.default_rng(seed)
     return generator.permutation(count).astype(np.int32)
 
 

@@ -26,7 +26,7 @@ from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist
 from wardrobe.training.data.declarations import describe_data
 from wardrobe.training.studies.study import Overrides, Study, read_all
-from wardrobe.training.studies.variants import varied
+from wardrobe.training.studies.variants import changed
 
 LARGEST_TEXT = 64 * 1024  # bytes
 LARGEST_NUMBER = 10_000  # units, epochs and whatever else `model` counts
@@ -396,5 +396,7 @@ def _variant(study: Study, overrides: list[Overrides]) -> str:
     """One variant as a declaration of its own, without the values that every declaration has."""
     base = study.tree.get("base")
     assert base is not None  # the frame of a study has one
-    document = varied(Document(base.value, base.origin, (study.file,)), overrides)
+    document = Document(base.value, base.origin, (study.file,))
+    for values in overrides:
+        document = changed(document, values)
     return written({"name": study.name} | document.plain)

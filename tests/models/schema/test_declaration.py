@@ -70,6 +70,12 @@ def test_digest_covers_what_determines_the_result(declare):
         ("training: {batch_size: -1}", "training.batch_size must be greater than or equal to 1"),
         ("training: {validation: 1.5}", "a number of examples or a fraction below 1, not 1.5"),
         ("training: {validation: many}", "a number of examples or a fraction below 1"),
+        (
+            "training: {class_weight: equal}",
+            "must be 'balanced' or a number of at least 0 for each",
+        ),
+        ("training: {class_weight: {Coat: -1}}", "a number of at least 0 for each class"),
+        ("training: {class_weight: {Coat: heavy}}", "not {'Coat': 'heavy'}"),
         ("seed: -1", "seed must be greater than or equal to 0"),
         ("seed: true", "seed must be a valid integer, not True"),
         ("precision: float16", "'float32', 'mixed_bfloat16' or 'mixed_float16'"),

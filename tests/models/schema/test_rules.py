@@ -164,6 +164,15 @@ def test_data_without_the_declared_shape_and_classes(errors):
     ]
 
 
+def test_class_weights_are_for_classes_that_the_data_have(errors):
+    text = "name: x\nmodel: {layers: []}\ntraining:\n  class_weight:\n    Coatt: 2\n"
+    facts = DataFacts((28, 28), 2, ("Coat", "Shirt"))
+    assert errors(text, facts=facts) == ["5: there is no class 'Coatt'; did you mean 'Coat'?"]
+    assert errors(text) == []  # the names are not known before the data are read
+    curve = DataFacts(input_shape=(1,), classes=None)
+    assert any("class_weight is for classes" in error for error in errors(text, facts=curve))
+
+
 def test_a_classifier_cannot_learn_a_curve(errors):
     facts = DataFacts(input_shape=(1,), classes=None)
     found = errors("name: x\nmodel: {layers: []}\n", facts=facts)

@@ -68,3 +68,35 @@ def test_any_bytes_are_a_form_or_the_clients_error(body: bytes) -> None:
     for form in (body, b"--x\r\n" + body, b"--x\r\n" + body + b"\r\n--x--"):
         with suppress(RequestError, RequestEntityTooLarge):
             assert all(isinstance(each.data, bytes) for each in parts(form, "x", most=64))
+
+
+FILE = Part("file", "boot.png", b"\x89PNG\r\n")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b'--x\r\nContent-Disposition: form-data;\r\n name="file";\r\n\tfilename="boot.png"'
+        b"\r\n\r\n\x89PNG\r\n\r\n--x--\r\n",
+        b"--x\r\nContent-Type: image/png\r\nContent-Disposition: form-data; name=file;"
+        b" filename=boot.png; filename*=utf-8''boot.png\r\n\r\n\x89PNG\r\n\r\n--x--\r\n",
+        b'preamble\r\n--x  \r\nContent-Disposition: form-data; name="file"; filename="boot.png"\r\n'
+        b"Content-Type: image/png; charset=utf-8\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+        b"\x89PNG\r\n\r\n--x--  \r\nepilogue\r\n--x\r\n",
+        b'--x\nContent-Disposition: form-data; name="file"; filename="boot.png"\n\n'
+        b"\x89PNG\r\n\n--x--\n",
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="boot.png"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\niVBO\r\nRw0K\r\n--x--",
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="boot.png"\r\n'
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n=89PNG\r\n\r\n--x--",
+    ],
+    ids=["folded", "dotnet", "java", "bare line ends", "base64", "quoted-printable"],
+)
+def test_forms_of_other_clients(form: bytes) -> None:
+    assert parts(form, "x", most=1) == [FILE]
+
+
+def test_a_boundary_that_begins_another_one_ends_nothing() -> None:
+    inner = b"a\r\n--xy\r\nb"
+    body = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + inner + b"\r\n--x--"
+    assert parts(body, "x", most=1) == [Part("file", None, inner)]

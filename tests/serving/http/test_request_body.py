@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -159,3 +160,58 @@ def test_json_is_still_json_when_read_in_pieces(client, band) -> None:
     body = json.dumps({"instances": [band(3).tolist()]}).encode()
     response = client.post("/v1/models/bands:predict", environ_overrides=chunked(ReadOnly(body)))
     assert np.argmax(response.json["predictions"][0]) == 3
+
+
+def test_gzip_of_several_members_is_one_body(client, encode, band) -> None:
+    picture = encode(band(4))
+    body = gzip.compress(picture[:50]) + gzip.compress(b"") + gzip.compress(picture[50:])
+    answer = client.post("/predict", data=body, headers={"Content-Encoding": "gzip"})
+    assert answer.json["predictions"][0]["label"] == "band 4"
+
+
+def test_deflate_may_come_without_zlibs_header(client, encode, band) -> None:
+    body = zlib.compress(encode(band(4)), wbits=-zlib.MAX_WBITS)
+    answer = client.post("/predict", data=body, headers={"Content-Encoding": "deflate"})
+    assert answer.json["predictions"][0]["label"] == "band 4"
+
+
+def test_a_body_of_countless_members_is_refused_at_once(client) -> None:
+    begun = time.monotonic()
+    body = gzip.compress(b"") * 500_000
+    answer = client.post("/predict", data=body, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'"",', b"0,", b"1.5,"])
+def test_json_that_would_become_many_times_its_size_is_refused_before(growth, unit: bytes) -> None:
+    code = """import gzip, time
+from wardrobe.serving.http import json
+from wardrobe.serving.errors import TooLargeError
+document = gzip.decompress(data)
+begun = time.monotonic()
+try:
+    json.loads(document)
+except TooLargeError as error:
+    print(error)
+print(time.monotonic() - begun < 2)"""
+    body = b'{"instances": [' + unit * (63 * MEBIBYTE // len(unit)) + b"0]}"
+    grown, printed = growth(code, gzip.compress(body, 1))
+    assert "send fewer examples at a time" in printed
+    assert printed.endswith("True")
+    assert grown < 200  # the document itself, and what unpacked it
+
+
+@pytest.mark.parametrize(
+    "document", [b"[" * 500_000, b"9" * 500_000, b"-0." + b"1" * 500_000, b'{"a":' * 100_000]
+)
+@pytest.mark.parametrize("path", ["/predict", "/v1/models/bands:predict", "/v2/models/bands/infer"])
+def test_deep_lists_and_long_numbers_are_the_clients_error(
+    client, path: str, document: bytes
+) -> None:
+    for body in (document, b'{"images": ' + document, b'{"instances": [NaN,' + document + b"]}"):
+        begun = time.monotonic()
+        answer = client.post(path, data=body, content_type="application/json")
+        assert 400 <= answer.status_code < 500
+        assert len(answer.data) < 1000
+        assert time.monotonic() - begun < 2

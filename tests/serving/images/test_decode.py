@@ -1,5 +1,7 @@
+import contextvars
 import io
 import struct
+import time
 import zipfile
 import zlib
 from contextlib import suppress
@@ -10,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wardrobe.serving.errors import PictureError
+from wardrobe.serving import deadline
+from wardrobe.serving.errors import PictureError, TooLateError
 from wardrobe.serving.images.decode import LONGEST_SIDE, decode
 from wardrobe.serving.settings import Limits
 
 LIMITS = Limits(bytes=10**6, pixels=4_000_000)
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 GREY = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1))
 
 
@@ -31,6 +34,9 @@ def grey_levels(image: Image.Image) -> np.ndarray:
         ("WEBP", ["L", "LA", "P", "RGB", "RGBA"]),
         ("GIF", ["1", "L", "LA", "P", "RGB", "RGBA"]),
         ("BMP", ["1", "L", "P", "RGB", "RGBA"]),
+        ("TIFF", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"]),
+        ("AVIF", ["L", "RGB", "RGBA"]),
+        ("HEIF", ["L", "RGB", "RGBA"]),
     ],
 )
 def test_every_format_in_every_mode_it_can_hold(encode, kind: str, modes: list[str]) -> None:
@@ -100,7 +106,7 @@ def bomb(width: int, height: int) -> bytes:
     ("data", "status", "message"),
     [
         (b"", 400, "empty"),
-        (b"no picture at all", 415, "not a PNG, JPEG, WebP, GIF or BMP"),
+        (b"no picture at all", 415, "not a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "not a PNG"),
         (b"\x89PNG\r\n\x1a\n", 400, "the PNG picture is damaged"),
         (b"\xff\xd8\xff\xe0 and then nothing", 400, "the JPEG picture is damaged"),
@@ -116,10 +122,116 @@ def test_an_unusable_picture_is_the_clients_error(data: bytes, status: int, mess
     assert caught.value.status == status
 
 
-def test_other_formats_are_refused_even_if_pillow_reads_them(encode) -> None:
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "ICO", "PCX"])
+def test_other_formats_are_refused_even_if_pillow_reads_them(encode, kind: str) -> None:
     with pytest.raises(PictureError) as caught:
-        decode(encode(GREY, "TIFF"), LIMITS)
+        decode(encode(GREY, kind), LIMITS)
     assert caught.value.status == 415
+
+
+def test_without_its_library_a_heic_picture_is_named_and_how_to_send_it(
+    encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = encode(GREY, "HEIF")
+    monkeypatch.delitem(Image.OPEN, "HEIF")
+    with pytest.raises(PictureError, match=r"HEIC photograph.*send it as JPEG.*extra `heif`") as it:
+        decode(picture, LIMITS)
+    assert it.value.status == 415
+
+
+def test_a_jpeg_that_is_decoded_smaller_may_have_eight_times_the_pixels(encode) -> None:
+    sizes = (5000, 6000), (5000, 6500)
+    large, larger = (Image.new("L", size) for size in sizes)
+    assert max(decode(encode(large, "JPEG"), LIMITS).size) < 2 * LONGEST_SIDE
+    for picture in (
+        encode(larger, "JPEG"),
+        encode(large, "JPEG", progressive=True),
+        encode(large, "PNG"),
+        encode(Image.new("L", (60_000, 500)), "JPEG"),  # too narrow to be decoded much smaller
+    ):
+        with pytest.raises(PictureError, match=r"more than .* pixels"):
+            decode(picture, LIMITS)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def flat(kind: str, encode) -> bytes:
+    """A picture of 25 million equal pixels."""
+    size = (5000, 5000)
+    if kind == "PNG, 16 bits":
+        header = struct.pack(">IIBBBBB", *size, 16, 0, 0, 0, 0)
+        pixels = zlib.compress(bytes(size[1] * (2 * size[0] + 1)))
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            chunk(*each) for each in ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+        )
+    if kind == "TIFF":
+        return bytes(encode(Image.new("RGB", size), "TIFF", compression="tiff_lzw"))
+    if kind == "WEBP":
+        return bytes(encode(Image.new("RGB", size), "WEBP", lossless=True, method=0, quality=0))
+    mode, kind = kind.split()
+    return bytes(encode(Image.new(mode, size), kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bytes_a_pixel"),
+    [
+        ("PNG, 16 bits", 4),
+        ("P PNG", 4),
+        ("LA PNG", 4),
+        ("RGBA PNG", 4),
+        ("P GIF", 4),
+        ("TIFF", 4),
+        ("WEBP", 10),
+    ],
+)
+def test_a_small_file_takes_no_more_memory_than_its_pixels_are_worth(
+    encode, growth, kind: str, bytes_a_pixel: int
+) -> None:
+    code = """from wardrobe.serving.images.decode import decode
+from wardrobe.serving.settings import Settings
+print(decode(data, Settings().limits).size)"""
+    grown, size = growth(code, flat(kind, encode))
+    assert size == "(385, 385)"
+    assert grown < 20 + bytes_a_pixel * 25
+
+
+def of_pieces(kind: str, encode) -> bytes:
+    """A picture among many tiny pieces, each of which takes its time."""
+    small = Image.new("L", (64, 64))
+    head, rest = encode(small, "PNG")[:33], encode(small, "PNG")[33:]
+    jpeg = encode(small, "JPEG")
+    if kind == "text":
+        return bytes(head + chunk(b"tEXt", b"a\0b") * 300_000 + rest)
+    if kind == "profiles":
+        profile = chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**20 - 10), 9))
+        return bytes(head + profile * 3000 + rest)
+    if kind == "exif":
+        return bytes(jpeg[:2] + b"\xff\xe1\0\x0cExif\0\0MM\0*" * 300_000 + jpeg[2:])
+    if kind == "comments":
+        return bytes(jpeg[:2] + b"\xff\xfe\0\2" * 1_000_000 + jpeg[2:])
+    progressive = encode(Image.new("L", (2000, 2000)), "JPEG", progressive=True)
+    last_scan = progressive[progressive.rfind(b"\xff\xda") : -2]
+    return bytes(progressive[:-2] + last_scan * 1000 + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kind", ["text", "profiles", "exif", "comments", "scans"])
+def test_a_file_of_many_small_pieces_is_refused_at_once(encode, kind: str) -> None:
+    data = of_pieces(kind, encode)
+    begun = time.monotonic()
+    with pytest.raises(PictureError):
+        decode(data, Limits(bytes=20 * 2**20, pixels=4_000_000))
+    assert time.monotonic() - begun < 2
+
+
+def test_the_deadline_is_looked_at_before_a_picture_is_decoded(encode) -> None:
+    def late() -> None:
+        deadline.start(time.monotonic() - 2, allowed=1)
+        with pytest.raises(TooLateError):
+            decode(encode(GREY), LIMITS)
+
+    contextvars.Context().run(late)
 
 
 def zipped() -> bytes:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import pytest
 from wardrobe.serving.app import create_app
 from wardrobe.serving.errors import LabelNotFoundError, ModelNotFoundError
 from wardrobe.serving.inference.repository import Repository
+from wardrobe.serving.inference.version_policy import write_loaded
 from wardrobe.serving.settings import Settings
 
 
@@ -106,6 +108,63 @@ def test_models_are_still_served_while_the_folder_is_out_of_reach(copy) -> None:
         repository.get("bands")
 
 
+def test_a_version_that_hides_another_takes_over_once_it_has_answered(
+    good: Path, copy, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    repository = Repository([mine, copy(1)])
+    repository.load()
+    mine.mkdir()
+    shipped = repository.get("bands", 1)
+    shutil.copytree(good / "bands/1", mine / "bands/1")
+    (mine / "bands/1/saved_model.pb").rename(mine / "kept")
+    settle(repository)  # half-copied
+    assert repository.get("bands", 1) is shipped
+    (mine / "kept").rename(mine / "bands/1/saved_model.pb")
+    repository.refresh()
+    assert repository.get("bands", 1) is shipped
+    repository.refresh()
+    assert repository.get("bands", 1).artifact.folder == mine / "bands/1"
+    assert served(repository) == [1]
+
+
+def test_after_a_restart_the_hidden_version_answers_for_a_broken_one(copy, tmp_path: Path) -> None:
+    folder = copy(1)
+    (tmp_path / "mine/bands/1").mkdir(parents=True)
+    repository = Repository([tmp_path / "mine", folder])
+    assert repository.get("bands").artifact.folder == folder / "bands/1"
+    (told,) = repository.describe()
+    assert told["state"] == "available"
+    assert "saved_model.pb is missing" in told["reason"]
+
+
+def test_a_version_that_moves_to_another_folder_is_served_meanwhile(copy, tmp_path: Path) -> None:
+    folder = copy(1)
+    (tmp_path / "mine/bands").mkdir(parents=True)
+    repository = Repository([tmp_path / "mine", folder])
+    repository.load()
+    (folder / "bands/1").rename(tmp_path / "mine/bands/1")
+    repository.refresh()
+    assert repository.get("bands", 1).artifact.folder == folder / "bands/1"
+    repository.refresh()
+    assert repository.get("bands", 1).artifact.folder == tmp_path / "mine/bands/1"
+
+
+def test_the_last_version_is_served_until_its_successor_has_answered(copy) -> None:
+    folder = copy(1)
+    repository = Repository([folder])
+    repository.load()
+    shutil.rmtree(folder / "bands/1")
+    copy(2)
+    (folder / "bands/2/saved_model.pb").rename(folder / "kept")
+    settle(repository)
+    assert repository.get("bands").artifact.version == 1
+    assert served(repository) == [1]
+    (folder / "kept").rename(folder / "bands/2/saved_model.pb")
+    settle(repository)
+    assert served(repository) == [2]
+
+
 @pytest.mark.parametrize(
     ("policy", "versions"),
     [
@@ -151,6 +210,49 @@ def test_labels_follow_the_file_and_survive_a_restart(copy) -> None:
     assert Repository([folder]).get("bands", label="stable").artifact.version == 2
 
 
+def test_a_policy_is_found_beside_any_version_and_kept_when_a_new_one_comes(
+    good: Path, copy, tmp_path: Path
+) -> None:
+    shipped, mine = copy(1), tmp_path / "mine"
+    (shipped / "bands/serving.json").write_text('{"labels": {"stable": 1}}')
+    mine.mkdir()
+    repository = Repository([mine, shipped])
+    repository.load()
+    shutil.copytree(good / "bands/1", mine / "bands/2")
+    settle(repository)
+    assert repository.get("bands", label="stable").artifact.version == 1
+    repository.set_loaded("bands", False)
+    assert not (mine / "bands/serving.json").exists()
+    content = json.loads((shipped / "bands/serving.json").read_text())
+    assert content == {"labels": {"stable": 1}, "loaded": False}
+
+
+def in_place(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def by_renaming(file: Path, text: str) -> None:
+    new = file.with_name(f"new-{threading.get_ident()}")
+    new.write_text(text)
+    new.replace(file)
+
+
+@pytest.mark.parametrize("write", [in_place, by_renaming])
+def test_what_an_operator_writes_while_a_model_is_loaded_is_kept(copy, write) -> None:
+    folder = copy(1)
+    file = folder / "bands/serving.json"
+    file.write_text('{"labels": {"round": 1}}')
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(2, 42):
+            loads = [pool.submit(write_loaded, folder / "bands", True) for _ in range(2)]
+            time.sleep(number % 10 / 5000)
+            write(file, json.dumps({"labels": {"round": number}}))
+            for each in loads:
+                each.result()
+            assert json.loads(file.read_text())["labels"] == {"round": number}
+    assert [path.name for path in (folder / "bands").iterdir() if path.name[0] == "."] == []
+
+
 @pytest.fixture
 def read_only(good: Path) -> Iterator[Path]:
     """An artifact folder that this process may read, but not write; not even if it is root."""
@@ -169,7 +271,7 @@ def read_only(good: Path) -> Iterator[Path]:
 
 
 def test_a_policy_that_cannot_be_written_is_an_error_that_says_what_to_do(read_only: Path) -> None:
-    client = create_app(Settings(artifacts=(read_only,))).test_client()
+    client = create_app(Settings(artifacts=(read_only,), repository_changes=1)).test_client()
     answer = client.post("/v2/repository/models/bands/unload")
     assert answer.status_code == 500
     error = answer.get_json()["error"]
@@ -179,7 +281,7 @@ def test_a_policy_that_cannot_be_written_is_an_error_that_says_what_to_do(read_o
 
 
 def test_every_worker_reloads_while_clients_are_answered(start, copy, encode, band) -> None:
-    server = start([copy(1)])
+    server = start([copy(1)], REPOSITORY_CHANGES="1")
     picture = encode(band(6))
 
     def version(_: int) -> int:

@@ -17,7 +17,7 @@ def names(*inputs: object, start: int = 0) -> list[str | None]:
     return [name_of(picture) for picture in found][start:]
 
 
-def contents(*inputs: object) -> list[bytes | None]:
+def contents(*inputs: object) -> list[object]:
     found = [picture for source in sources(map(str, inputs)) for picture in source.uploads()]
     return [None if isinstance(each, Unreadable) else each.data for each in map(read, found)]
 

@@ -60,6 +60,9 @@ def with_triton() -> dict[str, Any]:
     likeliest = triton.InferRequestedOutput("probabilities", class_count=1)
     classes = client.infer("bands", [tensor], outputs=[likeliest]).as_numpy("probabilities")
     results["classification"] = [each.decode().split(":")[1:] for each in classes.reshape(-1)]
+    results["config"] = client.get_model_config("bands", "2")
+    results["statistics"] = client.get_inference_statistics("bands", "2")
+    results["all statistics"] = client.get_inference_statistics()
     client.unload_model("plain")
     results["unloaded"] = agreed(client, wanted=False)
     client.load_model("plain")

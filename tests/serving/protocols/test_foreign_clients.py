@@ -21,7 +21,7 @@ def url(start, good: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("own")
     for name in ("bands", "plain"):
         shutil.copytree(good / name, folder / name)
-    return str(start([folder]).url)
+    return str(start([folder], REPOSITORY_CHANGES="1").url)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,30 @@ def test_tritonclient(results: dict[str, Any]) -> None:
     assert answers == [[3, 8]] * 13
     assert triton["classification"] == [["3", "band 3"], ["8", "band 8"]]
     assert "there is no model 'nothing'" in triton["error"]
+
+
+def test_tritons_configuration_and_statistics(results: dict[str, Any]) -> None:
+    config = results["tritonclient"]["config"]
+    assert (config["name"], config["backend"], config["max_batch_size"]) == (
+        "bands",
+        "tensorflow",
+        64,
+    )
+    assert config["input"][0]["data_type"] == "TYPE_FP32"
+    assert config["input"][0]["dims"] == [28, 28]
+    assert config["output"][0]["dims"] == [10]
+    (statistics,) = results["tritonclient"]["statistics"]["model_stats"]
+    assert (statistics["name"], statistics["version"]) == ("bands", "2")
+    assert statistics["inference_count"] == 28  # two pictures in each of fourteen requests
+    assert statistics["inference_stats"]["success"]["count"] == 14
+    assert statistics["inference_stats"]["success"]["ns"] > 0
+    assert statistics["last_inference"] > 1.7e12
+    every = results["tritonclient"]["all statistics"]["model_stats"]
+    assert {(each["name"], each["version"]) for each in every} == {
+        ("bands", "1"),
+        ("bands", "2"),
+        ("plain", "7"),
+    }
 
 
 def test_every_worker_serves_the_same_after_an_unload_and_a_load(results: dict[str, Any]) -> None:

@@ -163,7 +163,7 @@ def test_an_invalid_input_is_an_error_that_says_why(
         (INFER, [], 400, "[] must be an object with 'inputs'"),
         ("/v2/nothing", {}, 404, "there is nothing at /v2/nothing"),
         ("/v2/health/live", {}, 405, "POST is not possible"),
-        ("/v2/repository/models/none/load", {}, 404, "there is no model 'none'"),
+        ("/v2/repository/models/none/load", {}, 403, "WARDROBE_REPOSITORY_CHANGES=1"),
     ],
 )
 def test_errors(client, path: str, document: Any, status: int, message: str) -> None:
@@ -171,6 +171,16 @@ def test_errors(client, path: str, document: Any, status: int, message: str) -> 
     assert answer.status_code == status
     assert set(answer.json) == {"error"}
     assert message in answer.json["error"]
+
+
+def test_an_output_is_answered_once(client, band) -> None:
+    document = {
+        "inputs": [images([1, 28, 28], data=[band(3).tolist()])],
+        "outputs": [{"name": "probabilities"}] * 2,
+    }
+    answer = post(client, INFER, document)
+    assert answer.status_code == 400
+    assert "requested twice" in answer.json["error"]
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "9999", "1e3", "9" * 5000])
@@ -193,8 +203,11 @@ def test_the_index_lists_every_version_and_why_one_is_not_ready(good: Path, flaw
 
 def test_a_model_is_unloaded_and_loaded_also_after_a_restart(good: Path, tmp_path: Path) -> None:
     shutil.copytree(good / "bands/1", tmp_path / "bands/1")
-    settings = Settings(artifacts=(tmp_path,), port=0)
+    settings = Settings(artifacts=(tmp_path,), port=0, repository_changes=1)
     client: Any = create_app(settings).test_client()
+    missing = client.post("/v2/repository/models/none/load", json={})
+    assert missing.status_code == 404
+    assert "there is no model 'none'" in missing.json["error"]
     assert client.post("/v2/repository/models/bands/unload").status_code == 200
     assert client.get("/v2/models/bands/ready").status_code == 503
     assert client.get("/v2/health/ready").status_code == 503

@@ -1,11 +1,17 @@
+import base64
+import contextvars
 import io
+import json
+import time
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wardrobe.serving import deadline
 from wardrobe.serving.app import create_app
 from wardrobe.serving.settings import Settings
 
@@ -101,6 +107,91 @@ def test_without_a_picture_the_error_says_how_to_send_one(
     assert response.status_code == 400
     assert message in response.json["error"]
     assert "curl -F file=@boot.png" in response.json["error"]
+
+
+def variants(text: str) -> list[Any]:
+    """Base64 as clients write it."""
+    url_safe = text.replace("+", "-").replace("/", "_")
+    lines = "\r\n".join(text[start : start + 76] for start in range(0, len(text), 76))
+    return [
+        text,
+        url_safe.rstrip("="),
+        f" {lines}\n",
+        f"data:image/png;base64,{text}",
+        f"DATA:image/png;charset=utf-8;base64,{text.replace('+', '%2B')}",
+        {"b64": text},
+    ]
+
+
+def test_pictures_as_json(client, encode, band) -> None:
+    text = base64.b64encode(encode(band(7))).decode()
+    documents = [{"image": text}, {"images": [text]}, {"instances": [{"b64": text}]}]
+    documents += [{"images": [each]} for each in variants(text)]
+    for content_type in ("application/json", "application/x-www-form-urlencoded", "", None):
+        for document in documents:
+            body = json.dumps(document)
+            assert labels(client.post("/predict", data=body, content_type=content_type)) == [
+                "band 7"
+            ]
+    many = {"images": [text, "?", text, 3]}
+    answers = client.post("/predict", json=many).json["predictions"]
+    assert [each.get("status") for each in answers] == [None, 400, None, 400]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, [], {"picture": "x"}, {"images": []}, {"images": "x"}, {"image": 1, "images": []}],
+)
+def test_other_json_is_told_how_to_send_a_picture(client, document: Any) -> None:
+    answer = client.post("/predict", json=document)
+    assert answer.status_code == 400
+    assert '{"image": B64}' in answer.json["error"]
+
+
+def test_a_file_part_without_a_file_name_is_a_picture(client, encode, band) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n%s\r\n--x--'
+    response = client.post(
+        "/predict", data=body % encode(band(2)), content_type='multipart/form-data; boundary="x"'
+    )
+    assert labels(response) == ["band 2"]
+
+
+def test_64_pictures_may_come_with_fields_of_text(client, encode, band) -> None:
+    form = parts(*[("a.png", encode(band(1)))] * 64) | {f"field {n}": "text" for n in range(20)}
+    assert labels(client.post("/predict", data=form)) == ["band 1"] * 64
+    form = parts(*[("a.png", encode(band(1)))] * 65)
+    assert client.post("/predict", data=form).status_code == 413
+
+
+def test_a_file_in_another_field_is_not_missed_in_silence(client, encode, band) -> None:
+    form = parts(("a.png", encode(band(1)))) | {"image": (io.BytesIO(b"x"), "b.png")}
+    response = client.post("/predict", data=form)
+    assert response.status_code == 400
+    assert "'image', which must be named `file`" in response.json["error"]
+
+
+def test_what_curl_d_sends_is_answered_with_data_binary(client, encode, band) -> None:
+    for kind in ("PNG", "JPEG"):
+        sent = encode(band(1).repeat(9, axis=0), kind).replace(b"\r", b"").replace(b"\n", b"")
+        kind = "application/x-www-form-urlencoded"
+        answer = client.post("/predict", data=sent, content_type=kind)
+        assert answer.status_code == 400
+        assert "--data-binary @boot.png" in answer.json["error"]
+
+
+def test_the_deadline_is_looked_at_between_pictures(settings: Settings, encode) -> None:
+    client: Any = create_app(replace(settings, deadline_seconds=1)).test_client()
+    slow = encode(np.random.default_rng(0).integers(0, 255, (3000, 3000), np.uint8))
+    document = {"images": [base64.b64encode(slow).decode()] * 6}
+
+    def post() -> Any:
+        deadline.start(time.monotonic(), allowed=0.5)
+        return client.post("/predict", json=document)
+
+    begun = time.monotonic()
+    response = contextvars.Context().run(post)
+    assert response.status_code == 504
+    assert time.monotonic() - begun < 3
 
 
 def test_limits_of_bytes_pixels_and_parts(settings: Settings, encode, band) -> None:

@@ -205,7 +205,7 @@ def test_errors_begin_as_in_tensorflow_serving(
         ("GET", "/v1/models/bands/labels/L", 400, "Unrecognized servable version label: L"),
         ("GET", PREDICT, 400, f"Malformed request: GET {PREDICT}"),
         ("POST", "/v1/models/bands", 400, "Malformed request: POST /v1/models/bands"),
-        ("GET", "/v1/models", 400, "Malformed request: GET /v1/models"),
+        ("POST", "/v1/models", 400, "Malformed request: POST /v1/models"),
         ("DELETE", "/v1/models/bands", 400, "Malformed request: DELETE /v1/models/bands"),
         ("GET", "/v1", 400, "Malformed request: GET /v1"),
         ("GET", "/v1/models/bands/versions/x", 400, "Malformed request: GET /v1/models/bands/ver"),
@@ -229,6 +229,23 @@ def test_examples_are_classified_and_regressed_where_the_signature_does(ask) -> 
     ]
     document = {"signature_name": "regress", "context": {"x": 0.5}, "examples": [{}, {"x": 1.0}]}
     assert post(ask, "/v1/models/rated:regress", document).json["results"] == [1.0, 2.0]
+
+
+def test_the_models_are_listed_as_kserve_does(client) -> None:
+    models = client.get("/v1/models").json["models"]
+    assert {"bands", "plain", "a-table"} <= set(models)
+    assert len(models) == len(set(models))
+
+
+def test_a_context_that_all_examples_share_is_counted_with_each(ask) -> None:
+    document = {
+        "signature_name": "classify",
+        "context": {"x": 0.5, "y": "a" * 100_000},
+        "examples": [{}] * 10_000,
+    }
+    answer = post(ask, "/v1/models/rated:classify", document)
+    assert answer.status_code == 413
+    assert "send fewer at a time" in answer.json["error"]
 
 
 words = st.text(max_size=4)

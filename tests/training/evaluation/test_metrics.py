@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from wardrobe.training.data import DataError, load
 from wardrobe.training.evaluation.metrics import (
+    blind_spots,
     calibration_error,
     classification,
     evaluate_artifact,
@@ -46,6 +47,24 @@ def test_a_perfect_and_sure_classifier_is_calibrated():
 def test_a_class_that_never_occurs_has_no_recall():
     measured = classification(PROBABILITIES[:3], TARGETS[:3], NAMES)
     assert measured["by_class"][2]["recall"] is None
+
+
+@pytest.mark.parametrize(("large", "is_unequal"), [(4, False), (5, True)])
+def test_balanced_accuracy_where_classes_differ_in_size_by_more_than_four_times(large, is_unequal):
+    targets = np.array([0] * large + [1])
+    always_the_first = np.tile(np.array([[0.9, 0.1]], np.float32), (large + 1, 1))
+    measured = classification(always_the_first, targets, ("a", "b"))
+    assert measured.get("balanced_accuracy") == (0.5 if is_unequal else None)
+
+
+def test_classes_that_are_never_named_or_have_no_test_example_are_told():
+    measured = classification(PROBABILITIES[:2], np.array([0, 0]), NAMES)
+    assert blind_spots(measured) == [
+        "never named by the network: owl",
+        "without a test example, so not measured: dog, owl",
+    ]
+    assert blind_spots(classification(PROBABILITIES, TARGETS, NAMES)) == []
+    assert blind_spots(regression(PROBABILITIES[:, :1], PROBABILITIES[:, 1:2])) == []
 
 
 def test_an_impossible_answer_costs_a_finite_likelihood():

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import declared
+from tests.training.fit.from_weights import Weighted
 from wardrobe.models import DataFacts
 from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit import loop
 from wardrobe.training.fit.fit import Fit, arrays
+from wardrobe.training.fit.loop import CallLength
 from wardrobe.training.fit.samplers import ShuffledSampler
 
 # 1,000 examples in batches of 64: 15 full batches and one of 40.
@@ -78,10 +80,10 @@ class Batches(keras.utils.PyDataset):
         return tuple(array[chosen] for array in self.arrays)
 
 
-def fit_of(data, folder, *overrides) -> Fit:
+def fit_of(data, folder, *overrides, kind: type[Fit] = Fit) -> Fit:
     folder.mkdir()
     facts = DataFacts(data.input_shape, data.classes)
-    return Fit(declared(folder, facts, TEXT, *overrides)[0], data, folder)
+    return kind(declared(folder, facts, TEXT, *overrides)[0], data, folder)
 
 
 def by_the_loop(fit: Fit):
@@ -94,7 +96,7 @@ def by_keras(fit: Fit):
     network, declaration = fit.network, fit.declaration
     sampler = ShuffledSampler(len(fit.data.train), declaration.seed)
     held_out = fit.data.validation
-    training = Batches(arrays(declaration, fit.data.train), fit.batch_size, sampler)
+    training = Batches(fit.training_arrays(), fit.batch_size, sampler)
     history = network.fit(
         training,
         epochs=declaration.training.epochs,
@@ -142,6 +144,28 @@ def test_a_training_gives_the_same_bits_however_its_epochs_are_cut(
     cut = by_the_loop(fit_of(few_silhouettes, tmp_path / "cut"))
     assert whole[1] == cut[1]
     assert all((a == b).all() for a, b in zip(whole[0], cut[0], strict=True))
+
+
+@pytest.mark.parametrize("targets", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_examples_are_weighted_as_by_keras_fit(few_silhouettes, tmp_path, targets):
+    of = [f"loss={targets}", "metrics=[accuracy]", "optimizer={SGD: {learning_rate: 0.1}}"]
+    got = by_the_loop(fit_of(few_silhouettes, tmp_path / "loop", *of, kind=Weighted))
+    assert_same(got, by_keras(fit_of(few_silhouettes, tmp_path / "keras", *of, kind=Weighted)))
+    unweighted = by_the_loop(fit_of(few_silhouettes, tmp_path / "unweighted", *of))
+    assert unweighted[1]["loss"][0] < 0.8 * got[1]["loss"][0]
+
+
+def test_calls_grow_until_they_take_about_a_second():
+    class Endless:
+        steps, is_static = 10_000, False
+
+    length = CallLength(Endless(), [])
+    lengths = []
+    for compiling in (3, 0, 0, 0, 0):
+        lengths.append(length.steps)
+        length.learn(length.steps, length.steps / 256 + compiling)
+    length.learn(7, 0.5)  # the end of an epoch
+    assert [*lengths, length.steps] == [1, 10, 100, 256, 256, 256]
 
 
 class Seen(keras.callbacks.Callback):
@@ -200,8 +224,22 @@ OPTIMIZERS = st.sampled_from(
     ]
 )
 CALLBACKS = st.sampled_from(
-    ["", "TerminateOnNaN", "{ReduceLROnPlateau: {monitor: loss, patience: 0}}"]
+    [
+        "",
+        "TerminateOnNaN",
+        "{ReduceLROnPlateau: {monitor: loss, patience: 0}}",
+        "{EarlyStopping: {monitor: loss, min_delta: 5, restore_best_weights: true}}",
+        "{ModelCheckpoint: {filepath: best.keras, save_freq: 4}}",
+    ]
 )
+LOSSES = st.sampled_from(
+    [
+        "sparse_categorical_crossentropy",
+        "{CategoricalCrossentropy: {label_smoothing: 0.1}}",
+        "categorical_hinge",
+    ]
+)
+PRECISIONS = st.sampled_from(["float32", "mixed_bfloat16"])
 
 
 @pytest.mark.slow
@@ -210,18 +248,37 @@ CALLBACKS = st.sampled_from(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(
-    layers=LAYERS, rate=RATES, optimizer=OPTIMIZERS, callback=CALLBACKS, batch=st.integers(50, 300)
+    layers=LAYERS,
+    rate=RATES,
+    optimizer=OPTIMIZERS,
+    callback=CALLBACKS,
+    loss=LOSSES,
+    precision=PRECISIONS,
+    batch=st.integers(50, 300),
+    kind=st.sampled_from([Fit, Weighted]),
 )
 def test_whatever_is_declared_the_loop_computes_what_keras_fit_does(
-    few_silhouettes, tmp_path_factory, layers, rate, optimizer, callback, batch
+    few_silhouettes,
+    tmp_path_factory,
+    layers,
+    rate,
+    optimizer,
+    callback,
+    loss,
+    precision,
+    batch,
+    kind,
 ):
     hypothesis.assume(not (callback.startswith("{Reduce") and rate.startswith("{")))
+    hypothesis.assume(not (callback.startswith("{Early") and "use_ema" in optimizer))
     overrides = (
         f"model.layers=[{', '.join(layers)}]",
         f"optimizer={{{optimizer.replace('RATE', rate)}}}",
         f"callbacks=[{callback}]",
+        f"loss={loss}",
+        f"precision={precision}",
         f"training.batch_size={batch}",
     )
     folder = tmp_path_factory.mktemp("declared")
-    got = by_the_loop(fit_of(few_silhouettes, folder / "loop", *overrides))
-    assert_same(got, by_keras(fit_of(few_silhouettes, folder / "keras", *overrides)))
+    got = by_the_loop(fit_of(few_silhouettes, folder / "loop", *overrides, kind=kind))
+    assert_same(got, by_keras(fit_of(few_silhouettes, folder / "keras", *overrides, kind=kind)))

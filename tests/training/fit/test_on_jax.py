@@ -8,20 +8,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.conftest import keras_and_temperature, needs_fashion_mnist
 from tests.training.conftest import SMALL
+from tests.training.fit import from_weights
+from wardrobe.training.fit.compilation_cache import keep_programs
 
 ON_JAX = [
-    Path(__file__).with_name(name) for name in ("jax", "test_loop.py", "test_keras_private.py")
+    Path(__file__).parent / name
+    for name in (
+        "jax",
+        "test_loop.py",
+        "test_keras_private.py",
+        "test_class_weights.py",
+        "../test_transfer.py",
+    )
 ]
 
 
 @pytest.mark.slow
 def test_the_tests_of_the_jax_backend_pass_on_jax():
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    keep_programs(environment)
     done = subprocess.run(
         [
             sys.executable,
@@ -34,11 +46,61 @@ def test_the_tests_of_the_jax_backend_pass_on_jax():
             "",
             *map(str, ON_JAX),
         ],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
+        env=environment,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_program_that_was_kept_computes_the_same_bits(wardrobe, tmp_path):
+    (tmp_path / "small.yaml").write_text(SMALL)
+    caches = tmp_path / "caches"
+
+    def trained(**environment: str) -> tuple[list[np.ndarray], int]:
+        options = ("--epochs", "1", "--backend", "jax", "--json")
+        done = wardrobe("train", "small.yaml", *options, XDG_CACHE_HOME=str(caches), **environment)
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
+        run = tmp_path / json.loads(done.stdout)["run"]
+        weights = keras.models.load_model(run / "model.keras").get_weights()
+        return weights, len(list(caches.rglob("*-cache")))
+
+    compiled, none = trained(JAX_ENABLE_COMPILATION_CACHE="false")
+    written, some = trained()
+    read, no_more = trained()
+    assert (none, no_more) == (0, some)
+    for others in (written, read):
+        assert all((a == b).all() for a, b in zip(compiled, others, strict=True))
+
+
+def test_both_backends_compute_the_same_from_the_same_weights(tmp_path):
+    here = from_weights.fit(tmp_path)
+    np.savez(tmp_path / "weights.npz", *here.network.get_weights())
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    keep_programs(environment)
+    files = [str(tmp_path / name) for name in ("weights.npz", "result.npz")]
+    command = [sys.executable, "-X", "importtime", "-m", from_weights.__name__, *files]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "jax" in imported
+    assert "tensorflow" not in imported  # it takes seconds
+    with np.load(files[1]) as archive:
+        on_jax = list(archive.values())
+    for mine, other in zip(from_weights.result(here), on_jax, strict=True):
+        assert np.abs(mine - other).max() < 2e-3
+
+
+def test_the_user_says_where_programs_are_kept():
+    environment = {"XDG_CACHE_HOME": "/caches"}
+    keep_programs(environment)
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == "/caches/wardrobe/jax"
+    environment = {"JAX_COMPILATION_CACHE_DIR": "/mine"}
+    keep_programs(environment)
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == "/mine"
 
 
 def test_a_network_trained_on_jax_becomes_the_same_kind_of_artifact(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import declared
+from tests.training.fit.from_weights import Weighted
 from wardrobe.models import DataFacts
-from wardrobe.training.fit import ensemble
+from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit.compatibility import check_compatible
 from wardrobe.training.fit.ensemble import fit_together
 from wardrobe.training.fit.fit import Fit
@@ -35,10 +36,10 @@ MEMBERS = [
 ]
 
 
-def fit_of(data, folder, *overrides, text=TEXT) -> Fit:
+def fit_of(data, folder, *overrides, text=TEXT, kind: type[Fit] = Fit) -> Fit:
     folder.mkdir()
     facts = DataFacts(data.input_shape, data.classes)
-    fit = Fit(declared(folder, facts, text, *overrides)[0], data, folder)
+    fit = kind(declared(folder, facts, text, *overrides)[0], data, folder)
     fit.watchers = [keras.callbacks.History()]
     return fit
 
@@ -52,10 +53,10 @@ def assert_same(together: Fit, alone: Fit) -> None:
         assert np.allclose(values, histories[1][name], atol=1e-3)
 
 
-def pair_of(data, folder, members, text) -> tuple[list[Fit], ...]:
+def pair_of(data, folder, members, text, kind: type[Fit] = Fit) -> tuple[list[Fit], ...]:
     return tuple(
         [
-            fit_of(data, folder / f"{name}{number}", *overrides, text=text)
+            fit_of(data, folder / f"{name}{number}", *overrides, text=text, kind=kind)
             for number, overrides in enumerate(members)
         ]
         for name in ("together", "alone")
@@ -65,7 +66,7 @@ def pair_of(data, folder, members, text) -> tuple[list[Fit], ...]:
 @pytest.fixture(params=["member by member, as on a CPU", "at once, as on a GPU"])
 def device(request, monkeypatch):
     if "GPU" in request.param:
-        monkeypatch.setattr(ensemble, "has_gpu", lambda: True)
+        monkeypatch.setattr(fitting, "has_gpu", lambda: True)
 
 
 @pytest.mark.usefixtures("device")
@@ -80,9 +81,9 @@ def test_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     assert np.isnan(together[4].watchers[0].history["loss"][-1])
 
 
-def test_members_without_callbacks_become_what_they_become_alone(few_silhouettes, tmp_path):
+def test_weighted_members_become_what_they_become_alone(few_silhouettes, tmp_path):
     without = TEXT[: TEXT.index("callbacks")]
-    together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS[1:3], without)
+    together, alone = pair_of(few_silhouettes, tmp_path, MEMBERS[1:3], without, Weighted)
     fit_together(together)
     alone[1].run()
     assert_same(together[1], alone[1])

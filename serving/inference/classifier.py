@@ -1,0 +1,254 @@
+"""How a network, whoever made it, takes pictures and gives probabilities.
+
+What the artifact's `input.json` declares comes first. The rest is read from the signature, and
+whether the output is logits from the network's answers to a few pictures.
+"""
+
+import io
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from wardrobe.serving.errors import ArtifactError, NotAPictureModelError, RequestError
+from wardrobe.serving.inference.artifacts import Extras, Layout, PictureInput
+from wardrobe.serving.inference.graph import STRING, Array, Network, Spec
+
+Floats = npt.NDArray[np.float32]
+PROBABILITIES = "probabilities"
+"""The output that a network of this project gives."""
+FLAT_SHAPE = (28, 28)
+"""The pictures that `[N, 784]` is taken for: those of MNIST and its successors."""
+TOLERANCE = 0.01
+"""By how much probabilities may miss 0, 1 and their sum: float16 does by a thousandth."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The way of pictures through a network: the input's name and form, the output's name."""
+
+    signature: str
+    input: str
+    spec: Spec
+    output: str
+    picture: PictureInput
+    layout: Layout
+    scale: float = 1
+    is_logits: bool = False
+
+    def predict(
+        self, call: Callable[[str, Mapping[str, Array]], dict[str, Array]], images: Array
+    ) -> Floats:
+        """Pictures `[N, height, width]` or `[N, height, width, 3]`, 0–255 → probabilities
+        `float32 [N, classes]`. A network that takes a fixed number of pictures is called as often
+        as necessary.
+
+        Raises `NotAPictureModelError` if what it gives is no probabilities.
+        """
+        tensor = self._tensor(images)
+        size = self.spec.shape[0] if self.spec.shape else None
+        outputs = []
+        for start in range(0, len(tensor), size or len(tensor)):
+            part = tensor[start : start + (size or len(tensor))]
+            missing = (size or len(part)) - len(part)
+            padded = np.concatenate([part, part[:1].repeat(missing, axis=0)]) if missing else part
+            outputs.append(call(self.signature, {self.input: padded})[self.output][: len(part)])
+        return self.checked(np.concatenate(outputs))
+
+    def checked(self, values: Array) -> Floats:
+        """The output `[N, classes]` as probabilities; a NaN is refused, too."""
+        found = self.probabilities(values)
+        if not ((found >= -TOLERANCE) & (found <= 1 + TOLERANCE)).all():
+            raise NotAPictureModelError(
+                f"the model's output {self.output!r} is not a probability"
+                f" ({found.min():.3g} to {found.max():.3g}); if it gives logits, write"
+                ' "logits": true into its assets.extra/input.json'
+            )
+        return found.clip(0, 1)
+
+    def probabilities(self, values: Array) -> Floats:
+        """The output as it is, or the softmax of logits."""
+        floats = values.astype(np.float32, copy=False)
+        if not self.is_logits:
+            return floats
+        raised = np.exp(floats - floats.max(axis=1, keepdims=True))
+        normalised: Floats = raised / raised.sum(axis=1, keepdims=True)
+        return normalised
+
+    def _tensor(self, images: Array) -> Array:
+        """Pictures in the form that the network takes."""
+        if self.layout == "encoded":
+            encoded = np.empty(len(images), object)
+            encoded[:] = [_png(image) for image in images.astype(np.uint8)]
+            return encoded
+        scaled = images if self.scale == 1 else images.astype(np.float32) * np.float32(self.scale)
+        if self.layout in ("NHWC", "NCHW") and scaled.ndim == 3:
+            scaled = scaled[..., np.newaxis]
+        if self.layout == "NCHW":
+            scaled = scaled.transpose(0, 3, 1, 2)
+        if self.layout == "flat":
+            scaled = scaled.reshape(len(scaled), -1)
+        return np.ascontiguousarray(scaled, self.spec.numpy)
+
+
+def find_classifier(network: Network, extras: Extras) -> Classifier | str:
+    """The way of pictures through a network, or the reason why there is none.
+
+    Raises `ArtifactError` if `input.json` declares what the network does not have.
+    """
+    signature = network.signatures[network.default]
+    if extras.kind not in (None, "image"):
+        return f"it takes a {extras.kind}, not pictures"
+    if len(signature.inputs) != 1:
+        return "it has several inputs"
+    ((name, spec),) = signature.inputs.items()
+    form = _form(spec, extras, takes_png=network.takes_png)
+    output = _output(network, extras)
+    if form is None or output is None:
+        if extras.kind == "image":
+            raise ArtifactError(
+                f"input.json declares pictures of {_described(extras)}, but the signature is"
+                f" {signature.inputs} → {signature.outputs}; export the model again"
+            )
+        return (
+            "its signature takes no pictures or gives no probabilities; assets.extra/input.json can"
+            " name the shape, the layout and the output"
+        )
+    layout, picture = form
+    found = Classifier(network.default, name, spec, output, picture, layout, extras.scale)
+    return _with_logits(found, network, extras)
+
+
+def _described(extras: Extras) -> str:
+    picture = extras.picture
+    shape = f"shape {list(picture.example_shape)}" if picture else "the signature's shape"
+    return shape + (f" and the layout {extras.layout}" if extras.layout else "")
+
+
+def _form(spec: Spec, extras: Extras, takes_png: bool) -> tuple[Layout, PictureInput] | None:
+    """The layout of a network's input, and the pictures that fit into it."""
+    if spec.dtype == STRING:
+        fits = spec.shape is not None and len(spec.shape) == 1
+        if not fits or not (takes_png or extras.kind == "image"):
+            return None
+        return "encoded", extras.picture or _with_overrides(PictureInput(FLAT_SHAPE), extras)
+    if spec.shape is None or not 1 <= len(spec.shape[1:]) <= 3:
+        return None
+    layout, (height, width, channels) = _sizes(spec.shape[1:], extras)
+    declared = extras.picture
+    if declared:
+        height, width = height or declared.shape[0], width or declared.shape[1]
+    channels = channels or (declared.channels if declared else extras.channels or 1)
+    if extras.layout not in (None, layout) or not height or not width or channels not in (1, 3):
+        return None
+    if layout == "flat" and not _is_flat(spec.shape[1], height * width * channels):
+        return None
+    found = PictureInput(
+        (height, width), channels=channels, prepare="garment" if channels == 1 else "resize"
+    )
+    if declared is None:
+        return layout, _with_overrides(found, extras)
+    return (layout, declared) if declared.example_shape == found.example_shape else None
+
+
+def _sizes(
+    shape: tuple[int | None, ...], extras: Extras
+) -> tuple[Layout, tuple[int | None, int | None, int | None]]:
+    """The layout of one example, with its height, width and channels as far as they are known."""
+    if len(shape) == 1:
+        picture = extras.picture or PictureInput(FLAT_SHAPE, channels=extras.channels or 1)
+        return "flat", (*picture.shape, picture.channels)
+    if len(shape) == 2:
+        return "NHW", (shape[0], shape[1], 1)
+    channels_first = shape[0] in (1, 3) and shape[2] not in (1, 3)
+    if extras.layout == "NCHW" or (extras.layout is None and channels_first):
+        return "NCHW", (shape[1], shape[2], shape[0])
+    return "NHWC", (shape[0], shape[1], shape[2])
+
+
+def _is_flat(size: int | None, pixels: int) -> bool:
+    return size is None or size == pixels
+
+
+def _with_overrides(picture: PictureInput, extras: Extras) -> PictureInput:
+    """What is known of the signature, with what `input.json` says of the preparation."""
+    channels = extras.channels or picture.channels
+    return replace(
+        picture,
+        channels=channels,
+        polarity=extras.polarity or picture.polarity,
+        prepare=extras.prepare or ("garment" if channels == 1 else "resize"),
+    )
+
+
+def _output(network: Network, extras: Extras) -> str | None:
+    """The output with the probabilities: the declared one, `probabilities`, or else the only one of
+    at least two numbers for each example."""
+    outputs = network.signatures[network.default].outputs
+    if extras.output is not None:
+        if extras.output not in outputs:
+            raise ArtifactError(
+                f"input.json names the output {extras.output!r}; there are {sorted(outputs)}"
+            )
+        return extras.output
+    if PROBABILITIES in outputs:
+        return PROBABILITIES
+    fitting = [
+        name
+        for name, values in network.example.items()
+        if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _with_logits(found: Classifier, network: Network, extras: Extras) -> Classifier | str:
+    """Ask the network about a few pictures: probabilities are from 0 to 1 and add up to 1."""
+    if extras.logits:
+        return replace(found, is_logits=True)
+    try:
+        values = np.concatenate(
+            [
+                network.call(found.signature, {found.input: part})[found.output]
+                for part in _parts(found)
+            ]
+        )
+    except RequestError as error:
+        return f"it does not take a picture: {error}"
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise ArtifactError("its probabilities are not finite numbers [N, classes]; train it again")
+    if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
+        if extras.logits is False:
+            raise ArtifactError(
+                f"input.json says that the output {found.output!r} gives no logits, but it gives"
+                f" {values.min():.3g} to {values.max():.3g}"
+            )
+        return replace(found, is_logits=True)
+    adds_up = np.abs(values.astype(np.float64).sum(axis=1) - 1).max() < TOLERANCE
+    if adds_up or extras.logits is False or found.output == PROBABILITIES:
+        return found
+    return (
+        f"the numbers of its output {found.output!r} do not add up to 1; write"
+        ' "logits": true or false into its assets.extra/input.json'
+    )
+
+
+def _parts(found: Classifier) -> list[Array]:
+    """A black, a white, a grey-scale and two noisy pictures, as the network takes them."""
+    shape = found.picture.example_shape
+    random = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, math.prod(shape)).reshape(shape)
+    pictures = np.stack(
+        [np.zeros(shape), np.full(shape, 255), ramp, *random.uniform(0, 255, (2, *shape))]
+    ).astype(np.float32)
+    tensor = found._tensor(pictures)
+    size = (found.spec.shape[0] if found.spec.shape else None) or 1
+    return [tensor[:1].repeat(size, axis=0) for tensor in np.split(tensor, len(tensor))]
+
+
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
