@@ -17,6 +17,11 @@ from wardrobe.training.studies.study import Overrides, Study
 # Change it when the same variant would train to something else than before.
 _ENGINE = "trained as runs are"
 
+_INSTEAD = {
+    "augmentation": "put its layers into model.input.layers",
+    "distillation": "leave it out",
+}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -75,7 +80,7 @@ class Base:
         declaration = models.resolve(document, self._facts_of_data(document))
         for key in ("augmentation", "distillation"):
             if getattr(declaration, key):
-                message = f"studies train without {key}: leave it out"
+                message = f"studies train without {key}: {_INSTEAD[key]}"
                 raise models.DeclarationError([declaration.error((key,), message)])
         frame = self.study.frame
         return Variant(declaration, labels, frame.train, tuple(frame.measure))
