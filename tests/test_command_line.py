@@ -32,8 +32,7 @@ training: {epochs: 2, batch_size: 128}
 
 COMMANDS = (
     "list", "show", "check", "schema", "init", "train", "evaluate", "predict", "serve", "data",
-    "results",
-    "study",
+    "results", "study", "lab",
 )  # fmt: skip
 
 

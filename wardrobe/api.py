@@ -375,6 +375,33 @@ def _engine(
         yield lambda todo: ray_data.answers(todo, artifact, for_photographs=for_photographs)
 
 
+def lab(
+    *,
+    port: int = 0,
+    data_folder: str | PathLike[str] | None = None,
+    listening: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serves the lab, a page to play on, to this machine until it is interrupted.
+
+    Args:
+        port: where to listen on 127.0.0.1; 0: any free one.
+        data_folder: the folder of data sets; default: $WARDROBE_DATA.
+        listening: is told the address.
+
+    Raises:
+        TrainingError: the port is taken, or Keras' backend cannot train.
+    """
+    _choose_backend(None, trains=True)
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = "numpy"  # this process only checks declarations
+    if folder := data_folder or os.environ.get("WARDROBE_DATA"):
+        # Trainings work in folders of their own.
+        os.environ["WARDROBE_DATA"] = str(Path(folder).absolute())
+    from wardrobe.training.lab.app import run
+
+    run(port, backend, listening)
+
+
 def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:
     """The service as a Flask application with all models loaded.
 

@@ -6,6 +6,7 @@ usage. The rooms are imported inside the commands, so that help and checks start
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -576,6 +577,23 @@ def study(
     else:
         console.print_table(verdicts)
     return None
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True,
+              help="0: any free one.")  # fmt: skip
+@click.option("--open/--no-open", "opens", default=True, help="Whether to open it in a browser.")
+@DataDir
+def lab(port: int, opens: bool, data_dir: Path | None) -> None:
+    """Open a page to play on: change a declaration, train it, watch. This machine only."""
+
+    def listening(url: str) -> None:
+        click.echo(f"the lab is at {url} (Ctrl-C ends it)", err=True)
+        if opens:
+            click.launch(url)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        api.lab(port=port, data_folder=data_dir, listening=listening)
 
 
 @contextmanager

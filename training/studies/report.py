@@ -113,9 +113,10 @@ def _median(group: Sequence[Record], name: str) -> str:
 def _markdown(report: Report) -> str:
     study = report.study
     rows = ", ".join(map(str, study.frame.rows))
+    of_lecture = f"Lecture, row {rows} · " if rows else ""
     lines: list[Any] = [
         f"# {study.title}",
-        f"Lecture, row {rows} · variants: {report.variants} · `{command(study)}`",
+        f"{of_lecture}variants: {report.variants} · `{command(study)}`",
         study.frame.about.strip(),
         "![figure](figure.png)",
         f"## The claim {'holds' if report.holds else 'does not hold'}",

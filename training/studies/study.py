@@ -78,7 +78,7 @@ class Search(_Frame):
 
 class _StudyFrame(_Frame):
     title: str
-    rows: list[Annotated[int, Field(ge=1, le=26)]] = Field(min_length=1)
+    rows: list[Annotated[int, Field(ge=1, le=26)]] = []  # of the lecture, if it belongs there
     about: str
     base: dict[str, Any]
     axes: dict[str, Any] = {}

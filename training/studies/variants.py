@@ -17,6 +17,11 @@ from wardrobe.training.studies.study import Overrides, Study
 # Change it when the same variant would train to something else than before.
 _ENGINE = "trained as runs are"
 
+_INSTEAD = {
+    "augmentation": "put its layers into model.input.layers",
+    "distillation": "leave it out",
+}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -60,7 +65,7 @@ class Base:
         if document.get("name") is None:
             name = node_of(study.name, Origin(study.name))
             document = models.overridden(document, "name", name)
-        return cls(study, _changed(document, study.overrides))
+        return cls(study, changed(document, study.overrides))
 
     def variant(self, labels: dict[str, str], overrides: Sequence[Overrides]) -> Variant:
         """The variant in which the overrides change the base.
@@ -71,11 +76,11 @@ class Base:
         """
         document = self.document
         for values in overrides:
-            document = _changed(document, values)
+            document = changed(document, values)
         declaration = models.resolve(document, self._facts_of_data(document))
         for key in ("augmentation", "distillation"):
             if getattr(declaration, key):
-                message = f"studies train without {key}: leave it out"
+                message = f"studies train without {key}: {_INSTEAD[key]}"
                 raise models.DeclarationError([declaration.error((key,), message)])
         frame = self.study.frame
         return Variant(declaration, labels, frame.train, tuple(frame.measure))
@@ -107,7 +112,12 @@ def expand(study: Study) -> list[Variant]:
     ]
 
 
-def _changed(document: Document, values: Overrides) -> Document:
+def changed(document: Document, values: Overrides) -> Document:
+    """A declaration with the values of one point of an axis laid over it.
+
+    Raises:
+        DeclarationError: a path does not fit.
+    """
     for path, value in values.items():
         document = models.overridden(document, _written_out(document, path), value)
     return document

@@ -1,0 +1,7 @@
+"""The lab: a page on which a student changes a declaration, trains it and watches.
+
+    page ─ declaration ─→ checked ─ train ─→ session's process ─ snapshots ─→ page
+
+The networks are trained by `training.train`, as by the command line, with a callback that sends
+snapshots. Each open page has a process of its own, which ends with the page.
+"""
