@@ -272,7 +272,7 @@ def test_predict_explains(invoke, trained, pictures):
 def test_predict_tells_of_a_bad_picture_and_answers_the_others(invoke, trained, pictures):
     pictures[1].write_bytes(b"not a picture")
     done = invoke("predict", *pictures, "--artifacts", trained / "artifacts")
-    assert "is not a PNG, JPEG" in says_in_words(done)
+    assert "is text, not a PNG, JPEG" in says_in_words(done)
     assert len(done.stdout.splitlines()) == len(pictures) - 1
 
 

@@ -20,7 +20,7 @@ from wardrobe.training.callbacks.mlflow import MLflowRecorder
 from wardrobe.training.data import DataSet
 from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.evaluation.calibration import Calibration
+from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibration
 from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export.artifact import export
@@ -217,9 +217,17 @@ def _evaluate(
     }
     found: dict[str, dict[str, Any]] = {}
     if uncalibrated.head in ("softmax", "sigmoid") and "validation" in parts:
-        calibration = Calibration.fit(outputs["validation"], data.validation.y)
+        calibration = Calibration.fit(
+            outputs["validation"],
+            data.validation.y,
+            declaration.training.certain or RIGHT_WHEN_CERTAIN,
+            data.unknown_index,
+        )
+        numbers = {"temperature": calibration.temperature}
+        numbers |= {"uncertain_below": calibration.uncertain_below}
+        unknown = {} if data.unknown is None else {"unknown": data.unknown}
         effects = {name: calibration.effect(outputs[name], parts[name].y) for name in parts}
-        found["calibration"] = vars(calibration) | effects
+        found["calibration"] = numbers | unknown | effects
         outputs = {name: calibration.apply(given) for name, given in outputs.items()}
     found["metrics"] = {name: evaluate_split(outputs[name], data, name) for name in parts}
     return found

@@ -86,13 +86,11 @@ def create_model(
 def _restore_weights(network: keras.Sequential, name: str) -> None:
     """Gives a network the weights of the shipped artifact, but not to a head of other classes."""
     from wardrobe.serving.errors import ModelNotFoundError
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
     from wardrobe.training import transfer
 
     if not (PRETRAINED / name).is_dir():
         known = ", ".join(list_models(pretrained=True))
         raise ModelNotFoundError(f"no weights of {name} ship with wardrobe; there are: {known}")
-    load_tensorflow()
     transfer.transfer(network, transfer.find(name).read())
 
 
@@ -202,8 +200,6 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
-
     _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
@@ -214,7 +210,6 @@ def train(
     _load_backend()
     from wardrobe.training.train import train as run_training
 
-    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard and reads artifacts
     return run_training(
         resolved,
         examples,
