@@ -164,6 +164,7 @@ def train(
     runs: str | PathLike[str] = "runs",
     artifacts: str | PathLike[str] = "artifacts",
     resume: bool = False,
+    mlflow: str | None = None,
     data_folder: str | PathLike[str] | None = None,
     command: str | None = None,
     progress: Progress | None = None,
@@ -184,6 +185,8 @@ def train(
             name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
+        mlflow: the URI of an MLflow tracking server that records the run; default: none, unless the
+            declaration has the callback MLflow.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
         progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
@@ -216,6 +219,7 @@ def train(
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
+        mlflow=mlflow,
     )
 
 
