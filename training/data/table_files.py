@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.serving.images.names import is_debris
 from wardrobe.training.data import delimited, memory, parquet
 from wardrobe.training.data.dataset import DataError
 
@@ -72,9 +73,7 @@ def is_table(path: Path) -> bool:
 
 def has_folders(path: Path) -> bool:
     """Whether a folder holds others, which may be those of classes; systems' own do not count."""
-    return any(
-        entry.is_dir() and not entry.name.startswith((".", "__", "@")) for entry in path.iterdir()
-    )
+    return any(entry.is_dir() and not is_debris(entry.name) for entry in path.iterdir())
 
 
 def parts(path: Path) -> Parts:
