@@ -77,7 +77,7 @@ def name_for(path: Path) -> str:
 
 def _look(path: Path, written: str) -> _Found:
     name = (f"name: {_scalar(written)}", "")
-    is_array = idx.is_idx_folder(path) or npz.find(path) is not None
+    is_array = idx.find(path) is not None or npz.find(path) is not None
     if table_files.is_table(path) and not is_array and not picture_tables.are_pictures(path):
         return _table(path, name)
     if is_array or table_files.is_table(path):

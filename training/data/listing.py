@@ -199,20 +199,19 @@ def _is_readable(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in ENDINGS or is_picture(_beginning(file))
+    return file.suffix.lower() in ENDINGS or is_picture(beginning(file))
 
 
-def _beginning(file: Path) -> bytes:
+def beginning(file: Path) -> bytes:
+    """Enough of a file to tell what it is; nothing if it cannot be read."""
     try:
         with file.open("rb") as stream:
-            return stream.read(64)
+            return stream.read(1024)
     except OSError:
         return b""
 
 
-def _check(
-    folder: Path, parts: dict[str, Pictures], named: dict[str, str], beside: int
-) -> None:
+def _check(folder: Path, parts: dict[str, Pictures], named: dict[str, str], beside: int) -> None:
     """Whether there are two classes, each with pictures to train on; `named` as from `mapping`."""
     counts: dict[str, Counter[str]] = {part: Counter() for part in ("train", *parts)}
     for part, pictures in parts.items():

@@ -70,7 +70,9 @@ def collect(file: Path) -> Collection:
 def _part(
     file: Path, arrays: Mapping[str, Any], part: str
 ) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
-    for images, labels in KEYS[part]:
+    written = {key.lower(): key for key in arrays}  # X_train, too
+    for keys in KEYS[part]:
+        images, labels = (written.get(key, key) for key in keys)
         if images in arrays and labels in arrays:
             x, y = _pixels(arrays[images], images, file), _labels(arrays[labels], labels, file)
             if len(x) != len(y):
@@ -106,6 +108,8 @@ def _pixels(values: NDArray[Any], key: str, file: Path) -> NDArray[np.uint8]:
 def _labels(values: NDArray[Any], key: str, file: Path) -> NDArray[Any]:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 1 and values.dtype.kind == "f" and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
     if values.ndim != 1 or values.dtype.kind not in "uiUSb":
         raise DataError(
             f"{file}: {key} holds {values.dtype} {list(values.shape)}; labels are whole numbers or "

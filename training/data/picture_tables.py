@@ -138,6 +138,10 @@ def _layout(file: Path, target: str | None, size: Sequence[int] | None) -> _Layo
 def _layout_without_header(file: Path, size: Sequence[int] | None) -> _Layout:
     """The label comes first or last, where the first rows have whole numbers that count classes."""
     layout = delimited.layout(file)
+    if layout.width <= FEWEST_PIXELS and size is None:
+        raise DataError(
+            f"{file}: has no header; put a line with the names of the columns before the first"
+        )
     rows = [cells for _, cells in islice(delimited.rows(file, layout), 1_000)]
     last = layout.width - 1
     found = [place for place in (0, last) if _counts_classes([row[place] for row in rows])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,13 @@ from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.training.data import delimited, table_files
 from wardrobe.training.data.columns import Floats, Kind, RawColumn, Target
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
-from wardrobe.training.data.table_files import Table, raise_faults
+from wardrobe.training.data.listing import ENDINGS
+from wardrobe.training.data.table_files import DECIMAL_COMMA, MISSING, Table, raise_faults
 
 Kinds = Mapping[str, Kind]
 
 TARGETS = ("target", "label", "class")
 """Names of a column that is predicted if the declaration names none."""
-
-MISSING = frozenset(
-    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?", "-"}
-)
-"""How a missing number is written; for categories these are words, but for the first."""
-
-DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
 
 FEW_NUMBERS = 20
 """A target of whole numbers is a class unless there are more of them than that."""
@@ -36,6 +29,9 @@ MEMORY_OF_TEXT = 8.0
 
 FEW_CATEGORIES = 50
 """More of them are taken for categories only if half of the rows repeat one, or if declared."""
+
+FEW_ROWS = 12
+"""In more rows than that, texts of which none is there twice are not taken for categories."""
 
 
 def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -> Collection:
@@ -164,7 +160,14 @@ def _kind(tables: Sequence[Table], name: str, is_target: bool) -> Kind:
         few = is_class and _are_few_whole_numbers(np.array(numeric, np.float64))
         return "category" if few else "number"
     distinct, rows = len(set(written)), len(values)
-    if not is_target and distinct > max(FEW_CATEGORIES, rows // 2):
+    if not is_target and (named := [t for t in written if Path(t).suffix.lower() in ENDINGS]):
+        raise DataError(
+            f"{tables[0].path}: column {name!r} holds names of pictures, such as {named[0]!r}, "
+            "which are not read from a table: put the pictures of each class into a folder of its "
+            f"name, or leave the column out with 'columns: {{{name}: ignore}}'"
+        )
+    many = FEW_CATEGORIES if distinct < rows else FEW_ROWS
+    if not is_target and distinct > max(many, rows // 2):
         raise DataError(
             f"{tables[0].path}: column {name!r} has {distinct:,} different texts in {rows:,} rows, "
             f"such as {written[0][:40]!r}: leave it out with 'columns: {{{name}: ignore}}', or, if "

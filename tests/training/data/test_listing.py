@@ -187,7 +187,9 @@ def test_a_split_is_found_under_the_names_that_archives_give_it(tmp_path, train,
 
 def test_classes_may_be_called_like_the_parts_of_a_split(tmp_path):
     put(tmp_path, "bus/0.png", "train/0.png", "test tube/0.png", "train set/0.png")
-    assert counts(tmp_path) == {"train": dict.fromkeys(("bus", "test tube", "train", "train set"), 1)}
+    assert counts(tmp_path) == {
+        "train": dict.fromkeys(("bus", "test tube", "train", "train set"), 1)
+    }
 
 
 def test_what_lies_beside_a_wrapping_folder_does_not_hide_it(folder):
