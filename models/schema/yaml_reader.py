@@ -166,10 +166,10 @@ class _Builder:
 
 def _bracket(error: yaml.MarkedYAMLError) -> str:
     """Which bracket may lack its partner, `; …`, where YAML broke off within one."""
-    start, end = error.context_mark, error.problem_mark
-    if start is None or end is None or "flow" not in (error.context or ""):
+    start, end, context = error.context_mark, error.problem_mark, error.context or ""
+    if start is None or end is None or "flow" not in context:
         return ""
-    bracket = "[" if "sequence" in error.context else "{"
+    bracket = "[" if "sequence" in context else "{"
     if start.line == end.line:
         return f"; a comma is missing, or the {bracket} is not closed"
     return f"; the {bracket} in line {start.line + 1} is not closed"

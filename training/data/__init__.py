@@ -264,11 +264,8 @@ def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
     with suppress(RuntimeError):  # nobody's home
         path = Path(name).expanduser()
         within = data_folder(folder)
-        candidates = [
-            *(place / path for place in beside),
-            path,
-            *([within / path] if within else []),
-        ]
+        places = [*beside, Path(), *([within] if within else [])]
+        candidates = [place / path for place in places]
     for candidate in candidates:
         with suppress(OSError):  # a name too long, a folder without permission to enter
             if candidate.exists():

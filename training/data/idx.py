@@ -82,9 +82,8 @@ def find(folder: Path) -> Path | None:
         if is_idx_folder(folder):
             return folder
         with suppress(OSError):
-            inner = [
-                path for path in folder.iterdir() if path.is_dir() and not is_debris(path.name)
-            ]
+            entries = (path for path in folder.iterdir() if not is_debris(path.name))
+            inner = [path for path in entries if path.is_dir()]
             inner = [path for path in inner if path.name == "raw"] or inner
             if len(inner) == 1:
                 folder = inner[0]

@@ -46,7 +46,8 @@ def test_each_subfolder_is_a_class(folder):
     "debris",
     [
         "._0.png", ".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "@eaDir/0.png",
-        "@Recycle/0.png", "#snapshot/0.png", "__MACOSX/cat/._0.png", ".ipynb_checkpoints/0-checkpoint.png", "$RECYCLE.BIN/0.png",
+        "@Recycle/0.png", "#snapshot/0.png", "__MACOSX/cat/._0.png",
+        ".ipynb_checkpoints/0-checkpoint.png", "$RECYCLE.BIN/0.png",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["", "cat", "cat/more"])

@@ -40,7 +40,7 @@ def test_a_misspelt_path_is_answered_with_what_lies_there(tmp_path, monkeypatch)
     (tmp_path / "My photos").mkdir()
     monkeypatch.chdir(tmp_path)
     for typed in ("./My fotos", f"{tmp_path}/My Photos"):
-        with pytest.raises(DataError, match="did you mean '.*/My photos'"):
+        with pytest.raises(DataError, match=r"did you mean '.*/My photos'"):
             load(typed)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data import DataError, DataSet, describe, load, tables
+from wardrobe.training.data import DataError, DataSet, describe, load, table_files, tables
 from wardrobe.training.data.columns import Column, Kind, RawColumn, as_written
 
 PEOPLE = """\
@@ -176,7 +176,7 @@ class TestValues:
         with pytest.raises(DataError, match=r":5: column 'age'.*number"):
             read(write(PEOPLE.replace("61", cell)))
 
-    @pytest.mark.parametrize("cell", sorted(tables.MISSING))
+    @pytest.mark.parametrize("cell", sorted(table_files.MISSING))
     def test_may_be_missing(self, write, cell):
         table = read(write(PEOPLE.replace("61", cell).replace("Voss", "")))
         assert np.isnan(table["age"][3])
