@@ -232,14 +232,19 @@ def _on_disk(
         described = partial(image_folder.describe, found, wanted)
         collect = partial(image_folder.collect, found, wanted, picture, progress)
     else:
-        kind = foreign.name(beginning(found)) or "no data set"
-        unpacked = "unpack it, and " if "archive" in kind else ""
-        raise DataError(f"{found}: this is {kind}; {unpacked}give the path of {_KINDS}")
+        raise of_another_kind(found)
     decisive = wanted.model_dump(
         include=set(Data.model_fields), exclude={"take", "resplit", "sets"}
     )
     how = [decisive, picture and asdict(picture)]
     return _Origin(described, partial(cached, found, how, collect))
+
+
+def of_another_kind(file: Path) -> DataError:
+    """The error for a file that is no data set: what it is, and what to give instead."""
+    kind = foreign.name(beginning(file)) or "no data set"
+    unpacked = "unpack it, and " if "archive" in kind else ""
+    return DataError(f"{file}: this is {kind}; {unpacked}give the path of {_KINDS}")
 
 
 def _collect_table(found: Path, wanted: Data) -> Collection:

@@ -204,6 +204,8 @@ def _is_picture(file: Path) -> bool:
 
 def beginning(file: Path) -> bytes:
     """Enough of a file to tell what it is; nothing if it cannot be read."""
+    if not file.is_file():  # a device would give bytes without end
+        return b""
     try:
         with file.open("rb") as stream:
             return stream.read(1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ Kinds = Mapping[str, Kind]
 
 TARGETS = ("target", "label", "class")
 """Names of a column that is predicted if the declaration names none."""
+
+ID = re.compile(r"(^|[-_ .])([Ii][Dd]|[Ii]ndex|nr|no|row)$|[a-z]I[Dd]$|^Unnamed: 0$")
+"""Names of columns that may number the rows."""
 
 FEW_NUMBERS = 20
 """A target of whole numbers is a class unless there are more of them than that."""
@@ -264,7 +268,8 @@ def _faults(
 
 
 def columns_of_no_use(path: Path, target: str) -> list[str]:
-    """The columns whose values do not tell what they hold, such as names of people.
+    """The columns whose values do not tell what they hold, such as names of people, and those that
+    number the rows.
 
     Raises:
         DataError: a file cannot be read.
@@ -277,4 +282,16 @@ def columns_of_no_use(path: Path, target: str) -> list[str]:
             _kind(every, name, is_target=name == target)
         except DataError:
             found.append(name)
+        else:
+            if name != target and ID.search(name) and _numbers_rows(_joined(every, name)):
+                found.append(name)
     return found
+
+
+def _numbers_rows(values: NDArray[Any]) -> bool:
+    """Whether these are whole numbers, each of them one more than that before."""
+    if values.dtype == object:
+        if not all(text.isdecimal() for text in values):
+            return False
+        values = values.astype(np.float64)
+    return bool((np.diff(values) == 1).all())
