@@ -46,7 +46,7 @@ from wardrobe.training.data.dataset import (
 )
 from wardrobe.training.data.download import Progress
 from wardrobe.training.data.listing import beginning
-from wardrobe.training.data.pictures import prepared, shape_of
+from wardrobe.training.data.pictures import prepared, refuse_without_pictures, shape_of
 from wardrobe.training.data.split import Indices, split
 
 logger = logging.getLogger(__name__)
@@ -251,9 +251,7 @@ def _collect_table(found: Path, wanted: Data) -> Collection:
     """A table of pictures, or one whose columns mean what the declaration says."""
     if wanted.columns is None and picture_tables.are_pictures(found):
         return picture_tables.collect(found, wanted.target, wanted.size)
-    for key in ("size", "colour", "prepare"):
-        if getattr(wanted, key) is not None:
-            raise DataError(f"data.{key}: {wanted.name} has no pictures; leave it out")
+    refuse_without_pictures(wanted)
     return tables.collect(found, wanted.target, wanted.columns)
 
 

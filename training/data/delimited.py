@@ -6,6 +6,7 @@ What a cell means is decided elsewhere; here a file becomes rows of text with th
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections import Counter
@@ -80,6 +81,11 @@ def opened(path: Path) -> Iterator[io.TextIOWrapper]:
 def _begins(file: Any, beginning: bytes) -> bool:
     """Whether a buffered file, plain or decompressed, begins so."""
     return bool(file.peek(len(beginning)).startswith(beginning))
+
+
+def by_number(text: str) -> tuple[float, str]:
+    """A key for sorting: numbers by their value, then texts."""
+    return (float(text) if NUMBER.fullmatch(text) else math.inf, text)
 
 
 def size(path: Path) -> int:

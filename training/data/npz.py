@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.serving.images.names import is_debris
 from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
 from wardrobe.training.data.table_files import has_folders
@@ -26,7 +27,7 @@ def find(path: Path) -> Path | None:
     """The archive at a path, or the only one in a folder; None: there is none."""
     if path.is_file():
         return path if path.suffix.lower() == ".npz" else None
-    found = [file for file in sorted(path.glob("*.npz")) if not file.name.startswith(".")]
+    found = [file for file in sorted(path.glob("*.npz")) if not is_debris(file.name)]
     return found[0] if len(found) == 1 and not has_folders(path) else None
 
 

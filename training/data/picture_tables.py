@@ -89,7 +89,7 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
     if len({images.shape[1:] for images, _ in every}) > 1:
         raise DataError(f"{path}: the training and the test pictures are of different sizes")
     labels = [label for _, of_file in every for label in of_file]
-    classes = sorted(set(labels), key=_by_number)
+    classes = sorted(set(labels), key=delimited.by_number)
     if len(classes) < 2:
         raise DataError(f"{path}: all pictures have the label {classes[0]!r}; there must be two")
     place = {label: index for index, label in enumerate(classes)}
@@ -105,10 +105,6 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
         source=str(path),
         notes=tuple(notes),
     )
-
-
-def _by_number(label: str) -> tuple[float, str]:
-    return (float(label) if delimited.NUMBER.fullmatch(label) else math.inf, label)
 
 
 def _layout(file: Path, target: str | None, size: Sequence[int] | None) -> _Layout:

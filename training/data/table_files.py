@@ -82,8 +82,12 @@ def is_table(path: Path) -> bool:
 
 
 def has_folders(path: Path) -> bool:
-    """Whether a folder holds others, which may be those of classes; systems' own do not count."""
-    return any(entry.is_dir() and not is_debris(entry.name) for entry in path.iterdir())
+    """Whether a folder holds others, which may be those of classes; systems' own do not count, nor
+    do those of tables, which archives hold twice."""
+    return any(
+        entry.is_dir() and not is_debris(entry.name) and not _files(entry)
+        for entry in path.iterdir()
+    )
 
 
 def parts(path: Path) -> Parts:

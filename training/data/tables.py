@@ -208,7 +208,7 @@ def _targets(
     raise_faults(_faults(tables, name, missing, "is missing"), "Remove the rows without a target")
     if numbers is not None:
         return numbers[:, None], None
-    classes = sorted(set(texts), key=_by_number)
+    classes = sorted(set(texts), key=delimited.by_number)
     if len(classes) < 2:
         raise DataError(
             f"{tables[0].path}: the target {name!r} has one class only, {classes[0]!r}; there must "
@@ -216,10 +216,6 @@ def _targets(
         )
     place = {text: index for index, text in enumerate(classes)}
     return np.array([place[text] for text in texts], np.int32), tuple(classes)
-
-
-def _by_number(text: str) -> tuple[float, str]:
-    return (float(text) if delimited.NUMBER.fullmatch(text) else np.inf, text)
 
 
 def _texts(values: NDArray[Any]) -> NDArray[Any]:

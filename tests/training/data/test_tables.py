@@ -270,6 +270,13 @@ class TestAFolder:
         assert (len(data.train), len(data.validation), len(data.test)) == (90, 10, 20)
         assert set(data.hashes) == {train, test}
 
+    def test_may_hold_them_once_more_in_folders_of_their_names(self, write, tmp_path):
+        for name in ("people_train.csv", "people_test.csv"):
+            inner = write(people(100), name).with_suffix("")
+            inner.mkdir()
+            (inner / name).write_text(people(100))
+        assert len(load(str(tmp_path), target="income").test) == 100
+
     def test_may_have_validation_rows_of_its_own(self, write):
         for name, rows in (("train", 100), ("val", 15), ("test", 20)):
             folder = write(people(rows), f"{name}.csv").parent
