@@ -49,14 +49,14 @@ class Listing:
     notes: tuple[str, ...]
 
 
-def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
-    """The pictures of a folder of class folders; `classes` as in `data.classes`.
+def list_pictures(folder: Path, classes: Classes | None = None, test: str | None = None) -> Listing:
+    """The pictures of a folder of class folders; `classes` and `test` as in `data`.
 
     Raises DataError if it is no such folder, or a class has no picture to train on.
     """
     seen = _Seen()
     try:
-        found = seen.parts(folder)
+        found = seen.parts(folder, test)
     except OSError as error:
         raise DataError(f"{as_text(folder)}: cannot be read ({error.strerror})") from error
     names = sorted({name for part in found.values() for name in part})
@@ -81,10 +81,13 @@ class _Seen:
         self.beside = 0  # pictures in no folder of a class
         self.outside: list[str] = []  # folders that belong to no part of a split
 
-    def parts(self, folder: Path) -> dict[str, Pictures]:
-        """The pictures of each part of a split, by class; all are `train` without a split."""
+    def parts(self, folder: Path, test: str | None) -> dict[str, Pictures]:
+        """The pictures of each part of a split, by class; all are `train` without a split.
+
+        test: the name of the folder that is the test set; None: as the names of folders say.
+        """
         folders = self._unwrapped(folder)
-        split = _split(folders)
+        split = _split(folders) if test is None else _declared_split(folder, folders, test)
         if not split:
             return {"train": self._classes(folders)}
         found: dict[str, Pictures] = {}
@@ -164,6 +167,22 @@ def _split(folders: list[Path]) -> dict[Path, str]:
         if is_split and (has_classes or not others):
             return named
     return {}
+
+
+def _declared_split(folder: Path, folders: list[Path], test: str) -> dict[Path, str]:
+    """Which folders are the parts of a split where the one of a name is the test set.
+
+    Raises DataError if there is no such folder beside one to train on.
+    """
+    names = {name: part for name, part in PARTS.items() if part != "test"} | {test.lower(): "test"}
+    found = {inner.name.lower(): inner for inner in folders}
+    split = {inner: names[name] for name, inner in found.items() if name in names}
+    if not {"train", "test"} <= set(split.values()):
+        hint = did_you_mean(test, sorted(found)) or f"; there are {', '.join(sorted(found))}"
+        raise DataError(
+            f"data.test: {as_text(folder)} must hold the folders 'train' and {test!r}{hint}"
+        )
+    return split
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
