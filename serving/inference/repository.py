@@ -194,13 +194,13 @@ class Repository:
     def _watch(self, seconds: float) -> None:
         while True:
             try:
+                self.refresh()
                 set_versions(
                     (s.artifact.name, s.artifact.version, s.state) for s in self.statuses()
                 )
-                time.sleep(seconds)
-                self.refresh()
             except Exception:  # a file system can fail in any way; the next refresh may succeed
                 logger.exception("cannot read the artifact folders; what is loaded is still served")
+            time.sleep(seconds)
 
     def _scan(self) -> None:
         """Read the names, versions and policies from the folders."""
