@@ -203,25 +203,15 @@ class Contender:
             self.p50.append(p50 / 1000)
             self.p99.append(p99 / 1000)
             self.refused += refused
-            self.megabytes = sum(map(_megabytes, self._processes()))
+            self.megabytes = sum(map(megabytes, processes(self.process.pid)))
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait()
 
-    def _processes(self) -> list[int]:
-        """The server and all that it started."""
-        found, unvisited = [], [self.process.pid]
-        while unvisited:
-            process = unvisited.pop()
-            found.append(process)
-            for children in Path(f"/proc/{process}/task").glob("*/children"):
-                unvisited += map(int, children.read_text().split())
-        return found
-
     def _cpu_seconds(self) -> float:
         ticks = 0
-        for process in self._processes():
+        for process in processes(self.process.pid):
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / TICKS
@@ -246,7 +236,19 @@ def _is_here(name: str, other: str | None) -> bool:
     return bool(other) and not subprocess.call([str(other), "-c", f"import {NEEDS[name]}"])
 
 
-def _megabytes(process: int) -> float:
+def processes(first: int) -> list[int]:
+    """A process and all that it started."""
+    found, unvisited = [], [first]
+    while unvisited:
+        process = unvisited.pop()
+        found.append(process)
+        for children in Path(f"/proc/{process}/task").glob("*/children"):
+            unvisited += map(int, children.read_text().split())
+    return found
+
+
+def megabytes(process: int) -> float:
+    """The memory of a process, what it shares with others in proportion."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
@@ -354,7 +356,7 @@ def print_memory(wardrobe: Contender, artifact: Path) -> None:
         for process in bare:
             assert process.stdout
             process.stdout.readline()
-        megabytes = sum(_megabytes(process.pid) for process in bare)
+        megabytes = sum(megabytes(process.pid) for process in bare)
     finally:
         for process in bare:
             process.kill()

@@ -14,6 +14,11 @@ def in_words(error: BaseException) -> str:
     return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", line)
 
 
+def without_password(url: str) -> str:
+    """A URL as a message may show it."""
+    return re.sub(r"//([^:/@]*):.*@", r"//\1:…@", url)
+
+
 # Of an error in a graph: its title, the stack of the nodes, and their names.
 _OF_THE_GRAPH = re.compile(
     r"\s|Graph execution error|Detected at node|<stack traces|Stack trace|Original stack|"

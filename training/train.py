@@ -6,6 +6,7 @@ import csv
 import logging
 import shlex
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -15,10 +16,11 @@ from typing import Any
 import keras
 
 from wardrobe.models import Declaration
+from wardrobe.training.callbacks.mlflow import MLflowRecorder
 from wardrobe.training.data import DataSet
 from wardrobe.training.data.dataset import file_hash
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.evaluation.calibration import Calibration
+from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibration
 from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export.artifact import export
@@ -72,6 +74,7 @@ def train(
     resume: bool = False,
     extend: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    mlflow: str | None = None,
 ) -> TrainedRun:
     """Trains, evaluates and exports; the test examples are used once, at the end.
 
@@ -88,11 +91,14 @@ def train(
         extend: when resuming, go on from the end of a run that differs in its fewer epochs only.
         callbacks: Keras callbacks that follow the declared ones. The record names their classes;
             their state is not restored when the run is resumed.
+        mlflow: the URI of a tracking server of MLflow that records the run; None: it is recorded
+            if the declaration has the callback MLflow.
 
     Raises:
         DeclarationError: before anything is written.
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
-            resumed with this data and backend. The record says so, and there is no artifact.
+            resumed with this data and backend, or MLflow does not answer. The record says so, and
+            there is no artifact.
     """
     interrupted = Run.latest(runs, declaration) if resume else None
     if interrupted and interrupted.record.status == "finished":
@@ -100,9 +106,12 @@ def train(
     started = datetime.now(UTC)
     folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
     fit = Fit(declaration, data, folder, callbacks, [artifacts])
+    recorder = MLflowRecorder.wanted(fit.parts.callbacks, mlflow)
+    if recorder:
+        fit.watchers.append(recorder)
     if fit.transferred:
         logger.warning("%s %s", declaration.name, fit.transferred)
-    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside)
+    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
     record = Record.of(
         declaration,
         data,
@@ -121,7 +130,7 @@ def train(
             _tell_continuation(shorter, fit)
             record = replace(record, continues=shorter.record.id)
         run = Run.start(folder, record, declaration)
-    with run.recorded():
+    with run.recorded(), recorder.recording(run, declaration) if recorder else nullcontext():
         fitted = fit.run(teacher.folder if teacher else None)
         run.keep(fitted.network)
         _refuse_divergence(fitted, folder)
@@ -149,6 +158,7 @@ def _train_teacher(
     runs: Path,
     artifacts: Path,
     served_beside: Sequence[Path],
+    mlflow: str | None,
 ) -> TrainedRun | None:
     """The teacher's last run on the same data, finished first if need be; None without teacher."""
     teacher = teacher_of(declaration)
@@ -164,6 +174,7 @@ def _train_teacher(
         command=shlex.join(["wardrobe", "train", teacher.name, *settings]),
         resume=True,
         extend=False,
+        mlflow=mlflow,
     )
     if trained.record.data != DataRecord.of(data):
         raise TrainingError(
@@ -206,9 +217,17 @@ def _evaluate(
     }
     found: dict[str, dict[str, Any]] = {}
     if uncalibrated.head in ("softmax", "sigmoid") and "validation" in parts:
-        calibration = Calibration.fit(outputs["validation"], data.validation.y)
+        calibration = Calibration.fit(
+            outputs["validation"],
+            data.validation.y,
+            declaration.training.certain or RIGHT_WHEN_CERTAIN,
+            data.unknown_index,
+        )
+        numbers = {"temperature": calibration.temperature}
+        numbers |= {"uncertain_below": calibration.uncertain_below}
+        unknown = {} if data.unknown is None else {"unknown": data.unknown}
         effects = {name: calibration.effect(outputs[name], parts[name].y) for name in parts}
-        found["calibration"] = vars(calibration) | effects
+        found["calibration"] = numbers | unknown | effects
         outputs = {name: calibration.apply(given) for name, given in outputs.items()}
     found["metrics"] = {name: evaluate_split(outputs[name], data, name) for name in parts}
     return found

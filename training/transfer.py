@@ -19,6 +19,7 @@ from wardrobe import PRETRAINED
 from wardrobe.models import Declaration, DeclarationError, zoo
 from wardrobe.models.schema.errors import ErrorDetail, did_you_mean
 from wardrobe.models.schema.tree import Document
+from wardrobe.serving.inference.tensorflow import load_tensorflow
 from wardrobe.training.data.dataset import file_hash
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _classes_of_run(file: Path) -> tuple[str, ...] | None:
 
 def _of_saved_model(folder: Path) -> Weights:
     """Read from its file, without a graph: TensorFlow would put the variables on a GPU."""
-    import tensorflow as tf
+    tf = load_tensorflow()
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
     reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))

@@ -86,13 +86,11 @@ def create_model(
 def _restore_weights(network: keras.Sequential, name: str) -> None:
     """Gives a network the weights of the shipped artifact, but not to a head of other classes."""
     from wardrobe.serving.errors import ModelNotFoundError
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
     from wardrobe.training import transfer
 
     if not (PRETRAINED / name).is_dir():
         known = ", ".join(list_models(pretrained=True))
         raise ModelNotFoundError(f"no weights of {name} ship with wardrobe; there are: {known}")
-    load_tensorflow()
     transfer.transfer(network, transfer.find(name).read())
 
 
@@ -166,6 +164,7 @@ def train(
     runs: str | PathLike[str] = "runs",
     artifacts: str | PathLike[str] = "artifacts",
     resume: bool = False,
+    mlflow: str | None = None,
     data_folder: str | PathLike[str] | None = None,
     command: str | None = None,
     progress: Progress | None = None,
@@ -186,6 +185,8 @@ def train(
             name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
         resume: go on with the last run of this declaration and seed, if it was interrupted; a
             finished one is returned as it is.
+        mlflow: the URI of an MLflow tracking server that records the run; default: none, unless the
+            declaration has the callback MLflow.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
         progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
@@ -199,8 +200,6 @@ def train(
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
     """
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
-
     _choose_backend(backend, trains=True)
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
@@ -211,7 +210,6 @@ def train(
     _load_backend()
     from wardrobe.training.train import train as run_training
 
-    load_tensorflow()  # on JAX, too, it writes the events for TensorBoard and reads artifacts
     return run_training(
         resolved,
         examples,
@@ -221,6 +219,7 @@ def train(
         command=command or shlex.join(sys.orig_argv),
         resume=resume,
         callbacks=callbacks,
+        mlflow=mlflow,
     )
 
 

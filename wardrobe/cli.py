@@ -10,6 +10,8 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +22,7 @@ from wardrobe import ERRORS, api, console
 
 if TYPE_CHECKING:
     from wardrobe.training.export.formats import Format
+    from wardrobe.training.studies.executor import Engine
     from wardrobe.training.studies.report import Report
     from wardrobe.training.studies.study import Study
 
@@ -227,6 +230,9 @@ def init(folder: Path, to: Path | None) -> None:
     help="Continue the last run of this declaration and seed: interrupted, or of fewer epochs.",
 )
 @click.option(
+    "--mlflow", metavar="URI", help="Record the run with the MLflow tracking server there."
+)
+@click.option(
     "--stand-in",
     is_flag=True,
     help="Train on `silhouettes` if the data set can neither be found nor downloaded.",
@@ -242,6 +248,7 @@ def train(
     runs: Path,
     artifacts: Path,
     resume: bool,
+    mlflow: str | None,
     stand_in: bool,
     as_json: bool,
 ) -> None:
@@ -258,6 +265,7 @@ def train(
             runs=runs,
             artifacts=artifacts,
             resume=resume,
+            mlflow=mlflow,
             data_folder=data_dir,
             command=shlex.join(["wardrobe", *sys.argv[1:]]),
             progress=progress,
@@ -510,6 +518,13 @@ def results(runs: Path, as_json: bool) -> None:
     default=os.cpu_count(),
     help="Processes.  [default: cores]",
 )
+@Cluster
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Where a search keeps its trials: a journal file, or the URL of a PostgreSQL or MySQL "
+    "database; several machines may work in it at once.",
+)
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option(
     "--page", type=click.Path(path_type=Path), help="Where --all writes.  [default: below --runs]"
@@ -525,6 +540,8 @@ def study(
     only_list: bool,
     quick: bool,
     jobs: int,
+    cluster: str | None,
+    storage: str | None,
     runs: Path,
     page: Path | None,
     pictures: bool,
@@ -541,11 +558,14 @@ def study(
         return console.print_json(rows) if as_json else console.print_table(rows)
     if (name is None) is not every:
         raise click.UsageError("give the name of a study, --all or --list")
-    from wardrobe.training.studies import runner
+    from wardrobe.training.studies import executor, runner
 
     studies = read_all(quick) if every else [read(str(name), quick)]
+    if storage and not any(study.trials for study in studies):
+        raise click.UsageError(f"--storage is for searches; {name} has no `search:`")
     folder = runs / "studies"
-    reports = runner.run(studies, folder, jobs, pictures, console.show_variants_done)
+    engine = on_cluster(cluster) if cluster else executor.processes(jobs)
+    reports = runner.run(studies, folder, engine, pictures, console.show_variants_done, storage)
     if every:
         from wardrobe.training.studies.page import write
 
@@ -556,6 +576,21 @@ def study(
     else:
         console.print_table(verdicts)
     return None
+
+
+@contextmanager
+def on_cluster(address: str) -> Iterator[Engine]:
+    """The engine of studies on a Ray cluster, connected while the block runs.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+    """
+    from wardrobe.cluster import connected
+
+    with connected(address):
+        from wardrobe.training.studies.ray_engine import RayEngine
+
+        yield RayEngine()
 
 
 def _echo_measures(part: str, measures: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What wardrobe adds to Keras: an activation, an initializer, a loss and its metric.
+"""What wardrobe adds to Keras: an activation, an initializer, a loss, its metric and a callback.
 
 Importing this module registers them, so that Keras loads saved networks that contain them.
 """
@@ -87,6 +87,22 @@ class LocalNormal(keras.initializers.Initializer):
 
     def get_config(self) -> dict[str, Any]:
         return {"smallest": self.smallest, "largest": self.largest, "seed": self.seed}
+
+
+class MLflow(keras.callbacks.Callback):
+    """Callback: asks for the run to be recorded with MLflow.
+
+    It does nothing itself: whoever trains sees that it is declared.
+
+    Args:
+        experiment: String, the name of MLflow's experiment that the run is part of.
+    """
+
+    def __init__(self, experiment: str = "wardrobe") -> None:
+        if not experiment:
+            raise ValueError("experiment needs a name")
+        super().__init__()
+        self.experiment = experiment
 
 
 def _covers(position: Any, centre: Any, size: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from wardrobe.models.build.custom_objects import LocalNormal, set_crossentropy, step
+from wardrobe.models.build.custom_objects import LocalNormal, MLflow, set_crossentropy, step
 from wardrobe.models.schema import slips
 from wardrobe.models.schema.declaration import SET_LOSS, ObjectSpec, snake_case
 from wardrobe.models.schema.errors import did_you_mean
@@ -41,6 +41,7 @@ _CUSTOM: dict[str, dict[str, Any]] = {
     "activation": {"step": step},
     "initializer": {"LocalNormal": LocalNormal, "local_normal": LocalNormal},
     "loss": {SET_LOSS: set_crossentropy},
+    "callback": {"MLflow": MLflow},
 }
 
 # Where Keras itself accepts `he_normal` for HeNormal.

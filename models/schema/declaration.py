@@ -134,12 +134,33 @@ def _class_weight(value: Any) -> Any:
     )
 
 
+def _set_weight(value: Any) -> Any:
+    weights = value.values() if isinstance(value, dict) and value else [value]
+    if all(type(one) in (int, float) and 0 <= one < math.inf for one in weights):
+        return value
+    raise ValueError(
+        "must be a number of at least 0, or one for each class that counts otherwise than 1, such "
+        f"as '{{Coat: 2}}', not {value!r}"
+    )
+
+
 def _size(value: Any) -> Any:
     sides = value if isinstance(value, list) else []
     if len(sides) == 2 and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
         return value
     raise ValueError(
         f"must be the height and the width, 1 to {LARGEST_SIDE} pixels, as [28, 28], not {value!r}"
+    )
+
+
+def _broadest(value: Any) -> Any:
+    limits = value if isinstance(value, list) else []
+    are_numbers = len(limits) == 2 and all(type(one) in (int, float) for one in limits)
+    if are_numbers and 0.1 <= limits[0] <= limits[1] <= 10:
+        return [float(one) for one in limits]
+    raise ValueError(
+        "must be the least and the greatest limit, width over height, as [0.75, 1.1], not "
+        f"{value!r}"
     )
 
 
@@ -159,7 +180,9 @@ ClassNames = Annotated[
     BeforeValidator(_class_names),
     WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
 ]
+Broadest = Annotated[list[float], BeforeValidator(_broadest)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
+SetWeight = Annotated[float | dict[str, float], BeforeValidator(_set_weight)]
 HeldOut = Annotated[
     int | float, PlainValidator(_held_out), WithJsonSchema({"type": "number", "minimum": 0})
 ]
@@ -184,6 +207,27 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Copies(_Strict):
+    """Disturbed copies of each training picture, made before it is reduced to the network's size.
+
+    `number`: of copies, beside the picture itself. Each is mirrored or not, turned by up to
+    `rotation` degrees, its width times up to e^±`stretch`, sheared by up to `shear`, its outline
+    grown or shrunk by up to `outline` pixels at a longer side of 128, its shades raised to a power
+    of up to e^±`gamma`, and made no broader than a limit drawn from `broadest`, width over height.
+    They depend on the picture and on `seed`, not on the seed of a run.
+    """
+
+    number: int = Field(ge=1, le=1000)
+    mirror: bool = False
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    stretch: float = Field(default=0.0, ge=0, le=1)
+    shear: float = Field(default=0.0, ge=0, le=1)
+    outline: int = Field(default=0, ge=0, le=10)
+    gamma: float = Field(default=0.0, ge=0, le=2)
+    broadest: Broadest | None = None
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
 class Data(_Strict):
     """The data set, by name or path, and what becomes of its examples.
 
@@ -191,8 +235,11 @@ class Data(_Strict):
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
     it. `classes` renames and joins classes: what is not named is left out. `target` is the column
     of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
-    `take` the number of training examples to use. `sets`: several data sets to train on together,
-    which `data` declares as a list; then only their `name` stands beside them.
+    `take` the number of training examples to use. `test` names the folder, beside `train`, that is
+    the test set. `copies` are disturbed ones of garments. `unknown` is the class of what is none of
+    the others: an answer of it is uncertain. `licence` is for the model card. `sets`: several data
+    sets to train on together, which `data` declares as a list; then only their `name` stands beside
+    them.
     """
 
     name: str = Field(min_length=1)
@@ -204,12 +251,18 @@ class Data(_Strict):
     columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)
     take: int | None = Field(default=None, ge=1)
+    test: str | None = Field(default=None, min_length=1)
+    copies: Copies | None = None
+    unknown: str | None = None
+    licence: str | None = None
     sets: list[DataPart] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _garments_are_grey(self) -> Data:
         if self.prepare == "garment" and self.colour == "rgb":
             raise ValueError("garments become grey pictures: leave out 'colour: rgb'")
+        if self.copies is not None and self.prepare != "garment":
+            raise ValueError("copies are made of garments: add 'prepare: garment'")
         return self
 
 
@@ -217,14 +270,16 @@ class DataPart(Data):
     """One of several data sets that are trained on together.
 
     `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
-    `weight`: of its examples in the loss. `stands_for`: its classes that stand for several of the
-    network, any of which is right.
+    `weight`: of its examples in the loss, or of those of each class, where it is not 1.
+    `stands_for`: its classes that stand for several of the network, any of which is right.
+    `measured`: whether its examples are validated and tested on; if not, it only helps to train.
     """
 
     sets: None = None
     share: float | None = Field(default=None, gt=0, le=1)
-    weight: float = Field(default=1.0, ge=0)
+    weight: SetWeight = 1.0
     stands_for: dict[str, ClassNames] | None = None
+    measured: bool = True
 
 
 class Input(_Strict):
@@ -277,13 +332,15 @@ class Training(_Strict):
     """How long to train; `validation`: how many examples to hold out, or what fraction.
 
     `class_weight`: how much an example of a class counts in the loss; `balanced`: classes count the
-    same, however many examples they have.
+    same, however many examples they have. `certain`: the share of right answers to aim at among
+    those that are not called uncertain; None: 0.95.
     """
 
     epochs: int = Field(ge=1, le=100_000)
     batch_size: int = Field(ge=1)
     validation: HeldOut
     class_weight: ClassWeight | None = None
+    certain: float | None = Field(default=None, gt=0, le=1)
 
 
 class Augmentation(_Strict):

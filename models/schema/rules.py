@@ -214,7 +214,12 @@ def _several_sets(declaration: Declaration) -> Iterator[Finding]:
         yield ("distillation",), "a teacher learns from one data set only"
     if declaration.training.class_weight is not None:
         yield _CLASS_WEIGHT, "of several data sets, give each a 'share' and a 'weight' instead"
-    for key in ("size", "colour", "prepare", "classes", "resplit", "take"):
+    if not any(part.measured for part in data.sets):
+        yield ("data", "sets"), "no set is measured: leave out 'measured: false' of one"
+    for key in (
+        "size", "colour", "prepare", "classes", "resplit", "take", "test", "copies", "unknown",
+        "licence",
+    ):  # fmt: skip
         if getattr(data, key) is not None:
             yield ("data", key), f"{key} belongs to one of the sets, as data.sets.0.{key}"
 

@@ -37,7 +37,7 @@ def read(data: bytes, target: PictureInput, limits: Limits = LIMITS) -> Pixels:
     Raises `PictureError` for anything but a complete picture within the limits, and for one that
     cannot be prepared.
     """
-    return prepare(decode(data, limits, _least_side(target)), target)
+    return prepare(decode(data, limits, least_side(target)), target)
 
 
 def prepare(image: Image.Image, target: PictureInput) -> Pixels:
@@ -74,7 +74,7 @@ def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return canvas
 
 
-def _least_side(target: PictureInput) -> int | None:
+def least_side(target: PictureInput) -> int | None:
     """Pixels to which a longer side may be reduced on decoding; None: it is left as it is."""
     return None if target.prepare == "none" else max(LONGEST_SIDE, 2 * max(target.shape))
 

@@ -66,14 +66,24 @@ def preprocess(image: Image.Image, target: PictureInput) -> Grey:
 
     Raises `PictureError` (422) if there is no garment in it.
     """
-    if (image.height, image.width) == target.shape:
-        pixels = grey(image)
-        is_on_light = has_light_border(pixels)
-        on_dark = 255 - pixels if is_on_light else pixels
-    else:
-        garment = segment(image)
-        is_on_light = garment.is_on_light
-        on_dark = fit(narrow(crop(garment)), target.shape)
+    if (image.height, image.width) != target.shape:
+        return reduce(segment(image), target)
+    pixels = grey(image)
+    is_on_light = has_light_border(pixels)
+    return _on_ground(255 - pixels if is_on_light else pixels, is_on_light, target)
+
+
+def reduce(garment: Garment, target: PictureInput, broadest: float = MAX_ASPECT) -> Grey:
+    """The garment as a network takes it, `uint8 [height, width]`, 0–255; one from a photograph is
+    made no broader than `broadest`, width over height.
+
+    Raises `PictureError` (422) if nothing is left of it.
+    """
+    on_dark = fit(narrow(crop(garment), broadest), target.shape)
+    return _on_ground(on_dark, garment.is_on_light, target)
+
+
+def _on_ground(on_dark: Grey, is_on_light: bool, target: PictureInput) -> Grey:
     wants_light = is_on_light if target.polarity == "mixed" else target.polarity == "light"
     return 255 - on_dark if wants_light else on_dark
 
@@ -146,15 +156,15 @@ def extent(profile: Floats, height: float) -> slice:
     )
 
 
-def narrow(garment: Garment) -> Floats:
+def narrow(garment: Garment, broadest: float = MAX_ASPECT) -> Floats:
     """The shades `[H, W]`. A photographed garment is smoothed, as GrabCut leaves a ragged outline,
-    and made no broader than in the data set."""
+    and made no broader than in the data set, or than `broadest`."""
     if not garment.is_photographed:
         return garment.shades
     shades = cv2.blur(garment.shades, (3, 3), borderType=cv2.BORDER_CONSTANT)
     height, width = shades.shape
-    if MAX_ASPECT < width / height < LYING_ASPECT:
-        size = max(1, round(MAX_ASPECT * height)), height
+    if broadest < width / height < LYING_ASPECT:
+        size = max(1, round(broadest * height)), height
         shades = Image.fromarray(shades).resize(size, Image.Resampling.BOX)
     return np.asarray(shades, np.float32)
 

@@ -135,6 +135,43 @@ def test_the_loss_of_a_set_has_its_weight(both):
     assert (weights[first:] == 0.5).all()
 
 
+def test_the_classes_of_a_set_may_have_weights_of_their_own(folder):
+    settings = ["data.sets.1.weight={tops: 3}"]
+    declaration, data = load_with_data(str(folder / "both.yaml"), settings)
+    weights = Fit(declaration, data, None).training_arrays()[2]
+    first = data.parts[1].examples["train"].start
+    is_top = data.train.y[first:].sum(axis=1) == 3
+    assert (weights[:first] == 1).all()
+    assert (weights[first:] == np.where(is_top, 3, 1)).all()
+
+
+def test_a_set_may_only_help_to_train(folder, both):
+    settings = ["data.sets.0.measured=false", "data.sets.1.unknown=odd"]
+    declaration, data = load_with_data(
+        str(folder / "both.yaml"), [*settings, "training.certain=0.7"]
+    )
+    _, whole = both
+    assert len(data.train) == len(whole.train)
+    for part in ("validation", "test"):
+        garments = whole.parts[1].examples[part]
+        assert len(getattr(data, part)) == len(garments)
+        wanted = getattr(whole, part).x[garments.start :]
+        assert np.array_equal(getattr(data, part).x, wanted)
+    out = folder / "helped"
+    trained = train(
+        declaration, data, runs=out / "runs", artifacts=out / "artifacts", command="wardrobe train"
+    )
+    extra = trained.artifact / "assets.extra"
+    said = json.loads((extra / "uncertainty.json").read_text())
+    assert said == {"below": trained.record.calibration["uncertain_below"], "unknown": "odd"}
+    assert list(trained.metrics["test"]["by_set"]) == ["garments"]
+    card = (extra / "card.md").read_text()
+    assert "70% of the answers" in card
+    assert "An answer `odd` is always uncertain" in card
+    assert "It knows the 10 classes above, and `odd` for what is none of them" in card
+    assert "measured on examples of garments;" in card
+
+
 def test_each_set_is_measured_apart_in_its_own_classes(run):
     measured = json.loads((run.folder / "run.json").read_text())["metrics"]["test"]
     by_set = measured["by_set"]
@@ -184,6 +221,9 @@ OTHERS = "  - silhouettes\n  - {name: garments, prepare: garment, %s}\n"
             OTHERS % "stands_for: {'0': [Coat], '1': [Coat]}",
             "'Coat' is in two classes",
         ),
+        (OTHERS % "weight: {'7': 2}", "weight: garments has no class '7'; there are 0, 1, 2"),
+        (OTHERS % "weight: {'0': -2}", "a number of at least 0, or one for each class"),
+        (OTHERS % "unknown: odd", "data.unknown: garments has no class 'odd'"),
         (
             OTHERS.replace("silhouettes", "{name: silhouettes, share: 0.7}") % "share: 0.7",
             "the shares add up to 1.4",
@@ -208,6 +248,7 @@ def test_sets_that_do_not_fit_together(folder, sets, reason):
         ("training.class_weight=balanced", "give each a 'share' and a 'weight'"),
         ("metrics=[AUC]", "AUC knows one right class only"),
         ("data.take=5", "take belongs to one of the sets"),
+        ("data.unknown=odd", "unknown belongs to one of the sets"),
         ("data.sets.0.shar=0.3", "did you mean 'share'"),
     ],
 )
@@ -215,6 +256,20 @@ def test_what_does_not_go_with_several_sets(folder, more, reason):
     document = read(str(folder / "both.yaml"), [more])
     found = check(document, describe_data(document))
     assert any(reason in error.message for error in found), found
+
+
+def test_one_set_at_least_is_measured(folder):
+    settings = [f"data.sets.{index}.measured=false" for index in (0, 1)]
+    document = read(str(folder / "both.yaml"), settings)
+    (error,) = check(document, describe_data(document))
+    assert "no set is measured" in error.message
+
+
+def test_where_the_data_are_missing_their_declaration_tells_the_classes(tmp_path):
+    (tmp_path / "both.yaml").write_text(TEXT.replace("weight: 0.5", "size: [28, 28]"))
+    facts = describe_data(read(str(tmp_path / "both.yaml")))
+    assert facts.input_shape == (28, 28)
+    assert facts.class_names[10:] == ("odd",)
 
 
 def test_one_set_takes_the_place_of_several_and_the_other_way_round(folder):

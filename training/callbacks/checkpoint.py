@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from wardrobe.training.callbacks.history import Divergence, HistoryFile
-from wardrobe.training.callbacks.tensorboard import EventFiles
+from wardrobe.training.callbacks.tensorboard import EventFiles, EventLog
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.files import atomic_write
 
@@ -37,6 +37,7 @@ _MEMORY: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.TensorBoard: ("_global_train_batch", "_global_test_batch"),
     Divergence: ("epoch", "best", "best_weights"),
     HistoryFile: ("rows",),
+    EventLog: (),  # stands where TensorBoard did in older checkpoints
     EventFiles: ("sizes",),
 }  # fmt: skip
 

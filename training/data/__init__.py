@@ -95,6 +95,8 @@ def load(
         how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
         how |= {"picture": picture, "progress": progress}
         return mixture.mix(wanted, [load(part, **how) for part in wanted.sets])
+    if picture is not None:  # for an artifact, which is not trained any more
+        wanted = wanted.model_copy(update={"copies": None})
     collection = _origin(wanted, folder, beside, picture, progress).collect()
     collection = prepared(mapped(collection, wanted.classes), wanted, picture)
     for note in collection.notes:
@@ -103,9 +105,9 @@ def load(
     examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=wanted.name,
-        train=examples[train],
-        validation=examples[validate],
-        test=examples[test],
+        train=examples[train].with_copies(),
+        validation=examples[validate].without_copies(),
+        test=examples[test].without_copies(),
         class_names=collection.class_names,
         hashes=collection.hashes,
         split_hash=array_hash(train, validate, test),
@@ -114,7 +116,21 @@ def load(
         prepare=collection.prepare,
         encoding=encoding,
         test_rows=test_rows,
+        unknown=_unknown(wanted, collection),
+        licence=wanted.licence,
     )
+
+
+def _unknown(wanted: Data, collection: Collection) -> str | None:
+    """The class of what is none of the others, as declared.
+
+    Raises DataError if the data set has no such class.
+    """
+    known = collection.class_names or ()
+    if wanted.unknown is not None and wanted.unknown not in known:
+        hint = did_you_mean(wanted.unknown, known) or f"; there are {', '.join(known)}"
+        raise DataError(f"data.unknown: {wanted.name} has no class {wanted.unknown!r}{hint}")
+    return wanted.unknown
 
 
 def _split(
@@ -180,6 +196,21 @@ def describe(
     return DataFacts(shape_of(facts, wanted), classes, names)
 
 
+def as_declared(wanted: Data) -> DataFacts | None:
+    """Shape and classes of a data set as far as its declaration says them, whether the data are at
+    hand or not; None where only the data tell."""
+    if wanted.sets is not None:
+        facts = [as_declared(part) for part in wanted.sets]
+        known = [one for one in facts if one is not None]
+        return mixture.describe(wanted.sets, known) if len(known) == len(facts) else None
+    if wanted.name in names():
+        return describe(wanted)
+    if wanted.size is None or wanted.classes is None:
+        return None
+    channels = (3,) if wanted.colour == "rgb" else ()
+    return DataFacts((*wanted.size, *channels), len(wanted.classes), tuple(sorted(wanted.classes)))
+
+
 @dataclass(frozen=True)
 class _Origin:
     """Where a data set comes from: how it is described, None if by reading it, and read."""
@@ -198,6 +229,7 @@ def _origin(
     name = wanted.name
     if name in names():
         _refuse_columns(wanted)
+        _refuse_files(wanted)
     if name == fashion_mnist.NAME:
         return _Origin(
             lambda: fashion_mnist.FACTS, partial(fashion_mnist.collect, folder, progress)
@@ -216,7 +248,10 @@ def _on_disk(
 ) -> _Origin:
     """What kind of data set lies at a path."""
     described: Callable[[], DataFacts] | None = None
-    if idx.is_idx_folder(found):
+    is_idx = idx.is_idx_folder(found)
+    if is_idx or not found.is_dir() or npz.find(found) or table_files.is_table(found):
+        _refuse_files(wanted)
+    if is_idx:
         _refuse_columns(wanted)
         return _Origin(partial(idx.describe, found), partial(idx.collect, found))
     if table_files.is_table(found):
@@ -231,7 +266,7 @@ def _on_disk(
     else:
         raise DataError(f"{found}: not a data set; there are {_KINDS}")
     decisive = wanted.model_dump(
-        include=set(Data.model_fields), exclude={"take", "resplit", "sets"}
+        include=set(Data.model_fields), exclude={"take", "resplit", "sets", "unknown", "licence"}
     )
     how = [decisive, picture and asdict(picture)]
     return _Origin(described, partial(cached, found, how, collect))
@@ -251,6 +286,12 @@ def _refuse_columns(wanted: Data) -> None:
     for key in ("target", "columns"):
         if getattr(wanted, key) is not None:
             raise DataError(f"data.{key}: {wanted.name} is not a table; leave it out")
+
+
+def _refuse_files(wanted: Data) -> None:
+    for key in ("test", "copies"):
+        if getattr(wanted, key) is not None:
+            raise DataError(f"data.{key}: {wanted.name} is no folder of pictures; leave it out")
 
 
 def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:

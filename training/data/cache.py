@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wardrobe.training.data.columns import RawColumn, Target
 from wardrobe.training.data.dataset import Collection, Examples, file_hash
@@ -95,7 +94,7 @@ def _contents(file: Path) -> str:
 def _write(entry: Path, collection: Collection) -> None:
     """The bytes first: an entry is there once its description is."""
     entry.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {"x": collection.examples.x, "y": collection.examples.y}
+    arrays = {name: of for name, of in vars(collection.examples).items() if of is not None}
     digest = hashlib.sha256()
     with atomic_write(entry.with_suffix(".bytes"), "wb") as stream:
         for array in arrays.values():
@@ -116,12 +115,12 @@ def _read(entry: Path) -> Collection | None:
         contents = np.fromfile(entry.with_suffix(".bytes"), np.uint8)
         if hashlib.sha256(contents.data).hexdigest() != described["sha256"]:
             return None
-        arrays, start = [], 0
-        for dtype, shape in described["arrays"].values():
+        arrays, start = {}, 0
+        for name, (dtype, shape) in described["arrays"].items():
             end = start + int(np.prod(shape)) * np.dtype(dtype).itemsize
-            arrays.append(contents[start:end].view(dtype).reshape(shape))
+            arrays[name] = contents[start:end].view(dtype).reshape(shape)
             start = end
-        collection = _collection(described["facts"], *arrays)
+        collection = _collection(described["facts"], Examples(**arrays))
         for ending in (".json", ".bytes"):
             os.utime(entry.with_suffix(ending))
         return collection
@@ -129,12 +128,12 @@ def _read(entry: Path) -> Collection | None:
         return None
 
 
-def _collection(facts: dict[str, Any], x: NDArray[Any], y: NDArray[Any]) -> Collection:
+def _collection(facts: dict[str, Any], examples: Examples) -> Collection:
     columns, target, names = facts["columns"], facts["target"], facts["class_names"]
     return Collection(
         **{
             **facts,
-            "examples": Examples(x, y),
+            "examples": examples,
             "class_names": None if names is None else tuple(names),
             "notes": tuple(facts["notes"]),
             "columns": columns

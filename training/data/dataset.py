@@ -34,16 +34,31 @@ class Examples:
     x: images uint8 [N, H, W] or [N, H, W, 3], 0–255, or rows of a table float32 [N, inputs].
     y: class indices int32 [N], or regression targets float32 [N, outputs]; of several sets rows
         float32 [N, classes] with a 1 for each class that is right.
+    copies: disturbed pictures of each, uint8 [N, copies, H, W], which only training uses.
     """
 
     x: NDArray[Any]
     y: NDArray[Any]
+    copies: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, indices: NDArray[Any]) -> "Examples":
-        return Examples(self.x[indices], self.y[indices])
+        copies = None if self.copies is None else self.copies[indices]
+        return Examples(self.x[indices], self.y[indices], copies)
+
+    def with_copies(self) -> "Examples":
+        """Every picture and its copies as examples of their own: all pictures, all first copies,
+        all second ones and so on."""
+        if self.copies is None:
+            return self
+        x = np.concatenate([self.x, *np.moveaxis(self.copies, 1, 0)])
+        return Examples(x, np.tile(self.y, 1 + self.copies.shape[1]))
+
+    def without_copies(self) -> "Examples":
+        """The pictures alone."""
+        return Examples(self.x, self.y)
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class Part:
     """One of several sets that are trained on together, see `mixture`.
 
     share: of the examples of a batch.
-    weight: of its examples in the loss.
+    weight: of its examples in the loss, or of those of its classes, where it is not 1.
     class_names: those of the set itself.
     members: bool [classes of the set, classes of the network], those that each stands for.
     examples: of `train`, `validation` and `test`, which examples are of this set.
@@ -85,7 +100,7 @@ class Part:
 
     name: str
     share: float
-    weight: float
+    weight: float | dict[str, float]
     class_names: tuple[str, ...]
     members: NDArray[np.bool_]
     examples: dict[str, range]
@@ -108,6 +123,8 @@ class DataSet:
     parts: tuple[Part, ...] = ()  # of several sets that are trained on together
     encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
     test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
+    unknown: str | None = None  # the class of what is none of the others
+    licence: str | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -116,6 +133,12 @@ class DataSet:
     def targets(self, examples: Examples) -> NDArray[Any]:
         """The targets of some of its examples, those of a regression in their own units."""
         return examples.y if self.encoding is None else self.encoding.target.restore(examples.y)
+
+    @property
+    def unknown_index(self) -> int | None:
+        """The number of the class of what is none of the others."""
+        names = self.class_names or ()
+        return None if self.unknown is None else names.index(self.unknown)
 
     @property
     def classes(self) -> int | None:

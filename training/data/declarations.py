@@ -19,14 +19,15 @@ from wardrobe.training.data.download import Progress
 
 
 def describe_data(document: Document, folder: Path | None = None) -> DataFacts:
-    """Shape and classes of a declaration's data; those of Fashion-MNIST if they are not at hand.
+    """Shape and classes of a declaration's data; if they are not at hand, as declared, or else
+    those of Fashion-MNIST.
 
     So a declaration can be shown and checked on a machine that lacks its data.
     """
     try:
         return facts_of_data(document, folder)
     except DataError:
-        return fashion_mnist.FACTS
+        return _as_declared(document) or fashion_mnist.FACTS
 
 
 def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
@@ -44,6 +45,14 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
     held_out = document.get("training", "validation")
     validation = held_out.plain if held_out else None
     return data.describe(wanted, folder, _folders(document), validation)
+
+
+def _as_declared(document: Document) -> DataFacts | None:
+    declared = document.get("data")
+    try:
+        return data.as_declared(Data.model_validate(declared.plain if declared else None))
+    except DataError:  # that its sets do not fit together is reported where they are read
+        return None
 
 
 def _folders(document: Document) -> list[Path]:

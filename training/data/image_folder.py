@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from wardrobe.models import DataFacts
-from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.declaration import Copies, Data
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import decode
 from wardrobe.serving.images.names import as_text
-from wardrobe.serving.images.prepare import LIMITS, Pixels, prepare, read
+from wardrobe.serving.images.prepare import LIMITS, least_side, prepare
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import memory
+from wardrobe.training.data.copies import with_copies
 from wardrobe.training.data.dataset import Collection, DataError, Examples, counted
 from wardrobe.training.data.download import Progress
 from wardrobe.training.data.listing import Listing, Pictures, list_pictures
@@ -35,7 +37,7 @@ def describe(folder: Path, wanted: Data) -> DataFacts:
 
     Raises DataError if the folder holds no class folders with readable pictures.
     """
-    listing = list_pictures(folder, wanted.classes)
+    listing = list_pictures(folder, wanted.classes, wanted.test)
     names = listing.class_names
     return DataFacts(_target(folder, listing, wanted).example_shape, len(names), names)
 
@@ -54,16 +56,17 @@ def collect(
     Raises DataError naming all files that cannot be read, or that differ in size where none is
     declared.
     """
-    listing = list_pictures(folder, wanted.classes)
+    listing = list_pictures(folder, wanted.classes, wanted.test)
     parts = [listing.parts.get(part, {}) for part in ("train", "validation", "test")]
     files = [file for part in parts for file in chain.from_iterable(part.values())]
     target = picture or _target(folder, listing, wanted)
     only_this_size = picture is None and wanted.size is None
-    images, digest = read_all(folder, files, target, only_this_size, progress)
+    images, digest = read_all(folder, files, target, only_this_size, progress, wanted.copies)
+    copies = images[:, 1:] if wanted.copies else None
     _, *sizes = (sum(map(len, part.values())) for part in parts)
     y = np.concatenate([_indices(part, listing.class_names) for part in parts])
     return Collection(
-        examples=Examples(images, y),
+        examples=Examples(images[:, 0], y, copies),
         test_size=sizes[1] or None,
         class_names=listing.class_names,
         hashes={f"{as_text(folder.name)}/": digest},
@@ -80,19 +83,19 @@ def read_all(
     target: PictureInput,
     only_this_size: bool = False,
     progress: Progress | None = None,
+    copies: Copies | None = None,
 ) -> tuple[NDArray[np.uint8], str]:
-    """The pixels of files, uint8 [N, *target.example_shape], and a SHA-256 over the names within
-    the folder and the contents.
+    """The pixels of files and of their `copies`, uint8 [N, 1 + copies, *target.example_shape], and
+    a SHA-256 over the names within the folder and the contents.
 
     Raises DataError naming all files that cannot be read; with `only_this_size` also those whose
     own size is not that of the target.
     """
+    shape = (len(files), 1 + (copies.number if copies else 0), *target.example_shape)
     memory.require(
-        folder,
-        len(files) * math.prod(target.example_shape),
-        "declare a smaller data.size, colour: grey, or fewer classes",
+        folder, math.prod(shape), "declare a smaller data.size, colour: grey, or fewer classes"
     )
-    images = np.empty((len(files), *target.example_shape), np.uint8)
+    images = np.empty(shape, np.uint8)
     digest = hashlib.sha256()
     unreadable: dict[Path, str] = {}
     report = _reporter(f"{as_text(folder.name)}/", len(files), progress)
@@ -102,7 +105,8 @@ def read_all(
         content = b""
         try:
             content = files[index].read_bytes()
-            images[index] = _pixels(content, target, only_this_size)
+            image = _decoded(content, target, only_this_size)
+            images[index] = with_copies(image, target, copies) if copies else prepare(image, target)
         except (OSError, PictureError, _OtherSizeError) as error:
             return hashlib.sha256(content).digest(), _why_not(error)
         return hashlib.sha256(content).digest(), ""
@@ -126,16 +130,16 @@ class _OtherSizeError(Exception):
     """A picture differs in size from those before it."""
 
 
-def _pixels(content: bytes, target: PictureInput, only_this_size: bool) -> Pixels:
+def _decoded(content: bytes, target: PictureInput, only_this_size: bool) -> Image.Image:
     if not only_this_size:
-        return read(content, target)
+        return decode(content, LIMITS, least_side(target))
     image = decode(content, LIMITS, None)
     height, width = target.shape
     if image.size != (width, height):
         raise _OtherSizeError(
             f"is {image.width}×{image.height} pixels, the pictures before it {width}×{height}"
         )
-    return prepare(image, target)
+    return image
 
 
 def _why_not(error: OSError | PictureError | _OtherSizeError) -> str:

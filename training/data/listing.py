@@ -4,7 +4,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,12 @@ class Listing:
     notes: tuple[str, ...]
 
 
-def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
-    """The pictures of a folder of class folders; `classes` as in `data.classes`.
+def list_pictures(folder: Path, classes: Classes | None = None, test: str | None = None) -> Listing:
+    """The pictures of a folder of class folders; `classes` and `test` as in `data`.
 
     Raises DataError if it is no such folder, or a class has no picture to train on.
     """
-    seen = _Seen()
+    seen = _Seen(PARTS if test is None else _parts_with_test(folder, test))
     try:
         found = seen.parts(_unwrapped(folder))
     except OSError as error:
@@ -72,7 +72,8 @@ def list_pictures(folder: Path, classes: Classes | None = None) -> Listing:
 class _Seen:
     """Walks folders, and remembers what is left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names  # of folders, in lower case, and which part of a split each is
         self.others: Counter[str] = Counter()  # endings of files that are no pictures
         self.beside = 0  # pictures in no folder of a class
         self.folders: list[str] = []  # that belong to no part of a split
@@ -115,6 +116,24 @@ class _Seen:
         return False
 
 
+def _parts_with_test(folder: Path, test: str) -> dict[str, str]:
+    """`PARTS` where a folder of that name is the test set.
+
+    Raises DataError if there is no such folder beside one to train on.
+    """
+    names = {name: part for name, part in PARTS.items() if part != "test"} | {test.lower(): "test"}
+    try:
+        found = {entry.name.lower() for entry in _entries(_unwrapped(folder)) if entry.is_dir()}
+    except OSError:
+        return names
+    if test.lower() not in found or not any(names.get(name) == "train" for name in found):
+        hint = did_you_mean(test, sorted(found)) or f"; there are {', '.join(sorted(found))}"
+        raise DataError(
+            f"data.test: {as_text(folder)} must hold the folders 'train' and {test!r}{hint}"
+        )
+    return names
+
+
 def _class_name(folder: os.DirEntry[str]) -> str:
     """Its name, the same whether a system writes é as one character or as two."""
     return unicodedata.normalize("NFC", as_text(folder.name))
@@ -123,7 +142,8 @@ def _class_name(folder: os.DirEntry[str]) -> str:
 def _parts(folder: Path, seen: _Seen) -> Iterator[tuple[str, Path]]:
     """The parts of a split and their folders; all is `train` where the folder is not split."""
     folders = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
-    parts = {inner: PARTS[inner.name.lower()] for inner in folders if inner.name.lower() in PARTS}
+    names = {inner: seen.names.get(inner.name.lower()) for inner in folders}
+    parts = {inner: part for inner, part in names.items() if part is not None}
     if "train" not in parts.values() or len(set(parts.values())) < 2:
         yield "train", folder
         return

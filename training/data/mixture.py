@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.training.data.dataset import DataError, DataSet, Examples, Part, Polarity
 
 SPLIT = ("train", "validation", "test")
+NONE = np.arange(0)
 
 
 def describe(wanted: Sequence[DataPart], facts: Sequence[DataFacts]) -> DataFacts:
@@ -55,6 +57,10 @@ def mix(wanted: Data, sets: Sequence[DataSet]) -> DataSet:
     facts = [DataFacts(one.input_shape, one.classes, one.class_names) for one in sets]
     names = describe(declared, facts).class_names or ()
     _refuse_two_preparations(sets)
+    sets = [
+        one if part.measured else replace(one, validation=one.train[NONE], test=one.train[NONE])
+        for part, one in zip(declared, sets, strict=True)
+    ]
     parts = _parts(declared, sets, names)
     return DataSet(
         name=wanted.name,
@@ -68,6 +74,8 @@ def mix(wanted: Data, sets: Sequence[DataSet]) -> DataSet:
         ground=_polarity(sets),
         prepare=sets[0].prepare,
         parts=parts,
+        unknown=next((one.unknown for one in sets if one.unknown is not None), None),
+        licence="; ".join(f"{one.name}: {one.licence}" for one in sets if one.licence) or None,
     )
 
 
@@ -106,6 +114,9 @@ def _parts(
     first = dict.fromkeys(SPLIT, 0)
     for part, one, share in zip(declared, sets, shares, strict=True):
         own = one.class_names or ()
+        if isinstance(part.weight, dict) and (unknown := [*part.weight.keys() - set(own)]):
+            hint = did_you_mean(unknown[0], own) or f"; there are {', '.join(own)}"
+            raise DataError(f"data: weight: {part.name} has no class {unknown[0]!r}{hint}")
         after = {split: first[split] + len(getattr(one, split)) for split in SPLIT}
         examples = {split: range(first[split], after[split]) for split in SPLIT}
         members = members_of(part, own, names)

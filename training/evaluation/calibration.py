@@ -2,7 +2,9 @@
 
 Two numbers are fitted on the validation examples. The temperature is applied by the artifact's
 graph: of the answers given with probability 0.8, about 80 % are right. Below the limit an answer
-is called uncertain; a service reads it from `assets.extra/uncertainty.json`.
+is called uncertain; a service reads it from `assets.extra/uncertainty.json`. Where one of the
+classes is what is none of the others, an answer of that class is always uncertain, and the limit
+is fitted on the others.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from wardrobe.training.evaluation.metrics import (
 )
 
 RIGHT_WHEN_CERTAIN = 0.95
-"""The share of right answers to aim at, among those not called uncertain."""
+"""The share of right answers to aim at, among those not called uncertain, unless declared."""
 
 COLDEST, HOTTEST = 0.2, 5.0
 """Without bounds, a few examples that are all right would give a temperature of 0."""
@@ -31,13 +33,23 @@ _SMALLEST = 1e-30
 
 @dataclass(frozen=True)
 class Calibration:
-    """`temperature` of the logits, and the probability below which an answer is uncertain."""
+    """`temperature` of the logits, and the probability below which an answer is uncertain.
+
+    `unknown` is the index of the class of what is none of the others, if there is one.
+    """
 
     temperature: float
     uncertain_below: float
+    unknown: int | None = None
 
     @classmethod
-    def fit(cls, probabilities: NDArray[np.float32], targets: NDArray[Any]) -> Calibration:
+    def fit(
+        cls,
+        probabilities: NDArray[np.float32],
+        targets: NDArray[Any],
+        right_when_certain: float = RIGHT_WHEN_CERTAIN,
+        unknown: int | None = None,
+    ) -> Calibration:
         """Fits both numbers to a network's outputs for examples it was not trained on.
 
         probabilities: `[N, classes]`. targets: class indices `[N]`, or rows `[N, classes]` with
@@ -45,7 +57,9 @@ class Calibration:
         """
         temperature = fit_temperature(probabilities, targets)
         scaled = np.asarray(apply_temperature(probabilities, temperature))
-        return cls(temperature, fit_limit(scaled, targets))
+        named = scaled.argmax(axis=1) != unknown
+        limit = fit_limit(scaled[named], targets[named], right_when_certain)
+        return cls(temperature, limit, unknown)
 
     def apply(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """The artifact's probabilities, from those that the network gives."""
@@ -57,7 +71,8 @@ class Calibration:
         `coverage` is the share of the answers that are not uncertain.
         """
         scaled = self.apply(probabilities)
-        certain = scaled.max(axis=1) >= self.uncertain_below
+        named = scaled.argmax(axis=1) != self.unknown
+        certain = named & (scaled.max(axis=1) >= self.uncertain_below)
         right = is_right(scaled, targets)
         return {
             "calibration_error_before": calibration_error(probabilities, targets),
@@ -105,8 +120,14 @@ def fit_temperature(probabilities: NDArray[np.float32], targets: NDArray[Any]) -
     return 2 / (low + high)
 
 
-def fit_limit(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:
-    """The lowest limit with 95 % right answers at or above it; 1 if there is none. 4 decimals.
+def fit_limit(
+    probabilities: NDArray[np.float32],
+    targets: NDArray[Any],
+    right_when_certain: float = RIGHT_WHEN_CERTAIN,
+) -> float:
+    """The lowest limit with such a share of right answers at or above it; 1 if there is none.
+
+    4 decimals.
 
     It leaves as few answers as possible uncertain: selective classification at a given risk
     (Geifman and El-Yaniv 2017, 1705.08500), without their bound.
@@ -114,7 +135,7 @@ def fit_limit(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> floa
     confidence = probabilities.max(axis=1)
     surest_first = np.argsort(-confidence, kind="stable")
     right = is_right(probabilities, targets)[surest_first]
-    enough = np.flatnonzero(np.cumsum(right) >= RIGHT_WHEN_CERTAIN * np.arange(1, len(right) + 1))
+    enough = np.flatnonzero(np.cumsum(right) >= right_when_certain * np.arange(1, len(right) + 1))
     if not len(enough):
         return 1.0
     if enough[-1] == len(right) - 1:

@@ -11,7 +11,8 @@ table of one's own its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
-| `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain |
+| `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain; with
+`"unknown": label`, one with that label is too, whatever its probability |
 | `card.md` | the model card |
 | `run.json` | the `id` of the run that wrote it, and where its `data` were found |
 """
@@ -95,7 +96,8 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
         values["labels.json"] = list(data.class_names)
     if calibration := record.calibration:
         values["calibration.json"] = calibration
-        values["uncertainty.json"] = {"below": calibration["uncertain_below"]}
+        unknown = {"unknown": data.unknown} if data.unknown is not None else {}
+        values["uncertainty.json"] = {"below": calibration["uncertain_below"], **unknown}
     return {
         "declaration.yaml": as_yaml(declaration),
         "card.md": model_card(declaration, data, record),

@@ -39,7 +39,8 @@ def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
     if by_set := record.metrics["test"].get("by_set"):
         parts.append(f"On the test examples, by data set:\n\n{_by_set(by_set, record)}")
     if record.calibration:
-        parts.append(f"## Calibration\n\n{_calibration(record.calibration)}")
+        asked = declaration.training.certain or RIGHT_WHEN_CERTAIN
+        parts.append(f"## Calibration\n\n{_calibration(record.calibration, asked)}")
     parts += [
         f"## Inputs and outputs\n\n{_interface(data)}",
         f"## Limits\n\n{_limits(data)}",
@@ -54,6 +55,7 @@ def _facts(declaration: Declaration, data: DataSet, record: Record) -> str:
         "Trained on": f"{len(data.train):,} examples of {data.name}, "
         f"{record.epochs} epochs, seed {declaration.seed}",
         "Chosen on": f"{len(data.validation):,} validation examples",
+        **({"Licence of the data": data.licence} if data.licence else {}),
         **_initial_weights(record),
         **_class_weights(record),
         "Made": f"{record.started} with Keras {versions['keras']} ({versions['backend']}), "
@@ -71,7 +73,7 @@ def _by_set(by_set: dict[str, dict[str, Any]], record: Record) -> str:
         [
             name,
             _number(record.data.sets[name]["share"]),
-            _number(record.data.sets[name]["weight"]),
+            _weight(record.data.sets[name]["weight"]),
             f"{measures['examples']:,}",
             *(_number(measures[each]) for each in names),
         ]
@@ -79,6 +81,12 @@ def _by_set(by_set: dict[str, dict[str, Any]], record: Record) -> str:
     ]
     head = ["data set", "share of a batch", "weight", "examples"]
     return table([*head, *(name.replace("_", " ") for name in names)], rows)
+
+
+def _weight(weight: float | dict[str, float]) -> str:
+    if not isinstance(weight, dict):
+        return _number(weight)
+    return ", ".join(f"{name} {of:g}" for name, of in weight.items()) + ", others 1"
 
 
 def _initial_weights(record: Record) -> dict[str, str]:
@@ -103,18 +111,24 @@ def _measures(metrics: dict[str, Any]) -> str:
     return table(["measure", *metrics], rows)
 
 
-def _calibration(calibration: dict[str, Any]) -> str:
+def _calibration(calibration: dict[str, Any], asked: float) -> str:
     parts = [part for part in ("validation", "test") if part in calibration]
     rows = [
         [name.replace("_", " "), *(_number(calibration[part][name]) for part in parts)]
         for name in calibration[parts[0]]
     ]
+    unknown = (
+        f"An answer `{calibration['unknown']}` is always uncertain; the limit is fitted on the "
+        "others. "
+        if "unknown" in calibration
+        else ""
+    )
     return (
         f"The logits are divided by a temperature of {calibration['temperature']:.3f}, fitted on "
         "the validation examples; the measures above are taken after that. An answer with a "
         f"probability below {calibration['uncertain_below']:.4f} is called uncertain: above this "
-        f"limit, {RIGHT_WHEN_CERTAIN:.0%} of the answers on the validation examples are right."
-        f"\n\n{table(['', *parts], rows)}"
+        f"limit, {asked:.0%} of the answers on the validation examples are right. {unknown}".strip()
+        + f"\n\n{table(['', *parts], rows)}"
     )
 
 
@@ -166,9 +180,17 @@ def _limits(data: DataSet) -> str:
     if data.class_names is None:
         return "Outside the range of its training inputs it extrapolates without warning."
     others = "pictures" if len(data.input_shape) > 1 else "data"
+    measured = " and ".join(part.name for part in data.parts if len(part.examples["test"]))
+    measured = measured or data.name
+    if data.unknown is not None:
+        return (
+            f"It knows the {len(data.class_names) - 1} classes above, and `{data.unknown}` for "
+            "what is none of them; of a kind that it was not shown it may still name one. It was "
+            f"measured on examples of {measured}; on other {others} expect less."
+        )
     return (
         f"It knows the {len(data.class_names)} classes above and must choose one of them, whatever "
-        f"it is shown. It was measured on examples of {data.name}; on other {others} expect less."
+        f"it is shown. It was measured on examples of {measured}; on other {others} expect less."
     )
 
 

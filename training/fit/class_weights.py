@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from wardrobe.models import Declaration, DeclarationError
 from wardrobe.models.schema.rules import unknown_classes
 from wardrobe.training.data import DataSet
+from wardrobe.training.data.dataset import Part
 
 
 def class_weights(declaration: Declaration, data: DataSet) -> dict[str, float]:
@@ -35,13 +36,22 @@ def class_weights(declaration: Declaration, data: DataSet) -> dict[str, float]:
 def example_weights(declaration: Declaration, data: DataSet) -> NDArray[np.float32] | None:
     """The weight of each training example, float32 `[N]`; None if all count the same.
 
-    By its class, or of several data sets by the set that it is of.
+    By its class, or of several data sets by the set that it is of and its class there.
     """
     if any(part.weight != 1 for part in data.parts):
-        counts = [len(part.examples["train"]) for part in data.parts]
-        return np.repeat(np.array([part.weight for part in data.parts], np.float32), counts)
+        return np.concatenate([_weights_of_part(part, data.train.y) for part in data.parts])
     weights = class_weights(declaration, data)
     if not weights:
         return None
     of_class = np.array([*weights.values()], np.float32)
     return np.asarray(of_class[data.train.y])
+
+
+def _weights_of_part(part: Part, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Those of the training examples of one of several sets; `targets [N, classes]` are of all."""
+    examples = part.examples["train"]
+    if not isinstance(part.weight, dict):
+        return np.full(len(examples), part.weight, np.float32)
+    own = (targets[examples.start : examples.stop] @ part.members.T).argmax(axis=1)
+    of_class = np.array([part.weight.get(name, 1) for name in part.class_names], np.float32)
+    return np.asarray(of_class[own])

@@ -17,7 +17,7 @@ def structure(declaration: Declaration) -> Structure:
     """What compatible declarations have in common: all values but the seed and free numbers."""
     return tuple(
         (path, "a number" if _is_free(path, value) else value)
-        for path, value in sorted(_leaves(declaration.tree.plain), key=str)
+        for path, value in sorted(leaves(declaration.tree.plain), key=str)
         if path[0] not in _IGNORED
     )
 
@@ -37,7 +37,7 @@ def check_compatible(declarations: Sequence[Declaration]) -> None:
         mine, theirs = dict(structure(first)), dict(structure(other))
         for path in sorted(mine.keys() | theirs.keys(), key=str):
             if mine.get(path) != theirs.get(path):
-                a, b = (dict(_leaves(one.tree.plain)).get(path) for one in (first, other))
+                a, b = (dict(leaves(one.tree.plain)).get(path) for one in (first, other))
                 place = ".".join(map(str, path))
                 raise ValueError(f"cannot train together: {place} is {a} and {b}")
 
@@ -51,10 +51,11 @@ def _is_free(path: Path, value: Any) -> bool:
     return name in ("rate", "stddev") or (of_optimizer and not name.endswith("epochs"))
 
 
-def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value of a declaration that holds no others, with its path."""
     if isinstance(value, (dict, list)):
         for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _leaves(child, (*path, key))
+            yield from leaves(child, (*path, key))
         if not value:
             yield path, value
     else:

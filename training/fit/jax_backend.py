@@ -1,4 +1,4 @@
-"""An epoch on JAX: a loop over Keras' own steps, compiled as one program.
+"""An epoch on JAX: a loop over Keras' own steps, compiled as one program, for one network or many.
 
 The examples stay on the device, as bytes where they are images; what goes there in an epoch is the
 order in which they are taken.
@@ -6,7 +6,9 @@ order in which they are taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -14,51 +16,77 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models import Declaration
-from wardrobe.training.fit.keras_private import build_metrics
-from wardrobe.training.fit.loop import Logs
-from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler, batches
-
-State = tuple[Any, ...]
+from wardrobe.training.fit.keras_private import TracedRate, build_metrics, learning_rate_schedule
+from wardrobe.training.fit.loop import STATIC_STEPS_PER_CALL, Logs, Member
+from wardrobe.training.fit.samplers import Sampler, batches
 
 
 class Program:
-    """A pass of one network over examples, see `loop.Program`."""
+    """A pass of networks over the same examples, each in its own order, see `loop.Program`.
+
+    Of several networks, which differ in numbers only, the first one is traced: their variables are
+    stacked, and so are the numbers. On a GPU, all make a step at once (`vmap`), which fills it with
+    work that a single small network cannot give it. On a CPU, one makes all its steps after the
+    other: that saves compiling all programs but one, and the weights in use stay in the cache; at
+    once they took a fifth longer.
+    """
 
     def __init__(
         self,
-        network: keras.Sequential,
+        networks: Sequence[keras.Sequential],
         examples: tuple[NDArray[Any], ...],
-        sampler: ShuffledSampler | SequentialSampler,
+        samplers: Sequence[Sampler],
         batch_size: int,
         *,
         trains: bool,
-        is_static: bool,
+        on_gpu: bool,
         options: dict[str, Any],
     ) -> None:
-        build_metrics(network, examples)
-        self.network, self.sampler, self.batch_size = network, sampler, batch_size
-        self.steps, self.is_static = -(-sampler.count // batch_size), is_static
+        """`samplers`: one for each network. `options`: what XLA is told with the program."""
+        for network in networks:
+            build_metrics(network, examples)
+        self.networks, self.samplers, self.batch_size = networks, samplers, batch_size
+        self.trains, self.is_static = trains, on_gpu
+        self.steps = -(-samplers[0].count // batch_size)
         self.examples = jax.device_put(examples)
-        self.trains = trains
-        step = network.train_step if trains else network.test_step
-        self.program = jax.jit(loop(network, step), donate_argnums=0, compiler_options=options)
+        self.numbers = _differing_numbers(networks)
+        self.program = jax.jit(self._all, compiler_options=options)
+        if len(networks) > 1:  # studies time their training, not the compiling
+            self._compile()
 
-    def run(self, live: Sequence[Any], first: int, last: int) -> list[Logs]:
-        """Makes the steps from `first` up to `last`; the measures since step 0."""
+    def run(self, live: Sequence[Member], first: int, last: int) -> list[Logs]:
+        """The measures of the live networks; what the others compute is thrown away."""
+        running = [member.network for member in live]
         if first == 0:
-            self.network.reset_metrics()
-        state = tuple([variable.value for variable in group] for group in self._variables())
-        logs: dict[str, Any] = {}
-        for call in calls(self.sampler.indices, self.batch_size, first, last, self.is_static):
-            logs, state = self.program(state, self.examples, *call)
-        for group, values in zip(self._variables(), state, strict=True):
-            for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
-        return [{name: float(value) for name, value in logs.items()}]
+            for network in running:
+                network.reset_metrics()
+        states = self._states()
+        logs: list[Any] = []
+        for arguments in self._calls(first, last):
+            logs, states = self.program(states, self.examples, *arguments)
+        numbers = [self.networks.index(network) for network in running]
+        for network, number in zip(running, numbers, strict=True):
+            for group, values in zip(self._variables(network), states[number], strict=True):
+                for variable, value in zip(group, values, strict=True):
+                    variable.assign(value)
+        return [{name: float(value) for name, value in logs[number].items()} for number in numbers]
 
-    def _variables(self) -> tuple[list[Any], ...]:
-        network = self.network
+    def _compile(self) -> None:
+        """Calls the programs of an epoch for nothing: where they take bounds, without a step."""
+        per_call = STATIC_STEPS_PER_CALL if self.is_static else self.steps
+        for first in range(0, self.steps, per_call):
+            for chosen, *bounds in self._calls(first, min(first + per_call, self.steps)):
+                nothing = [np.int32(0)] * len(bounds)
+                self.program(self._states(), self.examples, chosen, *nothing)
+
+    def _states(self) -> list[Any]:
+        return [
+            tuple([variable.value for variable in group] for group in self._variables(network))
+            for network in self.networks
+        ]
+
+    def _variables(self, network: keras.Sequential) -> tuple[list[Any], ...]:
+        """As `train_step` and `test_step` take them."""
         optimizer = [network.optimizer.variables] if self.trains else []
         return (
             network.trainable_variables,
@@ -67,49 +95,88 @@ class Program:
             network.metrics_variables,
         )
 
+    def _calls(self, first: int, last: int) -> Iterator[tuple[Any, ...]]:
+        """The batches of each network, int32 `[steps, batch]`, and the bounds of a call, if any.
 
-def compiler_options(declaration: Declaration) -> dict[str, Any]:
-    """What XLA is told with each program: whether kernels of a GPU may sum in any order."""
-    return {"xla_gpu_deterministic_ops": declaration.deterministic}
+        On a CPU one program serves all bounds. On a GPU, which would report to the host before each
+        step whether it was the last, the number of steps is that of the batches given.
+        """
+        of_all = [batches(sampler.indices, self.batch_size) for sampler in self.samplers]
+        count = len(of_all[0][0])
+        if first < (end := min(last, count)):
+            if self.is_static:
+                yield ([full[first:end] for full, _ in of_all],)
+            else:
+                yield [full for full, _ in of_all], np.int32(first), np.int32(end)
+        if last > count:
+            yield ([rest[None] for _, rest in of_all],)
+
+    def _all(
+        self, states: Any, examples: Any, batches: Any, first: Any = 0, last: Any = None
+    ) -> tuple[list[Any], list[Any]]:
+        """Makes the steps of all networks; the measures and the state of each.
+
+        They are those for the rows of `batches` from `first` up to `last`, or for all of them.
+        """
+        network = self.networks[0]
+        step = network.train_step if self.trains else network.test_step
+
+        def one(of_network: Any) -> tuple[Any, Any]:
+            state, batches, numbers = of_network
+
+            def body(number: Any, state: Any) -> Any:
+                return step(state, tuple(array[batches[number]] for array in examples))[1]
+
+            end = len(batches) if last is None else last
+            with _varied(network, numbers):
+                state = jax.lax.fori_loop(first, end, body, state)
+            metrics = list(zip(network.metrics_variables, state[-1], strict=True))
+            with keras.StatelessScope(state_mapping=metrics):
+                return network.get_metrics_result(), state
+
+        given = list(zip(states, batches, self.numbers, strict=True))
+        if len(given) == 1:
+            results = [one(given[0])]
+        else:
+            stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *given)
+            joint = jax.vmap(one)(stacked) if self.is_static else jax.lax.map(one, stacked)
+            results = [jax.tree.map(itemgetter(number), joint) for number in range(len(given))]
+        return [logs for logs, _ in results], [state for _, state in results]
 
 
-def calls(
-    indices: NDArray[np.int32], batch_size: int, first: int, last: int, is_static: bool
-) -> list[tuple[Any, ...]]:
-    """The arguments of `loop` for the steps from `first` up to `last`: batches and two bounds.
-
-    On a CPU one program serves all bounds. On a GPU, which would report to the host before each
-    step whether it was the last, the number of steps is that of the batches given.
-    """
-    full, rest = batches(indices, batch_size)
-    arguments: list[tuple[Any, ...]] = []
-    if first < (end := min(last, len(full))):
-        bounds = np.int32(first), np.int32(end)
-        bounded = (full[first:end], None, None) if is_static else (full, *bounds)
-        arguments.append(bounded)
-    if last > len(full):
-        arguments.append((rest[None], None, None))
-    return arguments
+def _differing_numbers(networks: Sequence[keras.Sequential]) -> list[dict[str, float]]:
+    """For each network the numbers in which they differ, by their places."""
+    numbers = [
+        {
+            f"{place}.{name}": value
+            for place, owner in _owners(network).items()
+            for name, value in vars(owner).items()
+            if type(value) is float and not name.startswith("_")
+        }
+        for network in networks
+    ]
+    differing = [place for place in numbers[0] if len({each[place] for each in numbers}) > 1]
+    return [{place: each[place] for place in differing} for each in numbers]
 
 
-def loop(network: keras.Sequential, step: Callable[..., Any]) -> Callable[..., Any]:
-    """`(state, examples, batches, first, last) -> (logs, state)`, to be compiled.
+def _owners(network: keras.Sequential) -> dict[str, Any]:
+    """The objects of a network whose numbers may differ, each with its place."""
+    optimizer = getattr(network.optimizer, "inner_optimizer", network.optimizer)
+    layers = {f"layer {number}": layer for number, layer in enumerate(network.layers)}
+    return {**layers, "optimizer": optimizer, "schedule": learning_rate_schedule(optimizer)}
 
-    Makes a step for the rows of int32 `[steps, batch]` from `first` up to `last`, or for all of
-    them if these are None. `step` is the network's `train_step` or `test_step`, whose state ends
-    with the metrics.
-    """
 
-    def steps(state: State, examples: Any, batches: Any, first: Any, last: Any) -> Any:
-        def body(number: Any, state: State) -> State:
-            batch = tuple(array[batches[number]] for array in examples)
-            return step(state, batch)[1]  # type: ignore[no-any-return]
-
-        if first is None:
-            first, last = 0, len(batches)
-        state = jax.lax.fori_loop(first, last, body, state)
-        metrics = list(zip(network.metrics_variables, state[-1], strict=True))
-        with keras.StatelessScope(state_mapping=metrics):
-            return network.get_metrics_result(), state
-
-    return steps
+@contextmanager
+def _varied(network: keras.Sequential, numbers: dict[str, Any]) -> Iterator[None]:
+    """These numbers in the place of the network's own while it is traced."""
+    owners = _owners(network)
+    before = []
+    for place, value in numbers.items():
+        of, _, name = place.rpartition(".")
+        before.append((owners[of], name, getattr(owners[of], name)))
+        setattr(owners[of], name, TracedRate(value) if name == "rate" else value)
+    try:
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)

@@ -81,6 +81,9 @@ class SequentialSampler:
         self.indices = np.arange(count, dtype=np.int32)
 
 
+Sampler = ShuffledSampler | SequentialSampler
+
+
 def shuffled(count: int, *seed: int) -> NDArray[np.int32]:
     """The numbers from 0 to `count` - 1 in an order that follows from the seed, as of an epoch."""
     generator = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wardrobe.training.fit.keras_private import build_metrics
 from wardrobe.training.fit.loop import Logs
-from wardrobe.training.fit.samplers import SequentialSampler, ShuffledSampler, batches
+from wardrobe.training.fit.samplers import Sampler, batches
 
 
 class Program:
@@ -25,16 +25,16 @@ class Program:
         self,
         network: keras.Sequential,
         examples: tuple[NDArray[Any], ...],
-        sampler: ShuffledSampler | SequentialSampler,
+        sampler: Sampler,
         batch_size: int,
         *,
         trains: bool,
+        on_gpu: bool,
         is_compiled: bool,
-        is_static: bool,
     ) -> None:
         build_metrics(network, examples)
         self.network, self.sampler, self.batch_size = network, sampler, batch_size
-        self.steps, self.is_static = -(-sampler.count // batch_size), is_static
+        self.steps, self.is_static = -(-sampler.count // batch_size), on_gpu
         self.examples = tuple(map(tf.constant, examples))
         self.step = network.train_step if trains else network.test_step
         self.loop = tf.function(self._loop, jit_compile=is_compiled, autograph=False)

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from wardrobe.models import zoo
+from wardrobe.training.data import fashion_mnist
 from wardrobe.training.files import atomic_write
 from wardrobe.training.record import Record, read
 from wardrobe.training.results.zoo import digest
@@ -120,13 +121,28 @@ def summarize(runs: Sequence[Record]) -> Summary:
 
 
 def summarize_all(teachers: bool = False) -> dict[str, Summary]:
-    """The summaries of the zoo's networks, or of its teachers, that have records; best first."""
+    """The summaries of the zoo's networks for Fashion-MNIST, or of its teachers, that have records;
+    best first."""
     found = {
         name: summarize(runs)
         for name, runs in records().items()
-        if name in zoo.names() and zoo.is_teacher(name) is teachers
+        if name in zoo.names() and zoo.is_teacher(name) is teachers and is_of_fashion_mnist(runs)
     }
     return dict(sorted(found.items(), key=lambda named: -named[1].accuracy))
+
+
+def is_of_fashion_mnist(runs: Sequence[Record]) -> bool:
+    """Whether a network was trained and measured on Fashion-MNIST alone."""
+    return runs[0].data.name == fashion_mnist.NAME
+
+
+def of_other_data() -> dict[str, list[Record]]:
+    """The records of the zoo's networks that were measured on other data, by network."""
+    return {
+        name: runs
+        for name, runs in records().items()
+        if name in zoo.names() and not is_of_fashion_mnist(runs)
+    }
 
 
 def _portable(record: Record, resplit: int | None) -> dict[str, Any]:

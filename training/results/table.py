@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import mean
 
 from wardrobe.training.files import atomic_write
 from wardrobe.training.markdown import table
@@ -33,10 +34,12 @@ def write() -> Path:
             + "\n\n"
             + _size_and_latency(teachers)
         )
+    others = records.of_other_data()
+    parts += [_of_other_data(name, runs, entries) for name, runs in others.items()]
     parts.append("## Recipes")
     parts += [
         f"### {name}\n\n{entries[name].about}\n\n{entries[name].notes}"
-        for name in (*students, *teachers)
+        for name in (*students, *teachers, *others)
     ]
     parts += [
         f"### {name}\n\nExtended by others.\n\n{notes}" for name, notes in zoo.bases().items()
@@ -106,6 +109,33 @@ def _scores(summaries: dict[str, Summary], entries: dict[str, Entry]) -> str:
         for name, summary in summaries.items()
     ]
     return table(head, rows)
+
+
+def _of_other_data(name: str, runs: list[Record], entries: dict[str, Entry]) -> str:
+    """A section on a network for other data than Fashion-MNIST: its test examples are others, and
+    its figures cannot be compared with those above."""
+    summary = {name: summarize(runs)}
+    data = " and ".join(runs[0].metrics["test"].get("by_set", {})) or runs[0].data.name
+    return (
+        f"## {name}\n\n{entries[name].about}. Measured on {runs[0].metrics['test']['examples']:,} "
+        f"test examples of {data}. Where a class stands for several of the network, by class their "
+        f"probabilities are added.\n\n{_scores(summary, entries)}\n\n{_recall(runs)}\n\n"
+        f"{_size_and_latency(summary)}"
+    )
+
+
+def _recall(runs: Sequence[Record]) -> str:
+    """How many test examples of each class are told rightly, in the classes of each data set."""
+    tests = [run.metrics["test"] for run in runs]
+    sets = [list(test.get("by_set", {"": test}).values()) for test in tests]
+    rows = []
+    for measured in zip(*sets, strict=True):
+        for classes in zip(*(each["by_class"] for each in measured), strict=True):
+            found = [one["recall"] for one in classes if one["recall"] is not None]
+            if found:
+                head = [classes[0]["label"], f"{classes[0]['examples']:,}"]
+                rows.append([*head, f"{mean(found):.1%}", f"{min(found):.1%}–{max(found):.1%}"])
+    return table(["class", "test examples", "right", "over the seeds"], rows)
 
 
 def _size_and_latency(summaries: dict[str, Summary]) -> str:

@@ -6,5 +6,6 @@
                                                  claim holds or not ←─ claims ┘
 
 A variant is one declaration with one seed. `trained_model` trains it, `measures` looks at it, and
-its record stays in `runs/studies/members/`, so that no variant is trained twice.
+its record stays in `runs/studies/members/`, so that no variant is trained twice. This happens in
+processes of this machine, or by `ray_engine` on the machines of a cluster.
 """

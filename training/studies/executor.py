@@ -1,4 +1,8 @@
-"""Runs the unfinished variants of a study in separate processes."""
+"""Works off what a study has to train: in processes of this machine, or on another engine.
+
+An engine is told tasks, and gives them back as they finish. Where a task runs, `load` has its data,
+and nothing else is expected there; what it found comes back as a value and is kept by `Task.keep`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wardrobe.models import Declaration
 from wardrobe.training.data import DataSet
@@ -21,7 +28,11 @@ from wardrobe.training.errors import TrainingError
 from wardrobe.training.fit.compatibility import structure
 from wardrobe.training.fit.compilation_cache import keep_programs
 from wardrobe.training.studies import records
+from wardrobe.training.studies.records import Found
 from wardrobe.training.studies.variants import Variant
+
+if TYPE_CHECKING:
+    from optuna.storages.journal import BaseJournalBackend
 
 # Variants that share one compiled program; more of them would make the steps of progress large.
 LARGEST_GROUP = 20
@@ -30,12 +41,36 @@ LARGEST_GROUP = 20
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 Progress = Callable[[int, int], None]
-Task = tuple[Any, ...]
 
 
-def run(
-    variants: Sequence[Variant], folder: Path, pool: ProcessPoolExecutor, progress: Progress
-) -> None:
+@dataclass(frozen=True)
+class Task:
+    """A call that another process makes; all of it can be pickled."""
+
+    work: Callable[[], Any]
+    keep: Callable[[Any], None]  # is given what `work` returned, on this machine
+    declaration: Declaration  # whose data `work` loads
+    variants: int = 1  # that the task trains
+
+
+class Engine(Protocol):
+    """What works off tasks."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Task]:
+        """Makes the calls, in any order; yields each task when its result is kept.
+
+        Raises:
+            TrainingError: the processes that made a call were killed.
+            Exception: whatever a call raised.
+        """
+        ...
+
+    def journal(self, file: Path) -> BaseJournalBackend:
+        """A file of this machine, as a journal in which all calls can read and write."""
+        ...
+
+
+def run(variants: Sequence[Variant], folder: Path, engine: Engine, progress: Progress) -> None:
     """Runs each variant whose record is missing; calls `progress(finished, all)` as they finish.
 
     Finished records are kept when this is interrupted.
@@ -47,13 +82,22 @@ def run(
     missing = [variant for variant in variants if not records.is_finished(folder, variant)]
     done = len(variants) - len(missing)
     progress(done, len(variants))
-    for group, _ in run_tasks(pool, run_group, [(group, folder) for group in _groups(missing)]):
-        done += len(group)
+    tasks = [
+        Task(
+            partial(measure_group, group),
+            partial(_keep, folder, group),
+            group[0].declaration,
+            len(group),
+        )
+        for group in _groups(missing)
+    ]
+    for task in engine.run(tasks):
+        done += task.variants
         progress(done, len(variants))
 
 
-def run_group(variants: list[Variant], folder: Path) -> None:
-    """Trains variants that can be trained together, measures each and writes its record."""
+def measure_group(variants: list[Variant]) -> list[Found]:
+    """Trains variants that can be trained together, and measures each."""
     from wardrobe.training.studies.measures import MEASURES, always
     from wardrobe.training.studies.trained_model import trained, untrained
 
@@ -68,10 +112,17 @@ def run_group(variants: list[Variant], folder: Path) -> None:
             models = trained(declarations, loaded, Path(files))
     else:
         models = [untrained(declaration, loaded) for declaration in declarations]
-    for variant, model in zip(variants, models, strict=True):
+    measured = []
+    for model in models:
         found = always(model)
-        for name in variant.measures:
+        for name in first.measures:
             found |= MEASURES[name](model)
+        measured.append(found)
+    return measured
+
+
+def _keep(folder: Path, variants: list[Variant], measured: list[Found]) -> None:
+    for variant, found in zip(variants, measured, strict=True):
         records.write(folder, variant, found)
 
 
@@ -80,11 +131,21 @@ _loaded: dict[Any, DataSet] = {}
 
 def load(declaration: Declaration) -> DataSet:
     """The data of a declaration, kept for the next groups of variants that a process trains."""
-    wanted = declaration.data.model_dump_json(), declaration.training.validation
+    wanted = data_of(declaration)
     if wanted not in _loaded:
-        _loaded.clear()
-        _loaded[wanted] = for_declaration(declaration)
+        have_loaded(declaration, for_declaration(declaration))
     return _loaded[wanted]
+
+
+def have_loaded(declaration: Declaration, data: DataSet) -> None:
+    """Makes `load` return these data for declarations with the data of this one."""
+    _loaded.clear()
+    _loaded[data_of(declaration)] = data
+
+
+def data_of(declaration: Declaration) -> tuple[Any, ...]:
+    """What declarations with the same data have in common; it can be a key of a dict."""
+    return declaration.data.model_dump_json(), declaration.training.validation
 
 
 def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
@@ -101,34 +162,58 @@ def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
 
 
 @contextmanager
-def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def processes(jobs: int) -> Iterator[Engine]:
     """So many processes, which start when there is work; all use Keras' JAX backend.
 
     At the end, running tasks finish and waiting ones are dropped.
     """
     spawned = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=use_jax)
+    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=_start)
     try:
-        yield pool
+        yield _Processes(pool)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def run_tasks(
-    pool: ProcessPoolExecutor, work: Callable[..., None], tasks: Sequence[Task]
-) -> Iterator[Task]:
-    """Calls `work(*task)` for each task in the pool; yields tasks as they finish."""
-    futures = {pool.submit(work, *task): task for task in tasks}
-    for future in as_completed(futures):
-        future.result()
-        yield futures[future]
+class _Processes:
+    """The engine of one machine. A result is kept where it was found: it need not travel."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Task]:
+        futures = {self._pool.submit(_work_and_keep, task): task for task in tasks}
+        for future in as_completed(futures):
+            try:
+                future.result()
+            except BrokenProcessPool:
+                raise TrainingError(
+                    "a process was killed, perhaps for lack of memory; the same command with fewer "
+                    "--jobs goes on with what is missing"
+                ) from None
+            yield futures[future]
+
+    def journal(self, file: Path) -> BaseJournalBackend:
+        from optuna.storages.journal import JournalFileBackend
+
+        return JournalFileBackend(str(file))
+
+
+def _work_and_keep(task: Task) -> None:
+    task.keep(task.work())
+
+
+def _start() -> None:
+    # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    use_jax()
 
 
 def use_jax() -> None:
     """Chooses Keras' backend for this process; call it before Keras is imported."""
-    # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["KERAS_BACKEND"] = "jax"
     keep_programs()
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU is shared by all processes
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _ONE_THREAD not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()

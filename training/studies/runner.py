@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from wardrobe.training.errors import TrainingError
@@ -15,26 +16,30 @@ from wardrobe.training.studies.variants import expand
 def run(
     studies: Sequence[Study],
     folder: Path,
-    jobs: int,
+    engine: AbstractContextManager[executor.Engine],
     pictures: bool,
     progress: executor.Progress,
+    storage: str | None = None,
 ) -> list[Report]:
     """Runs the unfinished variants of all studies together and reports on each study.
 
+    engine: what trains them, entered when all studies are known to be sound.
+    storage: where the trials of searches lie, see `search.run`.
+
     Raises:
-        TrainingError: matplotlib is missing.
+        TrainingError: matplotlib is missing, or the storage cannot be used.
     """
     _need_matplotlib()
     expanded = [(study, [] if study.trials else expand(study)) for study in studies]
     reports = []
-    with executor.processes(jobs) as pool:
+    with engine as working:
         executor.run(
-            [variant for _, variants in expanded for variant in variants], folder, pool, progress
+            [variant for _, variants in expanded for variant in variants], folder, working, progress
         )
         for study, variants in expanded:
-            where = folder / (f"{study.name}-quick" if study.is_quick else study.name)
+            where = folder / study.key
             if study.trials:
-                found = search.run(study, where, pool, progress)
+                found = search.run(study, where, working, progress, storage)
             else:
                 found = [record for one in variants if (record := records.read(folder, one))]
             reports.append(report(study, found, where, pictures))

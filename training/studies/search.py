@@ -1,56 +1,84 @@
 """A search over ranges of a declaration's values: Optuna proposes, the engine trains.
 
-Trials that fall behind the median of the others are ended early (Optuna's MedianPruner). The
-trials lie in `search.db`, an SQLite file beside the report: an interrupted search goes on, and
-several processes make them.
+Trials that fall behind the median of the others are ended early (Optuna's MedianPruner). They lie
+in a storage of Optuna's, by default a journal beside the report: an interrupted search goes on, and
+several processes and machines make its trials.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardrobe.models.schema.tree import Origin, node_of
-from wardrobe.training.errors import TrainingError
+from wardrobe.training.errors import TrainingError, without_password
 from wardrobe.training.studies import executor
+from wardrobe.training.studies.executor import Engine, Task
 from wardrobe.training.studies.records import Record
 from wardrobe.training.studies.study import Overrides, Range, Search, Study
-from wardrobe.training.studies.variants import Variant, variant
+from wardrobe.training.studies.variants import Base, Variant
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import BaseStorage
+
+JOURNAL = "search.journal"
 
 
 def run(
-    study: Study, folder: Path, pool: ProcessPoolExecutor, progress: executor.Progress
+    study: Study, folder: Path, engine: Engine, progress: executor.Progress, storage: str | None
 ) -> list[Record]:
     """Makes the trials that are missing and returns a record of each.
 
     Numbers of a record: `validation_accuracy` (the best epoch's), the value of each range by its
     name, `pruned`, and `importance_NAME` of each range, which is the same in all of them.
 
+    storage: the file of a journal, or the URL of a database (SQLAlchemy's); None: a journal in
+        `folder`. Several machines may work on the search in one storage at once.
+
     Raises:
-        TrainingError: Optuna is missing.
+        TrainingError: Optuna is missing, or the storage cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trials = _open(study, folder, number=0)
+    base = Base.of(study)
+    assert study.frame.search is not None
+    first = {
+        name: range_.low if range_.values is None else range_.values[0]
+        for name, range_ in study.frame.search.ranges.items()
+    }
+    example = _variant(base, study.frame.search, first)
+    with _usable(storage):
+        opened = _open(study, folder, engine, storage)
+        trials = _trials(study, opened, number=0)
     done, begun = _finished(trials), len(trials.get_trials(False))
     progress(min(done, study.trials), study.trials)
-    tasks = [(study, folder, begun + more) for more in range(study.trials - done)]
-    for more, _ in enumerate(executor.run_tasks(pool, _make_trial, tasks), 1):
-        progress(done + more, study.trials)
+    tasks = [
+        Task(
+            partial(_make_trial, base, opened, begun + more), _nothing_to_keep, example.declaration
+        )
+        for more in range(study.trials - done)
+    ]
+    for _ in engine.run(tasks):
+        progress(min(_finished(trials), study.trials), study.trials)
     return list(_records(study, trials))
 
 
-def _make_trial(study: Study, folder: Path, number: int) -> None:
-    trials = _open(study, folder, number)
-    trials.optimize(lambda trial: _train(study, trial), n_trials=1)
+def _make_trial(base: Base, storage: BaseStorage, number: int) -> None:
+    """Makes one trial, unless others have made the last one meanwhile."""
+    trials = _trials(base.study, storage, number)
+    if _finished(trials) < base.study.trials:
+        trials.optimize(lambda trial: _train(base, trial), n_trials=1)
 
 
-def _train(study: Study, trial: optuna.Trial) -> float:
+def _nothing_to_keep(result: None) -> None:
+    """A trial is in the storage already."""
+
+
+def _train(base: Base, trial: optuna.Trial) -> float:
     """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
     import optuna
     from keras.callbacks import LambdaCallback
@@ -63,11 +91,10 @@ def _train(study: Study, trial: optuna.Trial) -> float:
             raise optuna.TrialPruned
 
     pruner = LambdaCallback(on_epoch_end=prune)
-    assert study.frame.search is not None
-    proposed = {
-        name: _proposal(trial, name, range_) for name, range_ in study.frame.search.ranges.items()
-    }
-    one = _variant(study, study.frame.search, proposed)
+    search = base.study.frame.search
+    assert search is not None
+    proposed = {name: _proposal(trial, name, range_) for name, range_ in search.ranges.items()}
+    one = _variant(base, search, proposed)
     data = executor.load(one.declaration)
     with tempfile.TemporaryDirectory() as files:
         (model,) = trained([one.declaration], data, Path(files), callbacks=[pruner])
@@ -84,26 +111,81 @@ def _proposal(trial: optuna.Trial, name: str, of: Range) -> Any:
     return trial.suggest_float(name, of.low, of.high, log=of.log)
 
 
-def _variant(study: Study, search: Search, proposed: dict[str, Any]) -> Variant:
+def _variant(base: Base, search: Search, proposed: dict[str, Any]) -> Variant:
     overrides: Overrides = {
         search.ranges[name].path: node_of(value, Origin(f"search.ranges.{name}"))
         for name, value in proposed.items()
     }
-    return variant(study, {}, [overrides])
+    return base.variant({}, [overrides])
 
 
-def _open(study: Study, folder: Path, number: int) -> optuna.Study:
-    """The trials of a study, made or found; each trial is proposed by a seed of its own."""
+def _open(study: Study, folder: Path, engine: Engine, storage: str | None) -> BaseStorage:
+    """The storage of Optuna that is named so; it can be pickled."""
     try:
-        import optuna
+        from optuna.storages import JournalStorage, RDBStorage
     except ImportError:
         text = "a search needs Optuna: pip install 'wardrobe[lecture]'"
         raise TrainingError(text) from None
+    if storage and "://" in storage:
+        return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+    file = Path(storage) if storage else folder / JOURNAL
+    if not storage and not file.exists():
+        _take_over(study, folder)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    return JournalStorage(engine.journal(file))
+
+
+def _take_over(study: Study, folder: Path) -> None:
+    """Copies the trials of an earlier version of wardrobe, which kept them in SQLite."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    if not (folder / "search.db").is_file():
+        return
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    partial_copy = folder / f".{JOURNAL}"
+    partial_copy.unlink(missing_ok=True)
+    optuna.copy_study(
+        from_study_name=study.name,
+        from_storage=f"sqlite:///{folder / 'search.db'}",
+        to_storage=JournalStorage(JournalFileBackend(str(partial_copy))),
+        to_study_name=study.key,
+    )
+    partial_copy.replace(folder / JOURNAL)
+
+
+@contextmanager
+def _usable(storage: str | None) -> Iterator[None]:
+    """Says in one message why a storage cannot be used; nobody's password is in it."""
+    try:
+        yield
+    except ImportError as error:
+        text = f"its driver, {getattr(error.__cause__, 'name', error)}, is not installed"
+    except ValueError:  # from JSON
+        text = "it is not a journal of Optuna"
+    except Exception as error:
+        if not isinstance(error, RuntimeError) and "sqlalchemy" not in type(error).__module__:
+            raise
+        text = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    else:
+        return
+    name = without_password(storage or JOURNAL)
+    raise TrainingError(
+        f"cannot use the storage {name}: {text}. Name the file of a journal, or the URL of a "
+        "PostgreSQL or MySQL database such as postgresql://user:password@host/database"
+    )
+
+
+def _trials(study: Study, storage: BaseStorage, number: int) -> optuna.Study:
+    """The trials of a study, made or found; each trial is proposed by a seed of its own."""
+    import optuna
+
     assert study.frame.search is not None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(
-        storage=f"sqlite:///{folder / 'search.db'}",
-        study_name=study.name,
+        storage=storage,
+        study_name=study.key,
         sampler=optuna.samplers.TPESampler(seed=study.frame.search.seed + number),
         pruner=optuna.pruners.MedianPruner(n_warmup_steps=1),
         direction="maximize",

@@ -102,6 +102,11 @@ class Study:
     is_quick: bool
 
     @property
+    def key(self) -> str:
+        """Tells a quick study from the full one: the name of its folder."""
+        return f"{self.name}-quick" if self.is_quick else self.name
+
+    @property
     def axes(self) -> list[Axis]:
         """The axes; those of `quick` replace the others of their name in a quick study."""
         node = self.tree.get("axes")

@@ -6,10 +6,10 @@ import hashlib
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wardrobe import models
-from wardrobe.models import Declaration
+from wardrobe.models import DataFacts, Declaration, Document
 from wardrobe.models.schema.tree import Node, Origin, node_of
 from wardrobe.training.data.declarations import facts_of_data
 from wardrobe.training.studies.study import Overrides, Study
@@ -36,6 +36,59 @@ class Variant:
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]
 
 
+@dataclass(frozen=True)
+class Base:
+    """What all variants of a study have in common, read from its files.
+
+    `facts` are those of the data sets met so far.
+    """
+
+    study: Study
+    document: Document
+    facts: dict[str, DataFacts] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, study: Study) -> Base:
+        """The base with its parents, and the values of the whole study.
+
+        Raises:
+            DeclarationError: it cannot be read.
+        """
+        node = study.tree.get("base")
+        assert node is not None  # the frame of a study has one
+        document = models.complete(node, study.file)
+        if document.get("name") is None:
+            name = node_of(study.name, Origin(study.name))
+            document = models.overridden(document, "name", name)
+        return cls(study, _changed(document, study.overrides))
+
+    def variant(self, labels: dict[str, str], overrides: Sequence[Overrides]) -> Variant:
+        """The variant in which the overrides change the base.
+
+        Raises:
+            DeclarationError: with every error in its declaration.
+            DataError: its data set cannot be found.
+        """
+        document = self.document
+        for values in overrides:
+            document = _changed(document, values)
+        declaration = models.resolve(document, self._facts_of_data(document))
+        for key in ("augmentation", "distillation"):
+            if getattr(declaration, key):
+                message = f"studies train without {key}: leave it out"
+                raise models.DeclarationError([declaration.error((key,), message)])
+        frame = self.study.frame
+        return Variant(declaration, labels, frame.train, tuple(frame.measure))
+
+    def _facts_of_data(self, document: Document) -> DataFacts:
+        """Looks at the files of each data set once; later they need not be there."""
+        decisive = [document.get("data"), document.get("training", "validation")]
+        wanted = json.dumps([node and node.plain for node in decisive])
+        if wanted not in self.facts:
+            self.facts[wanted] = facts_of_data(document)
+        return self.facts[wanted]
+
+
 def expand(study: Study) -> list[Variant]:
     """Every combination of the values of the axes, the last axis quickest.
 
@@ -43,10 +96,10 @@ def expand(study: Study) -> list[Variant]:
         DeclarationError: with every error in a variant's declaration.
     """
     axes = study.axes
+    base = Base.of(study)
     points = itertools.product(*(axis.values.items() for axis in axes))
     return [
-        variant(
-            study,
+        base.variant(
             {axis.name: label for axis, (label, _) in zip(axes, point, strict=True)},
             [overrides for _, overrides in point],
         )
@@ -54,22 +107,10 @@ def expand(study: Study) -> list[Variant]:
     ]
 
 
-def variant(study: Study, labels: dict[str, str], overrides: Sequence[Overrides]) -> Variant:
-    """The variant whose base is changed by the overrides, after those of the whole study."""
-    node = study.tree.get("base")
-    assert node is not None  # the frame of a study has one
-    tree = models.complete(node, study.file)
-    if tree.get("name") is None:
-        tree = models.overridden(tree, "name", node_of(study.name, Origin(study.name)))
-    for values in (study.overrides, *overrides):
-        for path, value in values.items():
-            tree = models.overridden(tree, _written_out(tree, path), value)
-    declaration = models.resolve(tree, facts_of_data(tree))
-    for key in ("augmentation", "distillation"):
-        if getattr(declaration, key):
-            message = f"studies train without {key}: leave it out"
-            raise models.DeclarationError([declaration.error((key,), message)])
-    return Variant(declaration, labels, study.frame.train, tuple(study.frame.measure))
+def _changed(document: Document, values: Overrides) -> Document:
+    for path, value in values.items():
+        document = models.overridden(document, _written_out(document, path), value)
+    return document
 
 
 def _written_out(tree: Node, path: str) -> str:

@@ -90,3 +90,16 @@ def test_what_both_do_is_measured():
     assert effect["accuracy_when_certain"] == 0.95
     assert effect["accuracy_when_uncertain"] == 0.5
     assert effect["calibration_error"] == pytest.approx(effect["calibration_error_before"])
+
+
+def test_an_answer_of_the_unknown_is_uncertain_and_the_limit_is_that_of_the_others():
+    known = np.array([[0.9, 0.1, 0.0]] * 18 + [[0.8, 0.2, 0.0]] * 2 + [[0.7, 0.3, 0.0]], np.float32)
+    unknown = np.array([[0.0, 0.05, 0.95]] * 30, np.float32)
+    answers = np.concatenate([known, unknown])
+    targets = np.array([0] * 18 + [1, 0, 1] + [2] * 30)
+    fitted = Calibration.fit(answers, targets, right_when_certain=0.92, unknown=2)
+    assert fit_limit(fitted.apply(known), targets[:21], 0.92) == fitted.uncertain_below
+    effect = fitted.effect(answers, targets)
+    assert effect["coverage"] == pytest.approx(20 / 51)
+    assert effect["accuracy_when_certain"] == pytest.approx(0.95)
+    assert Calibration.fit(unknown, targets[21:], unknown=2).uncertain_below == 1

@@ -81,10 +81,13 @@ def test_both_backends_compute_the_same_from_the_same_weights(tmp_path):
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     keep_programs(environment)
     files = [str(tmp_path / name) for name in ("weights.npz", "result.npz")]
-    command = [sys.executable, "-m", from_weights.__name__, *files]
+    command = [sys.executable, "-X", "importtime", "-m", from_weights.__name__, *files]
     root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "jax" in imported
+    assert "tensorflow" not in imported  # it takes seconds
     with np.load(files[1]) as archive:
         on_jax = list(archive.values())
     for mine, other in zip(from_weights.result(here), on_jax, strict=True):

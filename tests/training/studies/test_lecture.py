@@ -70,7 +70,7 @@ def test_what_holds_at_any_size(lecture, row):
 def test_the_search_has_pruned_and_found(lecture):
     said = lecture.verdicts["search"]
     assert said["computed"].count(";") == 3
-    assert (lecture.folder / "studies" / "search-quick" / "search.db").is_file()
+    assert (lecture.folder / "studies" / "search-quick" / "search.journal").is_file()
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -9,7 +9,7 @@ import pytest
 from tests.training.conftest import declared
 from tests.training.fit.from_weights import Weighted
 from wardrobe.models import DataFacts
-from wardrobe.training.fit import ensemble
+from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit.compatibility import check_compatible
 from wardrobe.training.fit.ensemble import fit_together
 from wardrobe.training.fit.fit import Fit
@@ -66,7 +66,7 @@ def pair_of(data, folder, members, text, kind: type[Fit] = Fit) -> tuple[list[Fi
 @pytest.fixture(params=["member by member, as on a CPU", "at once, as on a GPU"])
 def device(request, monkeypatch):
     if "GPU" in request.param:
-        monkeypatch.setattr(ensemble, "has_gpu", lambda: True)
+        monkeypatch.setattr(fitting, "has_gpu", lambda: True)
 
 
 @pytest.mark.usefixtures("device")
