@@ -1,8 +1,9 @@
 """Artifacts on disk: finding them, and reading the metadata beside the network.
 
 An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive integer, higher is newer.
-Where a folder holds the versions of one model, or is itself a SavedModel, as KServe mounts them, it is
-one model.
+Where a folder holds the versions of one model, or is itself a SavedModel, as KServe mounts them, it
+is one model.
+
 `assets.extra/` in it may hold:
 
     labels.json       class names in the order of the outputs; default "0", "1", …

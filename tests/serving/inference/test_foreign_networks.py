@@ -263,7 +263,9 @@ def test_a_signature_that_only_shares_the_name_explain_is_not_called(
         return {"something": pictures}
 
     tf.saved_model.save(
-        taken, str(tmp_path / "net/1"), signatures={"serving_default": taken.answer, "explain": explain}
+        taken,
+        str(tmp_path / "net/1"),
+        signatures={"serving_default": taken.answer, "explain": explain},
     )
     model = load(Artifact("net", 1, tmp_path / "net/1"))
     assert model.explain(band(1)[np.newaxis].astype(np.float32)) is None

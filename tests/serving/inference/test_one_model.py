@@ -29,7 +29,7 @@ def test_it_is_named_by_the_operator_or_by_its_folder(folder: Path, encode, band
         (Settings(artifacts=(folder,)), "models"),
     ):
         client = create_app(settings).test_client()
-        (answer,) = client.post("/predict", data=encode(band(3))).json["predictions"]
+        (answer,) = client.post("/predict", data=encode(band(3))).get_json()["predictions"]
         assert (answer["label"], answer["model"]) == ("band 3", name)
         assert client.get(f"/v2/models/{name}/ready").status_code == 200
         assert client.get("/v1/models").json == {"models": [name]}
