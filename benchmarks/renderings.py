@@ -21,6 +21,14 @@ Colour = tuple[int, int, int]
 SIDE = 280
 WHITE = (255, 255, 255)
 COLOURS = ((196, 222, 240), (244, 226, 200), (120, 150, 110), (70, 80, 120), (205, 205, 205))
+BEIGE = (244, 226, 200)
+HUES = (
+    (200, 35, 45), (240, 130, 40), (245, 215, 60), (60, 150, 70), (30, 150, 150),
+    (50, 90, 210), (35, 45, 95), (120, 60, 160), (245, 150, 190), (120, 75, 45),
+)  # fmt: skip
+"""Cloth in full light: red, orange, yellow, green, teal, blue, navy, purple, pink, brown."""
+SHADOW = 0.25
+"""The light that the darkest part of a dyed garment has left."""
 ORIENTATION = 274
 """EXIF's tag: how a picture has to be turned to stand upright."""
 UNDONE = {
@@ -85,14 +93,37 @@ def uneven_light(pixels: Pixels, dice: Dice) -> bytes:
     return _file(Image.fromarray(picture.round().astype(np.uint8)), "JPEG", quality=90)
 
 
-WAYS: dict[str, Callable[[Pixels, Dice], bytes]] = {
-    way.__name__.replace("_", " "): way
-    for way in (
-        white_ground, black_ground, coloured_ground, jpeg, jpeg_on_colour, transparent,
-        turned_by_exif, small_in_a_corner, not_square, uneven_light,
-    )
-}  # fmt: skip
+def dyed_on_white(pixels: Pixels, dice: Dice) -> bytes:
+    return _file(_dyed(pixels, WHITE, dice), "PNG")
+
+
+def dyed_on_beige(pixels: Pixels, dice: Dice) -> bytes:
+    return _file(_dyed(pixels, BEIGE, dice), "PNG")
+
+
+def dyed_jpeg_on_white(pixels: Pixels, dice: Dice) -> bytes:
+    return _file(_dyed(pixels, WHITE, dice), "JPEG", quality=90)
+
+
+def dyed_jpeg_on_beige(pixels: Pixels, dice: Dice) -> bytes:
+    return _file(_dyed(pixels, BEIGE, dice), "JPEG", quality=90)
+
+
+Ways = dict[str, Callable[[Pixels, Dice], bytes]]
 """Each makes the bytes of a file from `uint8 [28, 28]`, bright on black."""
+
+
+def _named(*ways: Callable[[Pixels, Dice], bytes]) -> Ways:
+    return {way.__name__.replace("_", " "): way for way in ways}
+
+
+WAYS = _named(
+    white_ground, black_ground, coloured_ground, jpeg, jpeg_on_colour, transparent,
+    turned_by_exif, small_in_a_corner, not_square, uneven_light,
+)  # fmt: skip
+"""The garment is grey."""
+DYED = _named(dyed_on_white, dyed_on_beige, dyed_jpeg_on_white, dyed_jpeg_on_beige)
+"""The garment is of one colour, lighter and darker."""
 
 
 def _garment(pixels: Pixels, side: int) -> tuple[Image.Image, Image.Image]:
@@ -119,6 +150,18 @@ def _anywhere(pixels: Pixels, ground: Colour, dice: Dice) -> Image.Image:
     side = int(dice.integers(140, 260))
     left, top = (int(dice.integers(4, SIDE - side - 3)) for _ in range(2))
     return _placed(pixels, ground, side, left, top)
+
+
+def _dyed(pixels: Pixels, ground: Colour, dice: Dice) -> Image.Image:
+    """Anywhere on a ground, its white the colour in full light, its black that in shadow."""
+    side = int(dice.integers(140, 260))
+    corner = tuple(int(dice.integers(4, SIDE - side - 3)) for _ in range(2))
+    garment, where = _garment(pixels, side)
+    hue = np.array(HUES[int(dice.integers(len(HUES)))])
+    light = SHADOW + (1 - SHADOW) * np.asarray(garment)[..., np.newaxis] / 255
+    canvas = Image.new("RGB", (SIDE, SIDE), ground)
+    canvas.paste(Image.fromarray((hue * light).round().astype(np.uint8)), corner, where)
+    return canvas
 
 
 def _colour(dice: Dice) -> Colour:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+LOOPBACK = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+"""What every node is started with."""
+
 
 @contextmanager
 def three_nodes() -> Iterator[Any]:
@@ -15,11 +18,10 @@ def three_nodes() -> Iterator[Any]:
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # see wardrobe.cluster
     from ray.cluster_utils import Cluster
 
-    own = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **LOOPBACK})
     try:
         for _ in range(3):
-            cluster.add_node(num_cpus=1, **own)
+            cluster.add_node(num_cpus=1, **LOOPBACK)
         cluster.wait_for_nodes()
         yield cluster
     finally:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,7 +232,8 @@ def load(
 
     Args:
         model: NAME or NAME/VERSION among the `artifacts`, or the path of an artifact's folder;
-            None: the model with which a service of these artifacts answers by default.
+            None: the model with which a service of these artifacts answers by default, and beside
+            it the one to which such a service leaves photographs, see `Model.for_photographs`.
         artifacts: folders of artifacts; default: $WARDROBE_ARTIFACTS, or `artifacts/` and what
             ships with wardrobe.
 
@@ -252,7 +254,8 @@ def load(
         return Model(load_artifact(on_disk.at(Path(model))))
     repository = Repository(settings.artifacts, settings.model)
     repository.check()
-    return Model(repository.get(name or None, int(version) if version.isdigit() else None))
+    served = repository.get(name or None, int(version) if version.isdigit() else None)
+    return Model(served, None if name else partial(repository.for_photographs, served))
 
 
 def evaluate(
@@ -346,26 +349,30 @@ def classify(
     """
     from wardrobe.serving.offline import classify_all
 
-    folder = load(model, artifacts).folder
+    answering = load(model, artifacts)
+    for_photographs = answering.for_photographs
+    folders = answering.folder, for_photographs.folder if for_photographs else None
     names = [os.fspath(each) for each in inputs]
-    with _engine(folder, jobs or os.cpu_count() or 1, cluster) as engine:
+    with _engine(*folders, jobs or os.cpu_count() or 1, cluster) as engine:
         return classify_all(names, Path(to), engine, resume, progress or (lambda done, total: None))
 
 
 @contextmanager
-def _engine(artifact: Path, jobs: int, cluster: str | None) -> Iterator[Engine]:
+def _engine(
+    artifact: Path, for_photographs: Path | None, jobs: int, cluster: str | None
+) -> Iterator[Engine]:
     """What answers pictures: the processes of this machine, or a cluster."""
     if cluster is None:
         from wardrobe.serving.offline import processes
 
-        yield lambda todo: processes.answers(todo, artifact, jobs)
+        yield lambda todo: processes.answers(todo, artifact, jobs, for_photographs)
         return
     from wardrobe.cluster import connected
 
     with connected(cluster):
         from wardrobe.serving.offline import ray_data
 
-        yield lambda todo: ray_data.answers(todo, artifact)
+        yield lambda todo: ray_data.answers(todo, artifact, for_photographs=for_photographs)
 
 
 def lab(

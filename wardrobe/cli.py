@@ -663,7 +663,10 @@ def _answer_in_words(answer: dict[str, Any]) -> str:
     if "error" in answer:
         return f"{answer['file']}: {answer['error']}"
     likeliest = ", ".join(f"{each['label']} {each['probability']:.2f}" for each in answer["top"])
-    return f"{answer['file']}: {answer['label']}  ({likeliest}; {answer['model']})"
+    label, closest = answer["label"], answer.get("most_like")
+    if closest:
+        label += f", none of the known classes, most like {closest['label']}"
+    return f"{answer['file']}: {label}  ({likeliest}; {answer['model']})"
 
 
 def _notice_stand_in(error: Exception) -> None:

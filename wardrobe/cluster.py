@@ -28,10 +28,10 @@ def connected(address: str) -> Iterator[None]:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a future default; it warns
-    options: dict[str, Any] = {"include_dashboard": False}
+    options: dict[str, Any] = {"address": "local", "include_dashboard": False}
     if address != "local":
         options = {"address": _reachable(address)}
-    if address == "local" or options["address"].startswith(("127.", "localhost:", "[::1]:")):
+    if options["address"].startswith(("local", "127.", "[::1]:")):
         # Otherwise Ray replaces 127.0.0.1 by the address by which other machines know this one, on
         # which a cluster bound to loopback does not listen.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

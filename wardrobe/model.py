@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -42,8 +42,13 @@ Columns = Mapping[str, Sequence[float | str | None] | NDArray[Any]]
 class Model:
     """An artifact, loaded. Made by `wardrobe.load`; safe to use from several threads."""
 
-    def __init__(self, served: loaded.Model) -> None:
+    def __init__(
+        self,
+        served: loaded.Model,
+        for_photographs: Callable[[], loaded.Model | None] | None = None,
+    ) -> None:
         self._served = served
+        self._for_photographs = for_photographs
 
     def __repr__(self) -> str:
         return f"<wardrobe.Model {self._served.artifact}: {self.input}>"
@@ -60,6 +65,13 @@ class Model:
     def folder(self) -> Path:
         """The artifact's folder, NAME/VERSION."""
         return self._served.artifact.folder
+
+    @property
+    def for_photographs(self) -> Model | None:
+        """The model that answers photographs in place of this one; None: it does so itself, as one
+        that was asked for by name always does."""
+        served = self._for_photographs() if self._for_photographs else None
+        return Model(served) if served else None
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -130,9 +142,10 @@ class Model:
         """What `POST /predict` answers: a dictionary for each picture, in their order.
 
         Pictures may be of any size; they are prepared as the training pictures were. An answer has
-        `label`, `class_index`, `probability`, `uncertain`, `top` (the likeliest classes), `model`
-        and `version`; with `explain` also `input` and `evidence`. A picture that cannot be read has
-        `error` and `status` instead.
+        `label`, `class_index`, `probability`, `uncertain`, `top` (the likeliest classes), `model`,
+        `version` and `prepared` ("as is", "plain ground" or "photograph"); where `label` is that
+        for what is unknown, also `most_like`; with `explain` also `input` and `evidence`. A picture
+        that cannot be read has `error` and `status` instead.
 
         Raises:
             ServingError: this model does not take pictures.
@@ -143,7 +156,7 @@ class Model:
         given = iter(pictures)
         answers: list[dict[str, Any]] = []
         while uploads := [_upload(picture) for picture in islice(given, TOGETHER)]:
-            answers += classify(self._served, uploads, LIMITS, top=top, explain=explain)
+            answers += classify(self._served, uploads, LIMITS, top, explain, self._for_photographs)
         return answers
 
     def explain(self, images: NDArray[Any]) -> NDArray[np.float32] | None:

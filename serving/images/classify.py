@@ -1,13 +1,13 @@
 """From pictures to labelled predictions: what `POST /predict` and `wardrobe predict` share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from wardrobe.serving.errors import NotAPictureModelError, PictureError
-from wardrobe.serving.images.prepare import Pixels, read
+from wardrobe.serving.images.prepare import Prepared, prepared
 from wardrobe.serving.inference.classifier import Floats
 from wardrobe.serving.inference.model import Model
 from wardrobe.serving.settings import Limits
@@ -24,16 +24,28 @@ class Upload:
     data: bytes | PictureError
 
 
+Readable = tuple[dict[str, Any], Prepared]
+"""A prediction that is still to be made, and its picture."""
+
+
 def classify(
-    model: Model, uploads: Sequence[Upload], limits: Limits, top: int = TOP, explain: bool = False
+    model: Model,
+    uploads: Sequence[Upload],
+    limits: Limits,
+    top: int = TOP,
+    explain: bool = False,
+    for_photographs: Callable[[], Model | None] | None = None,
 ) -> list[dict[str, Any]]:
-    """One prediction for each upload, in order, all from one call of the network.
+    """One prediction for each upload, in order, all from one call of the network, or of two: the
+    model that `for_photographs` returns answers photographs.
 
     A prediction has `file`, `label`, `class_index`, `probability`, `uncertain` (less probable than
-    the artifact's threshold), `top` (the likeliest classes), `model` and `version`. `explain` adds
-    `input`, the 0–255 pixels that the network saw, and `evidence`, the attribution of the label to
-    each of them, None if the artifact has no signature `explain`. A picture that cannot be
-    classified has `file`, `error` and `status` instead.
+    the artifact's threshold, or none of the known classes), `top` (the likeliest classes), `model`,
+    `version` and `prepared`, what the picture turned out to be. If the label is the one for what is
+    unknown, `most_like` is the likeliest of the other classes. `explain` adds `input`, the 0–255
+    pixels that the network saw, and `evidence`, the attribution of the label to each of them, None
+    if the artifact has no signature `explain`. A picture that cannot be classified has `file`,
+    `error` and `status` instead.
 
     Raises `NotAPictureModelError` if the model does not classify pictures, and `TooLateError`
     between two pictures if the request's deadline has passed.
@@ -43,52 +55,75 @@ def classify(
             f"model {model.artifact} takes no pictures: {model.why_not}; name another model"
         )
     predictions: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
-    readable: list[tuple[dict[str, Any], Pixels]] = []
+    readable: dict[str, list[Readable]] = {}
+    models = {model.artifact.name: model}
     for prediction, upload in zip(predictions, uploads, strict=True):
         try:
-            if isinstance(upload.data, PictureError):
-                raise upload.data
-            pixels = read(upload.data, model.picture, limits)
-            readable.append((prediction, pixels))
+            answering, picture = _read(model, upload, limits, for_photographs)
+            models[answering.artifact.name] = answering
+            readable.setdefault(answering.artifact.name, []).append((prediction, picture))
         except PictureError as error:
             prediction.update(error=str(error), status=error.status)
-    if readable:
-        images = np.stack([pixels for _, pixels in readable]).astype(np.float32)
-        for (prediction, _), probabilities in zip(readable, model.predict(images), strict=True):
-            prediction.update(_label(model, probabilities, top))
-        if explain:
-            _explain(model, readable, images)
+    for name, pictures in readable.items():
+        _answer(models[name], pictures, top, explain)
     return predictions
+
+
+def _read(
+    model: Model,
+    upload: Upload,
+    limits: Limits,
+    for_photographs: Callable[[], Model | None] | None,
+) -> tuple[Model, Prepared]:
+    """The model that answers, and the picture as it takes it."""
+    if isinstance(upload.data, PictureError):
+        raise upload.data
+    assert model.picture is not None
+    picture = prepared(upload.data, model.picture, limits)
+    companion = for_photographs() if for_photographs and picture.found == "photograph" else None
+    if companion is None or companion.picture is None:
+        return model, picture
+    if companion.picture != model.picture:
+        pixels = prepared(upload.data, companion.picture, limits).pixels
+        picture = Prepared(pixels, "photograph")
+    return companion, picture
+
+
+def _answer(model: Model, pictures: Sequence[Readable], top: int, explain: bool) -> None:
+    """Complete the predictions of one model."""
+    images = np.stack([picture.pixels for _, picture in pictures]).astype(np.float32)
+    for (prediction, picture), row in zip(pictures, model.predict(images), strict=True):
+        prediction.update(_label(model, row, top), prepared=picture.found)
+    attribution = model.explain(images) if explain else None
+    for index, (prediction, picture) in enumerate(pictures if explain else ()):
+        prediction["input"] = picture.pixels.tolist()
+        prediction["evidence"] = None if attribution is None else _rounded(attribution[index])
 
 
 def _label(model: Model, probabilities: Floats, top: int) -> dict[str, Any]:
     """Probabilities `float32 [classes]` → the prediction, with the `top` likeliest classes."""
-    likeliest = np.argsort(-probabilities, kind="stable")[:top]
-    classes = [
+    order = np.argsort(-probabilities, kind="stable")[: max(top, 2)]
+    likeliest, *others = classes = [
         {
             "label": model.labels[index],
             "class_index": int(index),
             "probability": round(float(probabilities[index]), 6),
         }
-        for index in likeliest
+        for index in order
     ]
+    is_unknown = likeliest["label"] == model.unknown
     below = model.uncertain_below
-    return classes[0] | {
-        "uncertain": below is not None and float(probabilities[likeliest[0]]) < below,
-        "top": classes,
-        "model": model.artifact.name,
-        "version": model.artifact.version,
-    }
-
-
-def _explain(
-    model: Model, readable: Sequence[tuple[dict[str, Any], Pixels]], images: Floats
-) -> None:
-    """Add to each prediction what the network saw, and the attribution of its label."""
-    attribution = model.explain(images)
-    for index, (prediction, pixels) in enumerate(readable):
-        prediction["input"] = pixels.tolist()
-        prediction["evidence"] = None if attribution is None else _rounded(attribution[index])
+    is_improbable = below is not None and float(probabilities[order[0]]) < below
+    return (
+        likeliest
+        | {"uncertain": is_unknown or is_improbable}
+        | ({"most_like": others[0]} if is_unknown else {})
+        | {
+            "top": classes[:top],
+            "model": model.artifact.name,
+            "version": model.artifact.version,
+        }
+    )
 
 
 def _rounded(attribution: Floats) -> list[list[float]]:

@@ -11,13 +11,16 @@ Which preparation a network was trained with stands in its artifact's `input.jso
 Except by `garment`, no picture is inverted, and transparent pixels count as white paper.
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import LONGEST_SIDE, decode
-from wardrobe.serving.images.preprocess import preprocess
+from wardrobe.serving.images.preprocess import preprocess, reduce, segment
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.settings import Limits, Settings
 
@@ -26,18 +29,43 @@ Pixels = npt.NDArray[np.uint8]
 LIMITS = Settings().limits
 """What the service accepts where its operator does not say otherwise."""
 
+Found = Literal["as is", "plain ground", "photograph"]
+"""What a picture turned out to be. `as is`: all of it is what the network sees, as it has the size
+or no garment is cut out for this network. The others say what a garment was cut out of."""
+
 SMOOTH = Image.Resampling.BILINEAR
 """On shrinking, Pillow widens it to the mean of what a pixel covers: nothing flickers."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as a network takes it: `uint8 [height, width]` or `[height, width, 3]`, 0–255."""
+
+    pixels: Pixels
+    found: Found
 
 
 def read(data: bytes, target: PictureInput, limits: Limits = LIMITS) -> Pixels:
     """The bytes of a file → `uint8 [height, width]` or `[height, width, 3]`, 0–255, as `target`
     says.
 
+    Raises as `prepared` does.
+    """
+    return prepared(data, target, limits).pixels
+
+
+def prepared(data: bytes, target: PictureInput, limits: Limits = LIMITS) -> Prepared:
+    """The bytes of a file as `target` says, and what the picture turned out to be.
+
     Raises `PictureError` for anything but a complete picture within the limits, and for one that
     cannot be prepared.
     """
-    return prepare(decode(data, limits, least_side(target)), target)
+    image = decode(data, limits, least_side(target))
+    if target.prepare != "garment" or image.size == target.shape[::-1]:
+        return Prepared(prepare(image, target), "as is")
+    garment = segment(image)
+    found: Found = "photograph" if garment.is_photographed else "plain ground"
+    return Prepared(reduce(garment, target), found)
 
 
 def prepare(image: Image.Image, target: PictureInput) -> Pixels:

@@ -22,6 +22,7 @@ from wardrobe.serving.images.segment import (
     PlainBackground,
     border,
     contrast,
+    half_pixel,
     luminance,
     photographed_garment,
     plain_background,
@@ -36,6 +37,11 @@ BLACK = 40
 """Luminance up to which a plain background is the data set's own, with a bright garment on it."""
 LIGHT = 180
 """Luminance from which a plain background can be paper, whose colour then defines white."""
+LEAST_DYE = 0.15
+"""Saturation up to which a garment counts as grey; from twice as much it counts as dyed."""
+DARKEST_WHITE = 100
+"""The strongest channel of a dyed garment's lightest part is at least this, or cloth that is dark
+all over would be taken to be in shadow."""
 MAX_ASPECT = 0.9
 """Width over height of a garment in a photograph. Laid out with its sleeves spread, it is broader
 than in the data set, and is narrowed to this; from `LYING_ASPECT` it is something like a shoe on
@@ -95,7 +101,8 @@ def segment(image: Image.Image) -> Garment:
     if image.mode in ("LA", "RGBA"):
         alpha = np.asarray(image.getchannel("A"))
         if is_cut_out(alpha):
-            return Garment(255 - luminance(colours), alpha.astype(np.float32), is_on_light=True)
+            opaque = alpha.astype(np.float32)
+            return _dyed(Garment(255 - luminance(colours), opaque, is_on_light=True), colours)
         colours = fill_transparent(colours, alpha)
     background = plain_background(colours)
     if background is None:
@@ -106,10 +113,41 @@ def segment(image: Image.Image) -> Garment:
     clear, light = contrast(colours, background), luminance(colours)
     if background.level <= BLACK:
         return Garment(light - luminance(background.colours), clear, is_on_light=False)
-    if _is_paper(background, light, clear):
-        paper = luminance(background.colours).clip(1)
-        return Garment(255 * (1 - light / paper), clear, is_on_light=True)
-    return Garment(255 - light, without_halo(clear), is_on_light=True)
+    if not _is_paper(background, light, clear):
+        return _dyed(Garment(255 - light, without_halo(clear), is_on_light=True), colours)
+    paper = luminance(background.colours).clip(1)
+    return _dyed(Garment(255 * (1 - light / paper), clear, is_on_light=True), colours)
+
+
+def _dyed(garment: Garment, colours: Colours) -> Garment:
+    """The garment with shades that do not depend on the colour of its cloth.
+
+    A blue one is dark all over: its shades would span a quarter of the range. In its own colour, it
+    is as light as its strongest channel compared with that of its lightest part, which is not its
+    edge, where it mixes with the ground. JPEG smears colour over the ground, white or not.
+    """
+    where = garment.contrast > 0
+    if _dye(colours[where]) == 0:
+        return garment
+    garment = replace(garment, contrast=without_halo(garment.contrast))
+    where = garment.contrast > 0
+    dye, strongest = _dye(colours[where]), colours.max(axis=-1).astype(np.float32)
+    if dye == 0:
+        return garment
+    inside = cv2.erode(where.astype(np.uint8), half_pixel(where)) > 0
+    inside = inside if inside.any() else where
+    white = max(float(np.percentile(strongest[inside], 99)), DARKEST_WHITE)
+    own = 255 * (1 - strongest / np.float32(white))
+    return replace(garment, shades=(1 - dye) * garment.shades + dye * own)
+
+
+def _dye(colours: Colours) -> np.float32:
+    """How clearly pixels `[N, 3]` are of a colour: 0 for grey and nearly grey cloth, 1 for dyed."""
+    if not len(colours):
+        return np.float32(0)
+    strongest = colours.max(axis=-1).astype(np.float32)
+    saturation = np.median((strongest - colours.min(axis=-1)) / strongest.clip(1))
+    return np.float32(np.clip((saturation - LEAST_DYE) / LEAST_DYE, 0, 1))
 
 
 def _is_paper(background: PlainBackground, light: Floats, clear: Floats) -> bool:

@@ -28,9 +28,11 @@ MIN_BORDER_SHARE = 0.6
 MAX_NOISE = 6
 """Levels of noise of a plain background; cloth or wood has more and makes it a photograph."""
 MIN_CONTRAST = 3
-GRABCUT_SIDE = 128
-"""Pixels of the longer side for GrabCut; with 96 it takes half the time and misses more."""
-GRABCUT_ITERATIONS = 4
+GRABCUT_SIDE = 112
+"""Pixels of the longer side for GrabCut. With 128 it takes a third longer, and networks name less
+than one photograph in a hundred more rightly; with 64 it is two in a hundred fewer."""
+GRABCUT_ITERATIONS = 2
+"""Four take half as long again, and networks name as many photographs rightly."""
 MIN_GRABCUT_SIDE = 16
 """Pixels; smaller pictures hold too few colours for GrabCut to learn from."""
 
@@ -96,12 +98,17 @@ def without_halo(contrast: Floats) -> Floats:
     """
     if not contrast.any():
         return contrast
-    longer = max(np.ptp(positions) for positions in np.nonzero(contrast))
-    neighbourhood = np.ones(2 * (2 * round(longer / 56) + 1,), np.uint8)
     median = np.median(contrast[contrast > 0])
-    clear = contrast > np.maximum(cv2.dilate(contrast, neighbourhood), median) / 4
+    clear = contrast > np.maximum(cv2.dilate(contrast, half_pixel(contrast > 0)), median) / 4
     _, pieces = cv2.connectedComponents((~clear).astype(np.uint8), connectivity=4)
     return np.where(np.isin(pieces, border(pieces)) & ~clear, np.float32(0), contrast)
+
+
+def half_pixel(where: Mask) -> npt.NDArray[np.uint8]:
+    """The neighbourhood within half a pixel of the network around a pixel of the garment that is at
+    `where [H, W]`."""
+    longer = max(np.ptp(positions) for positions in np.nonzero(where))
+    return np.ones(2 * (2 * round(longer / 56) + 1,), np.uint8)
 
 
 def photographed_garment(picture: Colours) -> Mask:

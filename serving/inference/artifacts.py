@@ -8,8 +8,10 @@ An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive intege
                       "ground": "dark", "prepare": "garment"}; default: what the network's
                       signature says. Colour pictures have the shape [28, 28, 3] and 3 channels.
                       For networks made elsewhere also "signature", "output", "layout", "scale" and
-                      "logits", see `docs/http-api.md`
-    uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain
+                      "logits", see `docs/http-api.md`. "photographs" names the model that answers
+                      photographs in place of this one; false: none does
+    uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain;
+                      "unknown" names the class for what is none of the others
 """
 
 import logging
@@ -40,6 +42,10 @@ one axis; or each picture as the bytes of a PNG file."""
 
 Preparation = Literal["none", "resize", "pad", "garment"]
 """How a picture becomes one of the network's shape, see `serving.images.prepare`."""
+
+Companion = str | Literal[False] | None
+"""The name of the model that answers photographs in place of another; False: none does; None: it is
+not said."""
 
 VERSION = re.compile(r"0*[1-9][0-9]{0,17}")
 """As TensorFlow Serving reads it: `00000123` is version 123."""
@@ -96,6 +102,8 @@ class Extras:
     """None also if the shape of pictures is left to the signature; then `polarity`, `channels` and
     `prepare` hold what is declared of them."""
     uncertain_below: float | None = None
+    unknown: str | None = None
+    photographs: Companion = None
     columns: tuple[str, ...] = ()
     polarity: Polarity | None = None
     channels: int | None = None
@@ -120,20 +128,20 @@ def find(folders: Sequence[Path]) -> list[Artifact]:
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
         for message in passed_over(folder):
-            _warn_once(message)
+            warn_once(message)
         for path in _versions(folder):
             artifact = Artifact(path.parent.name, int(path.name), path)
             versions = found.setdefault(artifact.name, {})
             first = versions.setdefault(artifact.version, artifact)
             if first.folder != path:
                 versions[artifact.version] = replace(first, hides=(*first.hides, artifact))
-                _warn_once(f"{path} is hidden by the same version in {first.folder}")
+                warn_once(f"{path} is hidden by the same version in {first.folder}")
     return [versions[version] for versions in found.values() for version in sorted(versions)[::-1]]
 
 
 @cache
-def _warn_once(message: str) -> None:
-    """The folders are searched every second."""
+def warn_once(message: str) -> None:
+    """Log what is found again with every scan of the folders, or every request."""
     logger.warning("%s", message)
 
 
@@ -215,7 +223,7 @@ def _versions(folder: Path) -> Iterator[Path]:
             versions = [path for path in _subfolders(model) if VERSION.fullmatch(path.name)]
             yield from sorted(versions, key=lambda path: int(path.name))
         else:
-            _warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
+            warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -232,7 +240,7 @@ def _entries(folder: Path, warn: bool = False) -> list[Path]:
         return []
     except OSError as error:
         if warn:
-            _warn_once(f"{str(folder)!a} cannot be read ({error.strerror})")
+            warn_once(f"{str(folder)!a} cannot be read ({error.strerror})")
         return []
     return [
         folder / name for name in names if not name.startswith(".") and (warn or _is_unicode(name))
@@ -298,7 +306,7 @@ def check_writers(artifact: Artifact) -> None:
         warning = f"everybody can write to {path}, and loading a SavedModel runs the code in it"
         if not root.is_mount() or root.stat().st_mode & stat.S_ISVTX:
             raise ArtifactError(f"{warning}; chmod o-w")
-        _warn_once(warning)
+        warn_once(warning)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -313,6 +321,7 @@ def read_extras(artifact: Artifact) -> Extras:
         declared = {}
     if not isinstance(declared, dict):
         raise ArtifactError("input.json must be a JSON object; export the model again")
+    uncertainty = _uncertainty(read_json(folder / "uncertainty.json"))
     has_shape = declared.get("kind") == "image" and declared.get("shape") is not None
     left_open = {} if has_shape else declared
     return Extras(
@@ -328,8 +337,23 @@ def read_extras(artifact: Artifact) -> Extras:
         layout=_choice(declared, "layout", Layout),
         scale=_scale(declared),
         logits=_declared(declared, "logits", bool),
-        uncertain_below=_uncertain_below(read_json(folder / "uncertainty.json")),
+        uncertain_below=uncertainty.get("below"),
+        unknown=uncertainty.get("unknown"),
+        photographs=companion("input.json", declared),
     )
+
+
+def companion(file: str, content: dict[str, Any]) -> Companion:
+    """What a file says of the model that answers photographs.
+
+    Raises `ArtifactError` if it is neither a name nor false.
+    """
+    named: Companion = content.get("photographs")
+    if not (named is None or named is False or (isinstance(named, str) and named)):
+        raise ArtifactError(
+            f"{file}: photographs is {shorten(named)}; it must be the name of a model, or false"
+        )
+    return named
 
 
 def _declared(declared: dict[str, Any], key: str, kind: type) -> Any:
@@ -442,10 +466,15 @@ def _picture(declared: dict[str, Any]) -> PictureInput:
     return PictureInput((shape[0], shape[1]), polarity, channels, prepare)
 
 
-def _uncertain_below(content: Any) -> float | None:
+def _uncertainty(content: Any) -> dict[str, Any]:
     if content is None:
-        return None
+        return {}
     below = content.get("below") if isinstance(content, dict) else None
     if not isinstance(below, int | float) or not 0 <= below <= 1:
         raise ArtifactError('uncertainty.json must be {"below": a number from 0 to 1}')
-    return float(below)
+    unknown = content.get("unknown")
+    if unknown is not None and not isinstance(unknown, str):
+        raise ArtifactError(
+            f"uncertainty.json: unknown is {shorten(unknown)}; it must be the name of a class"
+        )
+    return {"below": float(below), "unknown": unknown}

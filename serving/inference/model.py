@@ -12,6 +12,7 @@ import numpy as np
 from wardrobe.serving.errors import ArtifactError
 from wardrobe.serving.inference.artifacts import (
     Artifact,
+    Companion,
     Extras,
     PictureInput,
     at,
@@ -39,8 +40,9 @@ MEASURED_CALLS = 500
 class Model:
     """One loaded version of a model, safe to call from several threads.
 
-    `classifier` and `metrics` are None if the network does not classify pictures; `why_not` says
-    why.
+    `unknown` is the class for what is none of the others; `photographs` names the model that
+    answers photographs in its place, if the artifact does. `classifier` and `metrics` are None if
+    the network does not classify pictures; `why_not` says why.
     """
 
     artifact: Artifact
@@ -52,11 +54,18 @@ class Model:
     columns: Mapping[str, Spec]
     """The inputs of a network that takes the columns of a table one by one; else none."""
     why_not: str = ""
+    unknown: str | None = None
+    photographs: Companion = None
 
     @property
     def picture(self) -> PictureInput | None:
         """The pictures that the network takes, None if it takes none."""
         return self.classifier.picture if self.classifier else None
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The classes without that for what is none of them."""
+        return frozenset(self.labels) - {self.unknown}
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature; a classifier's predictions are counted.
@@ -122,8 +131,18 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
         metrics = PredictionMetrics(artifact.name, artifact.version, labels)
     called = Batcher(network, artifact.name, artifact.version) if batched else network
     columns = _columns(network.signatures[network.default], extras)
-    below = extras.uncertain_below
-    return Model(artifact, labels, classifier, below, called, metrics, columns, why_not)
+    return Model(
+        artifact,
+        labels,
+        classifier,
+        extras.uncertain_below,
+        called,
+        metrics,
+        columns,
+        why_not,
+        _unknown(labels, extras),
+        extras.photographs,
+    )
 
 
 def size_and_latency(folder: Path) -> dict[str, Any]:
@@ -162,6 +181,16 @@ def _columns(signature: Signature, extras: Extras) -> dict[str, Spec]:
             f"{list(signature.inputs)}; export the model again"
         )
     return {name: signature.inputs[name] for name in extras.columns}
+
+
+def _unknown(labels: tuple[str, ...], extras: Extras) -> str | None:
+    """The class for what is none of the others."""
+    if extras.unknown is not None and (extras.unknown not in labels or len(labels) < 2):
+        raise ArtifactError(
+            f"uncertainty.json: unknown is {extras.unknown!r}; it must be one of the classes, not"
+            " the only one"
+        )
+    return extras.unknown
 
 
 def _labels(classes: int, labels: tuple[str, ...] | None) -> tuple[str, ...]:

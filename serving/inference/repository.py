@@ -24,6 +24,7 @@ from wardrobe.serving.inference.artifacts import (
     find,
     fingerprint,
     passed_over,
+    warn_once,
 )
 from wardrobe.serving.inference.model import Model, load
 from wardrobe.serving.inference.version_policy import (
@@ -35,6 +36,9 @@ from wardrobe.serving.inference.version_policy import (
 from wardrobe.serving.metrics import set_versions
 
 logger = logging.getLogger(__name__)
+
+PHOTOGRAPHS = "mlp-photos"
+"""Answers photographs in place of any model that knows the same garments, unless told otherwise."""
 
 State = Literal["not loaded", "loading", "available", "broken"]
 
@@ -112,7 +116,8 @@ class Repository:
         self, name: str | None = None, version: int | None = None, label: str | None = None
     ) -> Model:
         """The model that a request asks for: without `version` or `label` the newest that loads;
-        without `name` the default, or else the first by folder and alphabet that takes pictures.
+        without `name` the default, or else the first by folder and alphabet that takes pictures;
+        `mlp-photos` is the last.
 
         Raises `ModelNotFoundError`, `LabelNotFoundError` or `ModelUnavailableError`.
         """
@@ -129,6 +134,29 @@ class Repository:
         if version is None and served:
             return next(iter(served.values()))
         raise self._why_not(name, version)
+
+    def for_photographs(self, model: Model) -> Model | None:
+        """The model that answers photographs in place of `model`; None: it does so itself.
+
+        Its `serving.json` names it, or else its artifact. If neither does, it is `mlp-photos`, for
+        a model of the same garments: both know the same classes and have garments cut out.
+        """
+        name = model.artifact.name
+        said = self._policies[name].photographs if name in self._policies else None
+        named = model.photographs if said is None else said
+        wanted = PHOTOGRAPHS if named is None else named
+        if wanted is False or wanted == name:
+            return None
+        companion = self._newest(wanted)
+        if companion and companion.picture:
+            return companion if named or _know_the_same_garments(companion, model) else None
+        if named:
+            warn_once(f"{named!r} is to answer photographs for {name}, but takes no pictures here")
+        return None
+
+    def _newest(self, name: str) -> Model | None:
+        """The newest version that is served of a model, if there is one."""
+        return next(iter(self._loaded(name).values()), None) if name in self._versions else None
 
     @property
     def ready(self) -> bool:
@@ -324,8 +352,9 @@ class Repository:
         return ModelNotFoundError(f"model {name!r} has no version {version}; it has {known}")
 
     def _first_for_pictures(self) -> str:
-        for name in self._versions:
-            newest = next(iter(self._loaded(name).values()), None)
+        # Last, what is there for photographs: others leave these to it, and it leaves them nothing.
+        for name in sorted(self._versions, key=PHOTOGRAPHS.__eq__):
+            newest = self._newest(name)
             if newest and newest.picture:
                 return name
         raise ModelUnavailableError(
@@ -345,6 +374,12 @@ class Repository:
             takes_pictures = answering.picture is not None
             return VersionStatus(artifact, "available", reason, takes_pictures)
         return VersionStatus(artifact, "broken" if own else "not loaded", reason)
+
+
+def _know_the_same_garments(one: Model, other: Model) -> bool:
+    """Whether both have garments cut out of a picture, and name them by the same classes."""
+    are_cut_out = all(each.picture and each.picture.prepare == "garment" for each in (one, other))
+    return are_cut_out and one.known == other.known
 
 
 def _without_folders(reason: str, artifact: Artifact) -> str:

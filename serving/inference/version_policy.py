@@ -1,9 +1,11 @@
 """Which versions of a model are served: what an operator writes into `FOLDER/NAME/serving.json`.
 
-    {"versions": {"latest": 2}, "labels": {"stable": 4, "canary": 5}, "loaded": true}
+    {"versions": {"latest": 2}, "labels": {"stable": 4, "canary": 5}, "loaded": true,
+     "photographs": "mlp-photos"}
 
-`versions` may also be `"all"` or a list of numbers, and every key is optional. Because the file is
-kept with the artifacts, it survives a restart and every worker reads the same one.
+`versions` may also be `"all"` or a list of numbers, `photographs` (which model answers these in
+place of this one) also false, and every key is optional. Because the file is kept with the
+artifacts, it survives a restart and every worker reads the same one.
 """
 
 import ctypes
@@ -19,7 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from wardrobe.serving.errors import ArtifactError, RepositoryError
-from wardrobe.serving.inference.artifacts import read_json
+from wardrobe.serving.inference.artifacts import Companion, companion, read_json
 
 FILE = "serving.json"
 PATIENCE = 1.0
@@ -41,6 +43,8 @@ class VersionPolicy:
     labels: Mapping[str, int] = field(default_factory=dict)
     """A labelled version is served even if it is older than the newest."""
     loaded: bool = True
+    photographs: Companion = None
+    """The model that answers photographs in its place; overrules what its artifacts say."""
 
     def wants(self, version: int, newer: int) -> bool:
         """Whether to serve `version`, given that `newer` newer versions are served already."""
@@ -74,7 +78,8 @@ def read_policy(folder: Path, default: VersionPolicy) -> VersionPolicy:
         raise ArtifactError(f'{FILE}: labels must be {{"LABEL": VERSION, …}}')
     if not isinstance(loaded, bool):
         raise ArtifactError(f"{FILE}: loaded must be true or false")
-    return replace(policy, labels=labels, loaded=loaded)
+    photographs = companion(FILE, content)
+    return replace(policy, labels=labels, loaded=loaded, photographs=photographs)
 
 
 def write_loaded(folder: Path, loaded: bool) -> None:

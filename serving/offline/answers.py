@@ -16,8 +16,11 @@ from typing import IO, Any
 
 from wardrobe.serving.errors import ServingError
 
-COLUMNS = ("file", "label", "class_index", "probability", "uncertain", "model", "version", "error")
-"""Of a table. JSON lines have `top`, the likeliest classes, and `status` as well."""
+COLUMNS = (
+    "file", "label", "class_index", "probability", "uncertain", "model", "version", "prepared",
+    "error",
+)  # fmt: skip
+"""Of a table. JSON lines have `top`, the likeliest classes, `most_like` and `status` as well."""
 
 ROWS = 10_000
 """Rows of a group in a Parquet file."""

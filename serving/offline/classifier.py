@@ -19,32 +19,39 @@ from wardrobe.serving.settings import Settings
 class Classifier:
     """Answers pictures as `POST /predict` does."""
 
-    def __init__(self, artifact: Path) -> None:
-        """Raises `ArtifactError` if the artifact, a folder NAME/VERSION, cannot be loaded."""
+    def __init__(self, artifact: Path, for_photographs: Path | None = None) -> None:
+        """From the folder NAME/VERSION of an artifact, and of the one that answers photographs in
+        its place.
+
+        Raises `ArtifactError` if one cannot be loaded.
+        """
         self._model = load(artifacts.at(artifact))
+        self._companion = load(artifacts.at(for_photographs)) if for_photographs else None
         self._limits = Settings.from_environment().limits
 
     def answer(self, pictures: Sequence[Upload | Unreadable]) -> list[Answer]:
         """An answer for each picture, in order; `error` and `status` for one that is unreadable."""
         readable = [picture for picture in pictures if isinstance(picture, Upload)]
-        answers = iter(classify(self._model, readable, self._limits))
+        answers = iter(
+            classify(self._model, readable, self._limits, for_photographs=lambda: self._companion)
+        )
         return [
             next(answers) if isinstance(picture, Upload) else picture.answer for picture in pictures
         ]
 
 
-def packed(artifact: Path) -> bytes:
-    """An artifact as one value, for machines that do not share its file system."""
+def packed(*folders: Path) -> bytes:
+    """Artifacts as one value, for machines that do not share their file system."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
-        archive.add(artifact, f"{artifact.parent.name}/{artifact.name}")
+        for number, folder in enumerate(folders):
+            archive.add(folder, f"{number}/{folder.parent.name}/{folder.name}")
     return content.getvalue()
 
 
 def unpacked(content: bytes) -> Classifier:
-    """The classifier of a packed artifact."""
+    """The classifier of a packed artifact, and perhaps the one for photographs."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(folder, filter="data")
-        (artifact,) = Path(folder).glob("*/*")
-        return Classifier(artifact)
+        return Classifier(*sorted(Path(folder).glob("*/*/*")))

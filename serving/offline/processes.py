@@ -28,7 +28,10 @@ AHEAD = 4
 
 
 def answers(
-    todo: Iterator[tuple[Source, int]], artifact: Path, jobs: int
+    todo: Iterator[tuple[Source, int]],
+    artifact: Path,
+    jobs: int,
+    for_photographs: Path | None = None,
 ) -> Generator[list[Answer], None, None]:
     """The answers for the pictures of each source from a number on, batch by batch, in order.
 
@@ -39,7 +42,7 @@ def answers(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),  # TensorFlow does not survive a fork
         initializer=_load,
-        initargs=(artifact,),
+        initargs=(artifact, for_photographs),
     )
     waiting: deque[Future[list[Answer]]] = deque()
     try:
@@ -66,7 +69,7 @@ def _batches(todo: Iterator[tuple[Source, int]]) -> Iterator[list[Upload | Path]
 _classifier: Classifier | None = None
 
 
-def _load(artifact: Path) -> None:
+def _load(artifact: Path, for_photographs: Path | None) -> None:
     """Called once in each process, which ends when the one that started it does."""
     global _classifier
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits says what there is to say
@@ -75,7 +78,7 @@ def _load(artifact: Path) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    _classifier = Classifier(artifact)
+    _classifier = Classifier(artifact, for_photographs)
     atexit.register(_unload)
 
 

@@ -1,6 +1,6 @@
 """Classifies on a Ray cluster: Ray Data reads the sources, an actor on each core answers.
 
-The artifact travels to the actors. Files are read where a task runs: on a cluster of several
+The artifacts travel to the actors. Files are read where a task runs: on a cluster of several
 machines they must be there under the same paths.
 """
 
@@ -32,7 +32,10 @@ SCHEMA = pyarrow.schema(
 
 
 def answers(
-    todo: Iterator[tuple[Source, int]], artifact: Path, gpus: float = 0
+    todo: Iterator[tuple[Source, int]],
+    artifact: Path,
+    gpus: float = 0,
+    for_photographs: Path | None = None,
 ) -> Generator[list[Answer], None, None]:
     """The answers for the pictures of each source from a number on, batch by batch, in order.
 
@@ -42,12 +45,13 @@ def answers(
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context.execution_options.preserve_order = True
+    folders = [artifact, *([for_photographs] if for_photographs else [])]
     size = int(ray.cluster_resources()["GPU"] / gpus if gpus else ray.cluster_resources()["CPU"])
     # Reading waits more than it computes: it needs no core of its own.
     pictures = ray.data.read_datasource(_Pictures(list(todo)), num_cpus=0)
     answered = pictures.map_batches(
         _Actor,
-        fn_constructor_args=([ray.put(packed(artifact))],),  # in a list Ray leaves it alone
+        fn_constructor_args=([ray.put(packed(*folders))],),  # in a list Ray leaves it alone
         batch_size=BATCH,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=size),

@@ -9,6 +9,12 @@ const AGAIN = "send the picture again in a moment.";
 const SILENT = `The server does not answer; ${AGAIN}`;
 
 // Of equal lightness, and different to eyes that tell red and green apart badly.
+const SEEN = {
+  "as is": "what the network saw",
+  "plain ground": "what the network saw: cut out of its ground",
+  "photograph": "what the network saw: cut out of a photograph",
+};
+
 const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
 /** Fill the choice of models, say which versions are not served and why, and ask for a key if the
@@ -86,13 +92,22 @@ function showError(card, { error }) {
 }
 
 function showAnswer(card, answer) {
-  card.querySelector(".label").textContent = answer.label;
-  card.querySelector(".doubt").hidden = !answer.uncertain;
+  const label = inWords(answer);
+  card.querySelector(".label").textContent = label;
+  card.querySelector(".doubt").hidden = !answer.uncertain || Boolean(answer.most_like);
   card.querySelector(".classes").append(...answer.top.map(bar));
   card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
-  announcement.textContent = `${answer.file}: ${answer.label}, ${percent(answer.probability)}`;
+  announcement.textContent = `${answer.file}: ${label}, ${percent(answer.probability)}`;
   showPixels(card.querySelector(".seen"), answer.input, opaque);
+  card.querySelector(".seen figcaption").textContent = SEEN[answer.prepared];
   showAttribution(card.querySelector(".attribution"), answer);
+}
+
+/** The answer's label; of what the network does not know, what it is most like. */
+function inWords({ label, most_like: closest }) {
+  if (!closest) return label;
+  const name = closest.label[0].toLowerCase() + closest.label.slice(1);
+  return `Not one of the ten garments, most like ${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`;
 }
 
 /** The colour of a pixel, which is a grey value or [r, g, b]. */

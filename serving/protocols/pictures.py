@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import unquote, unquote_to_bytes
 
 from flask import Blueprint, Response, jsonify, request
@@ -35,10 +36,14 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
     @blueprint.post("/predict")
     def predict() -> tuple[Response, int]:
         query = request.args.to_dict()
-        model = repository.get(query.get("model"), _number(query, "version", None))
+        name, version = query.get("model"), _number(query, "version", None)
+        model = repository.get(name, version)
+        is_chosen = name is not None or version is not None
+        companion = None if is_chosen else partial(repository.for_photographs, model)
         uploads = _uploads(settings.max_pictures)
         top = _number(query, "top", TOP) or TOP
-        predictions = classify(model, uploads, settings.limits, top, _flag(query, "explain"))
+        explain = _flag(query, "explain")
+        predictions = classify(model, uploads, settings.limits, top, explain, companion)
         if any("error" not in prediction for prediction in predictions):
             return jsonify(predictions=predictions), 200
         first = predictions[0]

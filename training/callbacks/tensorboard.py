@@ -31,9 +31,9 @@ class EventLog(keras.callbacks.Callback):
     def __init__(self, log_dir: Path) -> None:
         super().__init__()
         self.log_dir = log_dir
-        # The name by which TensorBoard knows such files and tells processes apart.
+        # How TensorBoard knows such files; no two have the same name, see `EventFiles.sizes`.
         process = f"{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
-        self.name = f"events.out.tfevents.{process}.v2"
+        self.name = f"events.out.tfevents.{process}"
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         measures = {f"evaluation_{name}_vs_iterations": of for name, of in (logs or {}).items()}
@@ -51,7 +51,7 @@ class EventLog(keras.callbacks.Callback):
     def _write(self, part: str, step: int, measures: Mapping[str, float]) -> None:
         if not measures:
             return
-        file = self.log_dir / part / self.name
+        file = self.log_dir / part / f"{self.name}.{part}"
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("ab") as stream:
             events = [Event(step=step, summary=scalar_pb(*named)) for named in measures.items()]

@@ -27,6 +27,7 @@ def test_the_fields_of_a_prediction(repository: Repository, encode, band) -> Non
         "top",
         "model",
         "version",
+        "prepared",
     ]
     assert (answer["file"], answer["label"], answer["class_index"]) == ("b.png", "band 3", 3)
     assert (answer["uncertain"], answer["model"], answer["version"]) == (False, "bands", 2)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cluster import three_nodes
+from tests.cluster import LOOPBACK, three_nodes
 from tests.conftest import heed_ctrl_c
 from wardrobe.cli import on_cluster
 from wardrobe.training.studies import executor, runner
@@ -176,12 +176,15 @@ def resources() -> Any:
     return ray.get_runtime_context().get_assigned_resources()
 
 
-def test_where_there_are_gpus_a_task_takes_a_part_of_one(study, monkeypatch):
-    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 1, "GPU": 1}')
+def test_where_there_are_gpus_a_task_takes_a_part_of_one(cluster, study):
     found: list[Any] = []
     task = executor.Task(resources, found.append, expand(study)[0].declaration)
-    with on_cluster("local") as engine:
-        assert list(engine.run([task])) == [task]
+    with_gpu = cluster.add_node(num_cpus=1, num_gpus=1, **LOOPBACK)
+    try:
+        with on_cluster(cluster.address) as engine:
+            assert list(engine.run([task])) == [task]
+    finally:
+        cluster.remove_node(with_gpu)
     assert found == [{"CPU": 1.0, "GPU": 0.25}]
 
 
