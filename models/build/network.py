@@ -104,7 +104,7 @@ def _fill(
         _layer(declaration, factory, spec, name) for spec, name in zip(declared, names, strict=True)
     ]
     return len(factory.errors) == found_before and all(
-        _add(network, layer, spec.path, factory)
+        _add(network, layer, spec.path, factory, declaration)
         for spec, layer in zip(declared, layers, strict=True)
     )
 
@@ -150,9 +150,17 @@ def _layer(declaration: Declaration, factory: KerasFactory, spec: ObjectSpec, na
     return factory.create("layer", replace(spec, arguments=arguments), spec.path)
 
 
-def _add(network: keras.Sequential, layer: Any, path: Path, factory: KerasFactory) -> bool:
+def _add(
+    network: keras.Sequential,
+    layer: Any,
+    path: Path,
+    factory: KerasFactory,
+    declaration: Declaration,
+) -> bool:
     kind = type(layer).__name__
-    if kind.startswith("Random") and len(network.output_shape) != 4:
+    # Before its first layer, a Sequential does not say what goes into it.
+    shape = network.output_shape if network.layers else (None, *declaration.model.input.shape)
+    if kind.startswith("Random") and len(shape) != 4:
         # Keras would mistake the examples of a batch for the rows of an image.
         factory.add_error(
             path,
