@@ -64,8 +64,8 @@ def _name_the_objects(properties: Schema, definitions: Schema) -> None:
     part = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/DataPart"}]}
     several = {"type": "array", "items": part, "minItems": 1}
     properties["data"] = {"anyOf": [{"type": "string"}, properties["data"], several]}
-    for model in ("Data", "DataPart"):
-        del definitions[model]["properties"]["sets"]  # a list is written in their place
+    # In its place a list is written; only a resolved declaration has it.
+    del definitions["DataPart"]["properties"]["sets"]
     for key, kind in (("optimizer", "optimizer"), ("loss", "loss")):
         properties[key] = {"$ref": f"#/$defs/{kind}"}
     for key, kind in (("metrics", "metric"), ("callbacks", "callback")):
