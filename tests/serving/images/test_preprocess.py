@@ -133,6 +133,19 @@ def test_a_coloured_background_becomes_black_and_the_garment_keeps_its_shade(col
     assert np.abs(pixels.astype(int) - shirt(28, 28)).mean() < 3
 
 
+@pytest.mark.parametrize("cloth", [(50, 90, 210), (35, 45, 95), (200, 35, 45), (120, 75, 45)])
+@pytest.mark.parametrize("ground", [(255, 255, 255), (244, 226, 200)])
+def test_a_dyed_garment_has_the_shades_of_its_own_colour(cloth, ground) -> None:
+    striped = shirt(28, 28)
+    striped[7::3, 7:21] = 10
+    light = 1 - 0.75 * striped.repeat(10, axis=0).repeat(10, axis=1)[..., np.newaxis] / 255
+    where = shirt(28, 28).repeat(10, axis=0).repeat(10, axis=1)[..., np.newaxis] > 0
+    picture = np.full((340, 340, 3), ground, np.uint8)
+    picture[30:310, 30:310] = np.where(where, np.array(cloth) * light, ground).round()
+    pixels = preprocess(Image.fromarray(picture), DARK)
+    assert np.abs(pixels.astype(int) - striped).mean() < 6
+
+
 def test_a_blurred_outline_on_a_dark_background_leaves_no_fringe() -> None:
     garment = Image.fromarray(255 - shirt(280, 280))
     where = Image.fromarray((shirt(280, 280) > 0).astype(np.uint8) * 255)
