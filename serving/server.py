@@ -1,5 +1,6 @@
 """The processes of the service: gunicorn, configured in code, and the smoke test of a start."""
 
+import ctypes
 import json
 import logging
 import os
@@ -20,6 +21,10 @@ from wardrobe.serving.errors import StartError
 from wardrobe.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+M_MMAP_THRESHOLD = -3
+"""Of glibc's `mallopt`: the bytes from which memory comes from the system, and goes back to it."""
+LARGE = 2**20
 
 
 def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
@@ -69,6 +74,7 @@ def _serve(settings: Settings, listening: Callable[[str], None] | None) -> None:
     _log_to_stderr()
     _drop_what_nobody_reads()
     _share_cores(settings.workers)
+    _give_memory_back()
     server = _Server(settings, listener)
     if listening:
         listening(server.url)
@@ -94,6 +100,13 @@ def _share_cores(workers: int) -> None:
     threads = max(1, (os.cpu_count() or 1) // workers)
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
+def _give_memory_back() -> None:
+    """Return the memory of large pictures and bodies to the system when they are done with: glibc
+    would keep it, in pieces, for each thread."""
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # inherited by the workers
+        mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -128,6 +141,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "graceful_timeout": self._settings.drain_seconds + self._settings.deadline_seconds + 5,
             "control_socket_disable": True,  # unused
+            "forwarded_allow_ips": "",  # no header changes the path or scheme of a request
             "post_worker_init": self._start_watching,
             "child_exit": _forget_worker,
         }

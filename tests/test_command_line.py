@@ -288,6 +288,17 @@ def test_data_that_is_nowhere(invoke, tmp_path):
     assert "wardrobe data fetch" in says_in_words(invoke("data", "verify", **nowhere))
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [("[]", "it is no mapping"), ('{"floatx": "float8"}', "floatx 'float8'")],
+)
+def test_settings_of_keras_with_which_it_cannot_be_loaded(wardrobe, tmp_path, settings, complaint):
+    (tmp_path / "keras.json").write_text(settings)
+    done = wardrobe("check", "softmax-regression", KERAS_HOME=str(tmp_path))
+    assert f"{tmp_path}/keras.json: Keras cannot be loaded with" in says_in_words(done)
+    assert complaint in done.stderr
+
+
 @needs_fashion_mnist
 def test_truncated_and_altered_data_files(invoke, tmp_path):
     from wardrobe.training.data import fashion_mnist

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from wardrobe.models.schema.declaration import Data
 from wardrobe.training import data
 from wardrobe.training.data import idx, npz, picture_tables, table_files, tables
-from wardrobe.training.data.dataset import DataError, DataSet
+from wardrobe.training.data.dataset import DataError, DataSet, counted
 from wardrobe.training.data.listing import Listing, list_pictures
 from wardrobe.training.evaluation.metrics import UNEQUAL
 
@@ -77,13 +77,15 @@ def name_for(path: Path) -> str:
 
 def _look(path: Path, written: str) -> _Found:
     name = (f"name: {_scalar(written)}", "")
-    is_array = idx.is_idx_folder(path) or npz.find(path) is not None
+    is_array = idx.find(path) is not None or npz.find(path) is not None
     if table_files.is_table(path) and not is_array and not picture_tables.are_pictures(path):
         return _table(path, name)
     if is_array or table_files.is_table(path):
         found = data.load(str(path.absolute()))
         height, width = found.input_shape[:2]
         return _counted(found, [name], f"pictures of {width}×{height} pixels")
+    if not path.is_dir():
+        raise data.of_another_kind(path)
     return _pictures(list_pictures(path), name)
 
 
@@ -97,7 +99,7 @@ def _table(path: Path, name: Line) -> _Found:
     lines, unused = [name, (f"target: {_scalar(target)}", reason)], {}
     if of_no_use := tables.columns_of_no_use(path, target):
         unused = dict.fromkeys(of_no_use, "ignore")
-        lines.append((f"columns: {_mapping(unused)}", "too many different texts to learn from"))
+        lines.append((f"columns: {_mapping(unused)}", "row numbers, or too many different texts"))
     wanted = Data.model_validate(
         {"name": str(path.absolute()), "target": target, **({"columns": unused} if unused else {})}
     )
@@ -123,6 +125,7 @@ def _pictures(listing: Listing, name: Line) -> _Found:
     shapes, colourful = _seen([*chain.from_iterable(train.values())])
     about = f"{count:,} pictures to train on{_in_classes(sizes)}"
     about += "." if "test" in listing.parts else "; a fifth of them is kept for the test."
+    about += "".join(f" Left out: {note}." for note in listing.notes)
     return _Found(
         [name, *_prepared(shapes), *_coloured(colourful)],
         count,
@@ -192,7 +195,7 @@ def _training(found: _Found) -> Iterable[Line]:
         batch //= 2
     yield "training:", ""
     yield "  epochs: 100", "at most: the callback below ends it"
-    yield f"  batch_size: {batch}", f"{-(-found.examples // batch):,} steps an epoch"
+    yield f"  batch_size: {batch}", f"{counted(-(-found.examples // batch), 'step')} an epoch"
     if not found.has_validation:
         yield "  validation: 0.2", "held out of the training examples, to choose on"
     sizes = [*(found.sizes or {}).values()]

@@ -101,6 +101,21 @@ class Run:
         return max(found)[2] if found else None
 
     @classmethod
+    def declared_otherwise(
+        cls, runs: Path, declaration: Declaration
+    ) -> tuple[Run, list[str]] | None:
+        """The last run of this name and seed, and the values in which its declaration differs, by
+        their paths; None if there is no run, or it does not say what it was declared as.
+
+        Raises:
+            TrainingError: a `run.json` among them cannot be read.
+        """
+        run = max(cls._all(runs, declaration), key=lambda each: each.folder.name, default=None)
+        if run is None or not run.declared:
+            return None
+        return run, sorted(_differences(run.declared, declaration.tree.plain))
+
+    @classmethod
     def _all(cls, runs: Path, declaration: Declaration) -> Iterator[Run]:
         """All runs of a name and seed."""
         for file in (runs / declaration.name).glob("*/run.json"):
@@ -264,6 +279,16 @@ def _but_for_epochs(declared: dict[str, Any]) -> tuple[dict[str, Any], int]:
     training = dict(declared.get("training", {}))
     epochs = training.pop("epochs", 0)
     return decisive | {"training": training}, epochs
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any], above: str = "") -> Iterator[str]:
+    """The paths of the values in which two declarations differ."""
+    for key in one.keys() | other.keys():
+        here, there = one.get(key), other.get(key)
+        if isinstance(here, dict) and isinstance(there, dict):
+            yield from _differences(here, there, f"{above}{key}.")
+        elif here != there and f"{above}{key}" != "about":
+            yield f"{above}{key}"
 
 
 def as_yaml(declaration: Declaration) -> str:

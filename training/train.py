@@ -129,6 +129,8 @@ def train(
             shorter.hand_on(folder, record)
             _tell_continuation(shorter, fit)
             record = replace(record, continues=shorter.record.id)
+        elif resume and extend:
+            _tell_new_run(runs, declaration)
         run = Run.start(folder, record, declaration)
     with run.recorded(), recorder.recording(run, declaration) if recorder else nullcontext():
         fitted = fit.run(teacher.folder if teacher else None)
@@ -150,6 +152,16 @@ def _tell_continuation(shorter: Run, fit: Fit) -> None:
     logger.warning("goes on from the end of %s, after %s epochs", shorter.folder, epochs)
     for difference in fit.what_depends_on_epochs(epochs):
         logger.warning("%s", difference)
+
+
+def _tell_new_run(runs: Path, declaration: Declaration) -> None:
+    """Says why `--resume` starts a new run, if there is one that it may have meant."""
+    if found := Run.declared_otherwise(runs, declaration):
+        run, differences = found
+        logger.warning(
+            "a new run begins: %s was declared with another %s; drop --resume if that is meant",
+            run.folder, ", ".join(differences),
+        )  # fmt: skip
 
 
 def _train_teacher(

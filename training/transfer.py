@@ -7,6 +7,7 @@ same classes apart, as far as the source names its classes.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,8 @@ def _of_keras(file: Path) -> Weights:
 
     import wardrobe.models.build.custom_objects  # noqa: F401  registers what wardrobe adds to Keras
 
+    if not zipfile.is_zipfile(file):  # of which Keras would say that it is not there
+        raise ValueError("it is damaged, or was not written by Keras")
     network = keras.saving.load_model(file, compile=False, safe_mode=True)
     return {
         key: np.asarray(keras.ops.convert_to_numpy(variable))

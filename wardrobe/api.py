@@ -247,7 +247,7 @@ def load(
 
     settings = service_settings(artifacts)
     name, _, version = os.fspath(model or "").partition("/")
-    names = {artifact.name for artifact in on_disk.find(settings.artifacts)}
+    names = {artifact.name for artifact in on_disk.find(settings.artifacts, settings.model)}
     may_be_name = version.isdigit() or not version
     is_name = may_be_name and name in names
     if model is not None and not is_name and (not may_be_name or Path(model).is_dir()):

@@ -7,6 +7,7 @@ usage. The rooms are imported inside the commands, so that help and checks start
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -74,7 +75,31 @@ class _Failures(click.Group):
         except Exception as error:
             if isinstance(error, _user_errors()):
                 _fail(str(error))
+            if wrong := _wrong_keras_settings():
+                _fail(wrong)
             raise
+
+
+def _wrong_keras_settings() -> str:
+    """What Keras, or TensorFlow, cannot be loaded with; empty if that is not the trouble."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    file = Path(home).expanduser() / "keras.json"
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""  # then Keras ignores it, too
+    known = {
+        "floatx": ("float16", "bfloat16", "float32", "float64"),
+        "image_data_format": ("channels_first", "channels_last"),
+    }
+    wrong = [] if isinstance(settings, dict) else ["it: it is no mapping"]
+    if not wrong:
+        wrong = [
+            f"{key} {settings[key]!r}"
+            for key, values in known.items()
+            if settings.get(key, values[0]) not in values
+        ]
+    return f"{file}: Keras cannot be loaded with {wrong[0]}; mend or remove it" if wrong else ""
 
 
 def _user_errors() -> tuple[type[Exception], ...]:

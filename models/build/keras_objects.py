@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -118,7 +119,7 @@ class KerasFactory:
                 spec.path, f"{spec.name} is not allowed: it {NOT_ALLOWED[spec.name]}"
             )
         if spec.name not in known:
-            hint = did_you_mean(spec.name, known) or f"; see {_KINDS[kind][0].__name__}"
+            hint = _hint(kind, spec.name, known)
             return self.add_error(spec.path, f"Keras has no {kind} '{spec.name}'{hint}")
         return known[spec.name]
 
@@ -145,8 +146,10 @@ class KerasFactory:
         except Exception as error:  # whatever a constructor rejects is an error in the file
             message = one_line(error)
             named = [name for name in spec.arguments if re.search(rf"\b{name}\b", message)]
-            path = spec.path_of(named[0]) if len(named) == 1 else spec.path
-            return self.add_error(path, f"{maker.__name__}: {message}")
+            if len(named) != 1:
+                return self.add_error(spec.path, f"{maker.__name__}: {message}")
+            cure = slips.in_value(spec.arguments[named[0]])
+            return self.add_error(spec.path_of(named[0]), f"{maker.__name__}: {message}{cure}")
 
     def _arguments(self, maker: Callable[..., Any], spec: ObjectSpec) -> dict[str, Any]:
         """The arguments as the constructor takes them, without those that are wrong."""
@@ -207,6 +210,17 @@ def one_line(error: BaseException) -> str:
     """The start of an exception's message, as one line."""
     text = " ".join(str(error).split())
     return text if len(text) <= 240 else text[:237] + "…"
+
+
+def _hint(kind: str, name: str, known: Iterable[str]) -> str:
+    """What an unknown name may mean: what Keras takes it for, such as `mse`, or one like it."""
+    module = _KINDS[kind][0]
+    if kind in ("loss", "metric"):
+        with suppress(Exception):
+            if (meant := module.get(name).__name__) in known:
+                return f"; did you mean '{meant}'?"
+    first = ["accuracy"] if kind == "metric" else []
+    return did_you_mean(name, [*first, *known]) or f"; see {module.__name__}"
 
 
 @functools.cache

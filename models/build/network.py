@@ -99,6 +99,7 @@ def _fill(
 ) -> bool:
     """Adds the declared layers; False after an error in one, which the factory then has."""
     found_before = len(factory.errors)
+    _check_names(declared, names, factory)
     layers = [
         _layer(declaration, factory, spec, name) for spec, name in zip(declared, names, strict=True)
     ]
@@ -130,6 +131,16 @@ def _names(declared: list[ObjectSpec]) -> list[str]:
         seen[word] += 1
         names.append(f"{word}_{seen[word]}")
     return names
+
+
+def _check_names(declared: list[ObjectSpec], names: list[str], factory: KerasFactory) -> None:
+    """Reports each name given to a layer that another one has."""
+    given = [spec.arguments.get("name", name) for spec, name in zip(declared, names, strict=True)]
+    for spec, name in zip(declared, given, strict=True):
+        if "name" in spec.arguments and given.count(name) > 1:
+            factory.add_error(
+                spec.path_of("name"), f"another layer has the name {name!r}: give each its own"
+            )
 
 
 def _layer(declaration: Declaration, factory: KerasFactory, spec: ObjectSpec, name: str) -> Any:

@@ -656,7 +656,8 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        message = f"{_UNKNOWN_KEY} '{key}'{did_you_mean(str(key), known) or f'; known: {known}'}"
+        hint = did_you_mean(str(key), known) or f"; there are {', '.join(known)}"
+        message = f"{_UNKNOWN_KEY} '{key}'{hint}"
     elif kind == "missing":
         message = f"'{place}' is missing"
     elif kind == "value_error":
@@ -665,8 +666,12 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
         message = (
             f"{place}: use lower-case letters, digits, '-', '_' and '.', not {detail['input']!r}"
         )
+    elif kind in ("string_too_short", "too_short"):
+        message = f"{place} must not be empty"
     else:
         wanted = detail["msg"].removeprefix("Input should be ")
+        if kind == "list_type":
+            wanted = f"a valid list, such as '{key}: [{detail['input']}]'"
         if kind.startswith("model_"):
             wanted = f"a mapping, such as '{key}: {{{_keys_at(path)[0]}: …}}'"
         given = detail["input"]

@@ -188,6 +188,8 @@ def _class_weight_of_classes(declaration: Declaration) -> Iterator[Finding]:
         yield _CLASS_WEIGHT, f"class_weight is for classes, but {name} is for regression"
     elif isinstance(weights, dict) and facts.class_names is not None:
         yield from unknown_classes(weights, facts.class_names)
+        if not any(weights.get(name, 1) for name in facts.class_names):
+            yield _CLASS_WEIGHT, "no class counts: give one a weight above 0"
 
 
 def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Iterator[Finding]:

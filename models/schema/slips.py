@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from typing import Any
 
 _NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
 _DIGITS = re.compile(r"[0-9]+([eE][-+]?[0-9]+)?$")
-_NO_SPACE = re.compile(r"([A-Za-z_]\w*)\s*(?::|=|:=)\s*(\S.*)$")
+_NO_SPACE = re.compile(r"([A-Za-z_]\w*)\s*(?::=|[:=;])\s*(\S.*)$")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?$")
 _NO_SPACE_IN_LINE = re.compile(r"\s*(?:-\s+)?([a-z_]\w*)[:=]([^\s:=/\\].*)$")
 _OBJECT_WITHOUT_COLON = re.compile(r"\s*-\s+([A-Z]\w*)\s*$")
@@ -26,10 +27,11 @@ def in_characters(text: str) -> str | None:
         category = unicodedata.category(character)
         if character != " " and category in ("Zs", "Cf"):
             name = unicodedata.name(character, "space").lower().replace("no-break", "non-breaking")
-            seen = text.replace(character, "·")
+            article, seen = "an" if name[0] in "aeio" else "a", text.replace(character, "·")
+            cure = "type an ordinary space instead" if category == "Zs" else "remove it"
             return (
-                f"a {name} (U+{ord(character):04X}), shown here as '·', in '{seen}': type an "
-                "ordinary space instead, or use quotes if it is meant"
+                f"{article} {name} (U+{ord(character):04X}), shown here as '·', in '{seen}': "
+                f"{cure}, or use quotes if it is meant"
             )
     if text[:1] in (*_OPENING,) or text[-1:] in (*_CLOSING,):
         plain = text.strip(_OPENING + _CLOSING)
@@ -47,8 +49,9 @@ def in_key(key: str) -> str | None:
     """What is wrong with a key that is not in quotes, or None."""
     if (dash := re.match(r"-(\w.*)", key)) is not None:
         return f"'{key}' is no entry of a list: write '- {dash[1]}', with a space after the dash"
-    if (brace := re.match(r"(\w+)\s*\{", key)) is not None:
-        return f"a colon is missing after {brace[1]}: write '{brace[1]}: {{…}}'"
+    if (brace := re.match(r"(\w+)(\s*|:)\{", key)) is not None:
+        missing = "space" if brace[2] == ":" else "colon"
+        return f"a {missing} is missing before the {{: write '{brace[1]}: {{…}}'"
     return in_characters(key)
 
 
@@ -62,7 +65,7 @@ def in_empty_key(key: str, before: tuple[str, Any] | None) -> str | None:
     if before is not None and _DIGITS.match(key) and type(before[1]) is int:
         name, whole = before
         meant = f"'{name}: {whole}.{key}', with a decimal point"
-        if len(key) == 3:
+        if len(key) == 3 and whole:
             meant += f", or '{name}: {whole}{key}'"
         return f"'{name}: {whole},{key}' is cut off at the comma: write {meant}"
     return None
@@ -79,6 +82,9 @@ def in_value(value: Any) -> str:
         return f"; write {text} without quotes"
     if re.fullmatch(r"[-+]?[0-9]{1,3}([_' ][0-9]{3})+", text):
         return f"; write {re.sub(r'[^-+0-9]', '', text)}"
+    if re.fullmatch(r"0[xob][0-9a-f]+", text, re.IGNORECASE):
+        with suppress(ValueError):
+            return f"; write {int(text, 0)}"
     if (percent := re.fullmatch(rf"({_NUMBER})\s*%", text)) is not None:
         return f"; write {float(percent[1]) / 100:g}"
     if text.lower() in ("yes", "on", "no", "off", "y", "n"):

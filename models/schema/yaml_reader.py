@@ -52,7 +52,9 @@ def read_file(file: FilePath, shown_as: str) -> Node:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DeclarationError.at(Origin(shown_as), "is not a UTF-8 text file") from None
+        raise DeclarationError.at(
+            Origin(shown_as), "is not a UTF-8 text file: save it as one"
+        ) from None
     if file.suffix == ".json":  # which may be indented with tabs, and has none within a string
         text = text.replace("\t", " ")
     return read_text(text, shown_as)
@@ -71,6 +73,7 @@ def read_text(text: str, source: str) -> Node:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark else None
         cure = slips.in_lines(text.splitlines(), mark.line) if mark else ""
+        cure = cure or _bracket(error)
         message = f"is not YAML: {error.problem or error.context}{cure}"
         raise DeclarationError.at(Origin(source, at), message) from None
     except yaml.reader.ReaderError:
@@ -159,6 +162,17 @@ class _Builder:
 
     def add_error(self, event: Any, message: str) -> None:
         self.errors.append(ErrorDetail(self.source, event.start_mark.line + 1, message))
+
+
+def _bracket(error: yaml.MarkedYAMLError) -> str:
+    """Which bracket may lack its partner, `; …`, where YAML broke off within one."""
+    start, end, context = error.context_mark, error.problem_mark, error.context or ""
+    if start is None or end is None or "flow" not in context:
+        return ""
+    bracket = "[" if "sequence" in context else "{"
+    if start.line == end.line:
+        return f"; a comma is missing, or the {bracket} is not closed"
+    return f"; the {bracket} in line {start.line + 1} is not closed"
 
 
 def _scalar(text: str) -> Any:

@@ -13,11 +13,14 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from wardrobe.serving.errors import RequestError, TooLargeError, UnsupportedError
+from wardrobe.serving.turns import let_others_finish
 
 ALIGNMENT = 64
 """Bytes; TensorFlow copies arrays that start elsewhere."""
 PIECE = 65536
 """Bytes that are read or unpacked at a time."""
+QUICK = 2**20
+"""Bytes that are unpacked and parsed in a few milliseconds."""
 MOST_STREAMS = 2000
 """Compressed streams in one body; 64 MiB in bgzip's small blocks are 1,025."""
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
@@ -44,7 +47,12 @@ def read(aligned: int = 0) -> memoryview:
     except ParseException as error:
         raise RequestError(f"the body's chunks are broken: {error}") from None
     encoding = request.headers.get("Content-Encoding", "identity").lower().strip()
-    return body if encoding in ("identity", "") else _unpack(body, encoding, most)
+    if encoding in ("identity", ""):
+        return body
+    unpacked = _unpack(body, encoding, most)
+    if len(unpacked) > QUICK:
+        let_others_finish()
+    return unpacked
 
 
 def _receive(most: int, aligned: int) -> memoryview:

@@ -18,6 +18,7 @@ from wardrobe.serving import deadline
 from wardrobe.serving.errors import PictureError, TooLateError
 from wardrobe.serving.images import foreign
 from wardrobe.serving.settings import Limits
+from wardrobe.serving.turns import let_others_finish
 
 Image.init()  # registers the formats
 # What is odd about a stranger's file is no news for the log, and each message would be remembered.
@@ -43,6 +44,8 @@ MOST_PROFILES = 8
 """Colour profiles of a PNG, each of which Pillow unpacks: there is one at most."""
 STRIP = 2**20
 """Pixels that are converted at a time."""
+QUICK = 2**20
+"""Pixels that are decoded in a few milliseconds."""
 
 
 class _File(io.BytesIO):
@@ -84,6 +87,8 @@ def decode(data: bytes, limits: Limits, longest: int | None = LONGEST_SIDE) -> I
     try:
         with Image.open(_File(data), formats=[image_format]) as image:
             _check_size(image, data, limits, is_reduced=longest is not None)
+            if image.width * image.height > QUICK:
+                let_others_finish()
             if longest and image.draft(image.mode, (longest, longest)):  # JPEG: decodes it smaller
                 _check_pixels(image, limits.pixels)
             rows = _rows(image, data)

@@ -3,7 +3,8 @@
 import os
 
 DEBRIS = {
-    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
+    "__macosx", "@eadir", "@recycle", "@tmp", "@__thumb", "#recycle", "#snapshot",
+    "$recycle.bin", "system volume information", "lost+found",
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
 }  # fmt: skip
 """In lower case."""

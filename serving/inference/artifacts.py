@@ -1,6 +1,9 @@
 """Artifacts on disk: finding them, and reading the metadata beside the network.
 
 An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive integer, higher is newer.
+Where a folder holds the versions of one model, or is itself a SavedModel, as KServe mounts them, it
+is one model.
+
 `assets.extra/` in it may hold:
 
     labels.json       class names in the order of the outputs; default "0", "1", …
@@ -69,6 +72,18 @@ class Artifact:
     folder: Path
     hides: tuple["Artifact", ...] = field(default=(), compare=False)
     """The same version in later folders. They are served while this one cannot be."""
+    model_folder: Path | None = field(default=None, compare=False)
+    """The artifact folder, if that is this one model; None for `folder.parent`."""
+
+    @property
+    def home(self) -> Path:
+        """The folder with what concerns all versions of the model."""
+        return self.model_folder or self.folder.parent
+
+    @property
+    def root(self) -> Path:
+        """The artifact folder."""
+        return self.model_folder or self.folder.parent.parent
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
@@ -116,9 +131,10 @@ class Extras:
     logits: bool | None = None
 
 
-def find(folders: Sequence[Path]) -> list[Artifact]:
+def find(folders: Sequence[Path], name: str | None = None) -> list[Artifact]:
     """All version folders in `folders`: names in alphabetical order, those of the first folder
-    first, and the newest version of each name first.
+    first, and the newest version of each name first. A folder that is one model has the `name`, or
+    its own.
 
     Folders that are missing or cannot be read are treated as empty, and a warning is logged for the
     latter. Of the same version in two folders the first hides the others, which is logged as well.
@@ -129,8 +145,8 @@ def find(folders: Sequence[Path]) -> list[Artifact]:
     for folder in folders:
         for message in passed_over(folder):
             warn_once(message)
-        for path in _versions(folder):
-            artifact = Artifact(path.parent.name, int(path.name), path)
+        for artifact in _artifacts(folder, name):
+            path = artifact.folder
             versions = found.setdefault(artifact.name, {})
             first = versions.setdefault(artifact.version, artifact)
             if first.folder != path:
@@ -148,8 +164,9 @@ def warn_once(message: str) -> None:
 def passed_over(folder: Path) -> list[str]:
     """What is in an artifact folder, looks like a network, and is not served: why not, and what to
     do about it."""
-    if _is_saved_model(folder):
-        return [f"{folder} is a SavedModel itself; move it to FOLDER/NAME/1 and serve FOLDER"]
+    if is_one_model(folder):
+        found = [_why_passed_over(path, folder) for path in sorted(_entries(folder))]
+        return [message for message in found if message]
     messages = []
     for path in sorted(_entries(folder)):
         messages.append(_why_passed_over(path, folder / path.stem))
@@ -184,6 +201,21 @@ def _why_passed_over(path: Path, model: Path) -> str | None:
     )
 
 
+def is_one_model(folder: Path) -> bool:
+    """Whether an artifact folder is a SavedModel, or holds the versions of one model rather than
+    models."""
+    if _is_saved_model(folder):
+        return True
+    entries = _entries(folder)
+    return any(map(_is_version, entries)) and not any(
+        _is_version(inner) for path in entries for inner in _entries(path)
+    )
+
+
+def _is_version(path: Path) -> bool:
+    return VERSION.fullmatch(path.name) is not None and _is_saved_model(path)
+
+
 def _is_saved_model(path: Path) -> bool:
     return os.path.isfile(path / "saved_model.pb")  # noqa: PTH113, this one never raises
 
@@ -216,14 +248,28 @@ def fingerprint(artifact: Artifact) -> Fingerprint:
     return frozenset(found)
 
 
-def _versions(folder: Path) -> Iterator[Path]:
-    """The version folders in one artifact folder, sorted by name and number."""
+def _artifacts(folder: Path, name: str | None) -> Iterator[Artifact]:
+    """The artifacts in one artifact folder, sorted by name and number."""
+    if is_one_model(folder):
+        name = name or folder.absolute().name
+        if _is_saved_model(folder):
+            yield Artifact(name, 1, folder, model_folder=folder)
+        else:
+            for path in _versions(folder):
+                yield Artifact(name, int(path.name), path, model_folder=folder)
+        return
     for model in sorted(_subfolders(folder)):
         if _is_unicode(model.name):
-            versions = [path for path in _subfolders(model) if VERSION.fullmatch(path.name)]
-            yield from sorted(versions, key=lambda path: int(path.name))
+            for path in _versions(model):
+                yield Artifact(model.name, int(path.name), path)
         else:
             warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
+
+
+def _versions(model: Path) -> list[Path]:
+    """The version folders of one model, by number."""
+    versions = [path for path in _subfolders(model) if VERSION.fullmatch(path.name)]
+    return sorted(versions, key=lambda path: int(path.name))
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -295,8 +341,8 @@ def check_writers(artifact: Artifact) -> None:
     Raises `ArtifactError` if everybody on this machine can. What is mounted, as volumes of
     containers are, often says so though nobody else can reach it: there a warning is logged.
     """
-    root = artifact.folder.parent.parent
-    for path in (root, artifact.folder.parent, artifact.folder, *_files(artifact.folder)):
+    root = artifact.root
+    for path in {root, artifact.home, artifact.folder, *_files(artifact.folder)}:
         try:
             mode = path.stat().st_mode
         except OSError:

@@ -13,11 +13,11 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
-from greenlet import getcurrent
 
 from wardrobe.serving import deadline
 from wardrobe.serving.inference.graph import Array, Network, Signature
 from wardrobe.serving.metrics import BATCH_EXAMPLES, MODEL_SECONDS, InferenceMetrics
+from wardrobe.serving.turns import let_others_begin
 
 MAX_BATCH = 64
 """Examples in a shared call; a request with as many gets a call of its own."""
@@ -77,7 +77,7 @@ class Batcher:
         call = _Call(inputs, examples)
         waiting = self._waiting((name, *(array.shape[1:] for array in inputs.values())))
         waiting.append(call)
-        _let_others_begin()
+        let_others_begin()
         while call.outcome is None:
             self._run(name, _next_batch(waiting))
         if isinstance(call.outcome, Exception):
@@ -135,11 +135,3 @@ def _next_batch(waiting: list[_Call]) -> list[_Call]:
     count = sum(total <= MAX_BATCH for total in totals)
     batch, waiting[:] = waiting[:count], waiting[count:]
     return batch
-
-
-def _let_others_begin() -> None:
-    """Switch to the worker's greenlet, which starts the other requests of this thread and then
-    comes back; returns at once outside such a worker."""
-    worker = getcurrent().parent
-    if worker is not None:
-        worker.switch()

@@ -101,7 +101,7 @@ def find_classifier(network: Network, extras: Extras) -> Classifier | str:
     """
     signature = network.signatures[network.default]
     if extras.kind not in (None, "image"):
-        return f"it takes a {extras.kind}, not pictures"
+        return f"its input is a {extras.kind}"
     if len(signature.inputs) != 1:
         return "it has several inputs"
     ((name, spec),) = signature.inputs.items()

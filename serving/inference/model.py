@@ -106,11 +106,14 @@ class Model:
 
     def explain(self, images: Floats) -> Floats | None:
         """`float32 [N, height, width]`, 0–255 → attribution `float32 [N, height, width]`, positive
-        where a pixel supports the likeliest class; None if there is no signature `explain`."""
+        where a pixel supports the likeliest class; None if there is no signature `explain`
+        that takes such pictures."""
         signature = self.network.signatures.get("explain")
-        if signature is None:
+        if signature is None or len(signature.inputs) != 1 or ATTRIBUTION not in signature.outputs:
             return None
-        (name,) = signature.inputs
+        ((name, spec),) = signature.inputs.items()
+        if spec.numpy != images.dtype or not spec.admits(images.shape):
+            return None  # made elsewhere, for something else
         return self.network.call("explain", {name: images})[ATTRIBUTION]
 
 

@@ -23,6 +23,7 @@ from wardrobe.serving.inference.artifacts import (
     check_writers,
     find,
     fingerprint,
+    is_one_model,
     passed_over,
     warn_once,
 )
@@ -222,18 +223,18 @@ class Repository:
     def _watch(self, seconds: float) -> None:
         while True:
             try:
+                self.refresh()
                 set_versions(
                     (s.artifact.name, s.artifact.version, s.state) for s in self.statuses()
                 )
-                time.sleep(seconds)
-                self.refresh()
             except Exception:  # a file system can fail in any way; the next refresh may succeed
                 logger.exception("cannot read the artifact folders; what is loaded is still served")
+            time.sleep(seconds)
 
     def _scan(self) -> None:
         """Read the names, versions and policies from the folders."""
         versions: dict[str, list[Artifact]] = {}
-        for artifact in find(self._folders):
+        for artifact in find(self._folders, self._default):
             versions.setdefault(artifact.name, []).append(artifact)
         for name, artifacts in versions.items():
             self._policies[name] = self._policy(name, artifacts)
@@ -253,9 +254,10 @@ class Repository:
 
     def _policy_folder(self, versions: list[Artifact]) -> Path:
         """The first folder with a policy of the model, or that of its newest version."""
-        beside = [folder / versions[0].name for folder in self._folders]
+        name = versions[0].name
+        beside = [each if is_one_model(each) else each / name for each in self._folders]
         written = (folder for folder in beside if os.path.lexists(folder / FILE))
-        return next(written, versions[0].folder.parent)
+        return next(written, versions[0].home)
 
     def _serve(self, name: str, settle: bool = False) -> dict[int, Model]:
         """Load the versions of a model that its policy wants, serve them and drop the others.
@@ -386,7 +388,8 @@ def _without_folders(reason: str, artifact: Artifact) -> str:
     """A reason as strangers may read it: it does not say where on this machine the files are."""
     for folder in (artifact.folder, artifact.folder.resolve()):
         reason = reason.replace(str(folder), str(artifact))
-        reason = reason.replace(str(folder.parent.parent), "…")
+    for root in (artifact.root, artifact.root.resolve()):
+        reason = reason.replace(str(root), "…")
     return FOLDERS.sub("…/", reason)
 
 

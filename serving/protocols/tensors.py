@@ -124,7 +124,9 @@ def _bytes(value: Any) -> bytes:
 def _wrong_type(value: Any, spec: Spec) -> RequestError:
     names = {str: "String", bool: "Boolean", dict: "Object", list: "Array", type(None): "Null"}
     expected = {"float32": "float", "float64": "double"}.get(spec.dtype, spec.dtype)
+    is_missing = value is None and expected in ("float", "double")
     return RequestError(
         f"JSON Value: {quote(value)} Type: {names.get(type(value), 'Number')}"
         f" is not of expected type: {expected}"
+        + (" (a missing number is written NaN)" if is_missing else "")
     )

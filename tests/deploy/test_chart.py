@@ -101,6 +101,23 @@ def test_a_pod_has_time_to_drain() -> None:
     assert spec["terminationGracePeriodSeconds"] >= 5 + 1 + 60 + 5
 
 
+@pytest.mark.parametrize(
+    ("values", "prefix"),
+    [
+        ("ingress.enabled=true", []),
+        ("ingress.enabled=true,ingress.path=/api/wardrobe", ["/api/wardrobe"]),
+        ("ingress.enabled=true,ingress.path=/api/wardrobe,settings.prefix=/shop", ["/shop"]),
+        ("ingress.path=/api/wardrobe", []),
+    ],
+)
+def test_the_service_answers_under_the_path_of_the_ingress(values: str, prefix: list[str]) -> None:
+    (container,) = one("Deployment", rendered("--set", values))["spec"]["template"]["spec"][
+        "containers"
+    ]
+    named = [each["value"] for each in container["env"] if each["name"] == "WARDROBE_PREFIX"]
+    assert named == prefix
+
+
 def test_what_selects_pods_selects_them(values: list[str]) -> None:
     documents = rendered(*values)
     labels = one("Deployment", documents)["spec"]["template"]["metadata"]["labels"]

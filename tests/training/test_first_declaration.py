@@ -13,6 +13,7 @@ from PIL import Image
 from tests.training.conftest import three_garments, write_mnist_format
 from wardrobe import cli
 from wardrobe.models import check, read
+from wardrobe.training.data.dataset import DataError
 from wardrobe.training.data.declarations import describe_data, load_with_data
 from wardrobe.training.first_declaration import first_declaration, name_for
 from wardrobe.training.train import train
@@ -125,3 +126,23 @@ def test_where_there_are_no_data_nothing_is_written(tmp_path, monkeypatch, name,
 def test_names_are_those_that_a_declaration_takes(tmp_path):
     assert name_for(tmp_path / "Köln & Bonn (2024).csv") == "k-ln-bonn-2024"
     assert name_for(tmp_path / "…") == "mine"
+
+
+def test_a_column_that_numbers_the_rows_is_left_out(tmp_path):
+    rows = [[892 + row, row % 3, ("yes", "no")[row % 2]] for row in range(60)]
+    write_table(tmp_path / "ship.csv", ["PassengerId", "deck", "target"], rows)
+    text = first_declaration(tmp_path / "ship.csv", "ship", "./ship.csv")
+    assert "columns: {PassengerId: ignore}" in text
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path):
+    pictures(tmp_path / "photos")
+    (tmp_path / "photos" / "cat" / "notes.txt").write_text("cats")
+    text = first_declaration(tmp_path / "photos", "photos", "./photos")
+    assert "Left out: 1 file of other kinds (1 .txt)." in text
+
+
+def test_a_file_of_another_kind_is_called_what_it_is(tmp_path):
+    (tmp_path / "pets.zip").write_bytes(b"PK\3\4")
+    with pytest.raises(DataError, match="this is a ZIP archive or an office document; unpack it"):
+        first_declaration(tmp_path / "pets.zip", "pets", "./pets.zip")

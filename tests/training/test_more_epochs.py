@@ -79,9 +79,13 @@ def test_resumed_again_it_is_finished(three, few_silhouettes, tmp_path):
     assert longer.folder == again.folder
 
 
-def test_with_anything_else_changed_a_new_run_begins(three, few_silhouettes, tmp_path):
+def test_with_anything_else_changed_a_new_run_begins(three, few_silhouettes, tmp_path, caplog):
     other = trained_on(few_silhouettes, tmp_path, TEXT, SIX, "training.batch_size=500", resume=True)
     assert not other.record.continues
+    assert (
+        f"a new run begins: {three.folder} was declared with another training.batch_size, "
+        "training.epochs; drop --resume if that is meant" in caplog.text
+    )
 
 
 def test_a_schedule_goes_on_and_this_is_told(few_silhouettes, tmp_path, caplog):

@@ -180,7 +180,7 @@ def h5(folder):
         ("./missing.keras", "there is no network './missing.keras'"),
         (empty, "holds no network: give an artifact"),
         (h5, "is not a .keras file"),
-        (broken, "cannot read the network in"),
+        (broken, "cannot read the network in .*: it is damaged, or was not written by Keras"),
         (code, "cannot read the network in .*lambda"),
         (wider, r"no layer of .* fits this network: dense_1: kernel is 5×32 there, 784×32 here"),
         ("declared.yaml", "is a declaration, which has no weights"),

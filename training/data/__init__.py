@@ -1,7 +1,7 @@
 """Data sets by name or path, split and ready for training."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.serving.images import foreign
+from wardrobe.serving.images.names import as_text, is_debris
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import (
     fashion_mnist,
@@ -43,7 +45,8 @@ from wardrobe.training.data.dataset import (
     measure_polarity,
 )
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.pictures import prepared, shape_of
+from wardrobe.training.data.listing import beginning
+from wardrobe.training.data.pictures import prepared, refuse_without_pictures, shape_of
 from wardrobe.training.data.split import Indices, split
 
 logger = logging.getLogger(__name__)
@@ -248,12 +251,12 @@ def _on_disk(
 ) -> _Origin:
     """What kind of data set lies at a path."""
     described: Callable[[], DataFacts] | None = None
-    is_idx = idx.is_idx_folder(found)
-    if is_idx or not found.is_dir() or npz.find(found) or table_files.is_table(found):
+    files = idx.find(found)
+    if files or not found.is_dir() or npz.find(found) or table_files.is_table(found):
         _refuse_files(wanted)
-    if is_idx:
+    if files:
         _refuse_columns(wanted)
-        return _Origin(partial(idx.describe, found), partial(idx.collect, found))
+        return _Origin(partial(idx.describe, files), partial(idx.collect, files))
     if table_files.is_table(found):
         collect = partial(_collect_table, found, wanted)
     elif archive := npz.find(found):
@@ -264,7 +267,7 @@ def _on_disk(
         described = partial(image_folder.describe, found, wanted)
         collect = partial(image_folder.collect, found, wanted, picture, progress)
     else:
-        raise DataError(f"{found}: not a data set; there are {_KINDS}")
+        raise of_another_kind(found)
     decisive = wanted.model_dump(
         include=set(Data.model_fields), exclude={"take", "resplit", "sets", "unknown", "licence"}
     )
@@ -272,13 +275,18 @@ def _on_disk(
     return _Origin(described, partial(cached, found, how, collect))
 
 
+def of_another_kind(file: Path) -> DataError:
+    """The error for a file that is no data set: what it is, and what to give instead."""
+    kind = foreign.name(beginning(file)) or "no data set"
+    unpacked = "unpack it, and " if "archive" in kind else ""
+    return DataError(f"{file}: this is {kind}; {unpacked}give the path of {_KINDS}")
+
+
 def _collect_table(found: Path, wanted: Data) -> Collection:
     """A table of pictures, or one whose columns mean what the declaration says."""
     if wanted.columns is None and picture_tables.are_pictures(found):
         return picture_tables.collect(found, wanted.target, wanted.size)
-    for key in ("size", "colour", "prepare"):
-        if getattr(wanted, key) is not None:
-            raise DataError(f"data.{key}: {wanted.name} has no pictures; leave it out")
+    refuse_without_pictures(wanted)
     return tables.collect(found, wanted.target, wanted.columns)
 
 
@@ -296,24 +304,33 @@ def _refuse_files(wanted: Data) -> None:
 
 def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
     """What a path names: beside the declaration, as given, or within the folder of data sets."""
+    candidates = []
     with suppress(RuntimeError):  # nobody's home
         path = Path(name).expanduser()
         within = data_folder(folder)
-        for candidate in (
-            *(place / path for place in beside),
-            path,
-            *([within / path] if within else []),
-        ):
-            with suppress(OSError):  # a name too long, a folder without permission to enter
-                if candidate.exists():
-                    return candidate.absolute()
+        places = [*beside, Path(), *([within] if within else [])]
+        candidates = [place / path for place in places]
+    for candidate in candidates:
+        with suppress(OSError):  # a name too long, a folder without permission to enter
+            if candidate.exists():
+                return candidate.absolute()
+    hint = did_you_mean(name, names()) or did_you_mean(name, _neighbours(name, candidates))
     raise DataError(
-        f"no data set {name!r}{did_you_mean(name, names()) or '.'} There are "
-        f"{', '.join(names())}, and {_KINDS}"
+        f"no data set {name!r}{hint or '.'} There are {', '.join(names())}; or give the path of "
+        f"{_KINDS}"
     )
 
 
+def _neighbours(name: str, candidates: Sequence[Path]) -> Iterator[str]:
+    """What lies where a path leads that is not there, written as the path was."""
+    for candidate in candidates:
+        with suppress(OSError):
+            for entry in candidate.parent.iterdir():
+                if not is_debris(entry.name):
+                    yield name.removesuffix(candidate.name) + as_text(entry.name)
+
+
 _KINDS = (
-    "any folder with the four files of MNIST or with a subfolder of pictures for each class, and "
-    "any CSV, Parquet or .npz file"
+    "a folder of pictures for each class, a folder of the four files of MNIST, or a CSV, Parquet "
+    "or .npz file"
 )

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -24,6 +24,7 @@ import numpy as np
 
 from wardrobe.training.data.columns import RawColumn, Target
 from wardrobe.training.data.dataset import Collection, Examples, file_hash
+from wardrobe.training.data.listing import files_below
 from wardrobe.training.files import atomic_write
 
 SMALLEST = 1 << 20
@@ -51,8 +52,8 @@ def cached(path: Path, settings: Any, collect: Callable[[], Collection]) -> Coll
     settings: whatever else decides what is read, as JSON. A folder that cannot be written costs
     only the time of reading the files again.
     """
-    files = list(_files(path))
-    if sum(file.stat().st_size for file in files) < SMALLEST:
+    files = [path] if path.is_file() else list(files_below(path))
+    if sum(map(_size, files)) < SMALLEST:
         return collect()
     entry = folder() / "data" / _key(path, files, settings)
     found = _read(entry)
@@ -65,13 +66,10 @@ def cached(path: Path, settings: Any, collect: Callable[[], Collection]) -> Coll
     return collection
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """All files of a data set, in the order of their names."""
-    if path.is_file():
-        yield path
-    for inner, folders, names in os.walk(path):
-        folders.sort()
-        yield from (file for name in sorted(names) if (file := Path(inner, name)).is_file())
+def _size(file: Path) -> int:
+    with suppress(OSError):  # a link that leads nowhere
+        return file.stat().st_size
+    return 0
 
 
 def _key(path: Path, files: list[Path], settings: Any) -> str:

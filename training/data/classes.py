@@ -21,6 +21,8 @@ def mapping(classes: Classes | None, found: Sequence[str]) -> dict[str, str]:
     """
     if classes is None:
         return {name: name for name in found}
+    if not classes:
+        raise DataError("data.classes: names no class; leave it out to keep all")
     named: dict[str, str] = {}
     for new, olds in classes.items():
         for old in olds:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
-from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.declaration import Data, DataPart
 from wardrobe.models.schema.errors import ErrorDetail
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training import data
@@ -68,11 +68,27 @@ def data_errors(document: Document, folder: Path | None = None) -> list[ErrorDet
     name = document.get("data", "name")
     if name is None or not isinstance(name.value, str):
         return []  # the schema says so
+    if errors := _errors_of_sets(document, folder):
+        return errors
     try:
         facts_of_data(document, folder)
     except DataError as error:
         return [ErrorDetail.at(name.origin, str(error))]
     return []
+
+
+def _errors_of_sets(document: Document, folder: Path | None) -> list[ErrorDetail]:
+    """What is wrong with each of several data sets by itself, at the line that names it."""
+    declared, errors = document.get("data", "sets"), []
+    for index, part in enumerate(declared.plain if declared and declared.value else []):
+        try:
+            data.describe(DataPart.model_validate(part), folder, _folders(document))
+        except DataError as error:
+            origin = document.origin_of(("data", "sets", index, "name"))
+            errors.append(ErrorDetail.at(origin, str(error)))
+        except ValidationError:
+            return []  # the schema says so
+    return errors
 
 
 def load_declaration(
@@ -123,6 +139,8 @@ def for_declaration(
     except DataUnavailable:
         raise
     except DataError as error:
+        if of_sets := _errors_of_sets(declaration.document, folder):
+            raise DataError("\n".join(map(str, of_sets))) from error
         origin = declaration.tree.origin_of(("data", "name"))
         raise DataError(f"{origin}: {error}") from error
 

@@ -6,6 +6,7 @@ What a cell means is decided elsewhere; here a file becomes rows of text with th
 import csv
 import gzip
 import io
+import math
 import re
 import zlib
 from collections import Counter
@@ -21,6 +22,9 @@ from wardrobe.training.data.dataset import DataError
 SEPARATORS = ",;\t|"
 SAMPLE = 50
 """Lines that decide about the separator."""
+
+_DECLARED = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
+"""A first line with which Excel says what separates the others."""
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -79,6 +83,11 @@ def _begins(file: Any, beginning: bytes) -> bool:
     return bool(file.peek(len(beginning)).startswith(beginning))
 
 
+def by_number(text: str) -> tuple[float, str]:
+    """A key for sorting: numbers by their value, then texts."""
+    return (float(text) if NUMBER.fullmatch(text) else math.inf, text)
+
+
 def size(path: Path) -> int:
     """Bytes of a file's text; about, if it is compressed."""
     with path.open("rb") as file:
@@ -93,24 +102,33 @@ def layout(path: Path) -> Layout:
     """
     with opened(path) as text:
         lines = [line for line in islice(text, SAMPLE) if line.strip()]
+    declared = _DECLARED.fullmatch(lines[0].strip()) if lines else None
+    lines = lines[1:] if declared else lines
     if not lines:
         raise DataError(f"{path}: is empty")
-    separator = max(SEPARATORS, key=lambda each: _fit(lines, each))
+    separator = declared[1] if declared else max(SEPARATORS, key=lambda each: _fit(lines, each))
     first = tuple(cell.strip() for cell in next(csv.reader(lines, delimiter=separator)))
     if len(first) < 2:
+        if any(len(row) > 1 for row in csv.reader(lines, delimiter=separator)):
+            raise DataError(
+                f"{path}:1: has one column only, others have more; begin with the line of the "
+                "names of the columns"
+            )
         raise DataError(
             f"{path}: has one column only; separate columns by a comma, semicolon, tab or |"
         )
     numeric = [cell for cell in first if NUMBER.fullmatch(cell)]
     counted = numeric == [str(n) for n in range(len(numeric))]  # as pandas numbers columns
     if numeric == list(first):
-        return Layout(separator, None, first, header_lines=int(counted and len(first) > 2))
+        before = int(counted and len(first) > 2) + (declared is not None)
+        return Layout(separator, None, first, header_lines=before)
     if numeric and not counted:
         raise DataError(
             f"{path}: its first line holds {numeric[0]!r} beside text: is it a row? Put a line "
             "with the names of the columns before it"
         )
-    return Layout(separator, _unique(first, path), first, header_lines=1)
+    before = 1 + (declared is not None)
+    return Layout(separator, _unique(first, path), first, header_lines=before)
 
 
 def _fit(lines: Sequence[str], separator: str) -> tuple[bool, int]:

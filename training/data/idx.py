@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
+from wardrobe.serving.images.names import is_debris
 from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
 
@@ -34,12 +35,15 @@ FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 NAME = re.compile(
     r"(?P<prefix>.*?)(?P<part>train|t10k|test)[-_.]?(?P<content>images|labels)"
-    r"[-_.]?idx\d[-_.]?ubyte(\.gz)?",
+    r"([-_.]?idx\d?)?([-_.]?ubyte)?( ?\(\d+\))?(\.bin)?(\.gz)?",
     re.IGNORECASE,
 )
 """The names that the files are given: `train-images.idx3-ubyte`, `emnist-letters-test-labels-…`."""
 
 UNSIGNED_BYTE = 8
+DEEPEST_WRAPPING = 4
+"""Folders one within the other in which the files may be."""
+
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
 
@@ -69,6 +73,21 @@ class _Folder:
 def is_idx_folder(folder: Path) -> bool:
     """Whether the folder holds any of the four files, plain or compressed."""
     return next(_candidates(folder), None) is not None
+
+
+def find(folder: Path) -> Path | None:
+    """The folder that holds any of the four files: this one, or one that wraps nothing else, such
+    as torchvision's `MNIST/raw`; None: there is none."""
+    for _ in range(DEEPEST_WRAPPING):
+        if is_idx_folder(folder):
+            return folder
+        with suppress(OSError):
+            entries = (path for path in folder.iterdir() if not is_debris(path.name))
+            inner = [path for path in entries if path.is_dir()]
+            inner = [path for path in inner if path.name == "raw"] or inner
+            if len(inner) == 1:
+                folder = inner[0]
+    return None
 
 
 def describe(folder: Path) -> DataFacts:

@@ -1,10 +1,11 @@
 """Which files below a folder are pictures, of which class and which part of a split."""
 
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,9 @@ ENDINGS = {
     ".heif", ".avif", ".jp2", ".svg", ".ico", ".psd", ".dng", ".cr2", ".nef", ".arw", ".raw",
 }  # fmt: skip
 """A file with one of these is meant to be a picture; of any other the contents decide."""
+
+DEEPEST_WRAPPING = 8
+"""Folders one within the other that an archive may wrap around a data set."""
 
 Pictures = dict[str, list[Path]]
 """The files of each class, classes and files in the order of their names."""
@@ -50,14 +54,14 @@ def list_pictures(folder: Path, classes: Classes | None = None, test: str | None
 
     Raises DataError if it is no such folder, or a class has no picture to train on.
     """
-    seen = _Seen(PARTS if test is None else _parts_with_test(folder, test))
+    seen = _Seen()
     try:
-        found = seen.parts(_unwrapped(folder))
+        found = seen.parts(folder, test)
     except OSError as error:
         raise DataError(f"{as_text(folder)}: cannot be read ({error.strerror})") from error
     names = sorted({name for part in found.values() for name in part})
     named = mapping(classes, names)
-    _check(folder, found, named)
+    _check(folder, found, named, seen.beside)
     left_out = Counter[str]()
     for pictures in found.values():
         for name in set(pictures) - set(named):
@@ -72,29 +76,55 @@ def list_pictures(folder: Path, classes: Classes | None = None, test: str | None
 class _Seen:
     """Walks folders, and remembers what is left out."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self.names = names  # of folders, in lower case, and which part of a split each is
+    def __init__(self) -> None:
         self.others: Counter[str] = Counter()  # endings of files that are no pictures
         self.beside = 0  # pictures in no folder of a class
-        self.folders: list[str] = []  # that belong to no part of a split
+        self.outside: list[str] = []  # folders that belong to no part of a split
 
-    def parts(self, folder: Path) -> dict[str, Pictures]:
-        """The pictures of each part of a split, by class."""
+    def parts(self, folder: Path, test: str | None) -> dict[str, Pictures]:
+        """The pictures of each part of a split, by class; all are `train` without a split.
+
+        test: the name of the folder that is the test set; None: as the names of folders say.
+        """
+        folders = self._unwrapped(folder)
+        split = _split(folders) if test is None else _declared_split(folder, folders, test)
+        if not split:
+            return {"train": self._classes(folders)}
         found: dict[str, Pictures] = {}
-        for part, inner in _parts(folder, self):
-            for name, files in self._classes(inner).items():
-                found.setdefault(part, {}).setdefault(name, []).extend(files)
+        for outer in folders:
+            beside = self.beside
+            classes = self._unwrapped(outer) if outer in split else []
+            if not classes:
+                self.beside = beside  # what is in it is left out with it
+                self.outside.append(as_text(outer.name))
+                continue
+            for name, files in self._classes(classes).items():
+                found.setdefault(split[outer], {}).setdefault(name, []).extend(files)
         return found
 
-    def _classes(self, folder: Path) -> Pictures:
-        """The pictures in each subfolder, by its name."""
+    def _unwrapped(self, folder: Path) -> list[Path]:
+        """The folders in a folder, or in the one that an archive's name wraps around everything."""
+        own = folders = self._folders(folder)
+        for _ in range(DEEPEST_WRAPPING):
+            if len(folders) != 1:
+                break
+            folders = self._folders(folders[0])
+        return folders if len(folders) > 1 else own
+
+    def _folders(self, folder: Path) -> list[Path]:
+        """The folders in a folder; pictures beside them are left out."""
+        entries = _entries(folder)
+        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+        files = (entry for entry in entries if not entry.is_dir())
+        self.beside += sum(Path(file.name).suffix.lower() in ENDINGS for file in files)
+        return folders
+
+    def _classes(self, folders: list[Path]) -> Pictures:
+        """The pictures in each folder, by its name."""
         pictures: Pictures = {}
-        for entry in _entries(folder):
-            if entry.is_dir():
-                files = [file for file in _files(entry) if self._keep(file)]
-                pictures.setdefault(_class_name(entry), []).extend(files)
-            elif Path(entry.name).suffix.lower() in ENDINGS:
-                self.beside += 1
+        for folder in folders:
+            files = [file for file in files_below(folder) if self._keep(file)]
+            pictures.setdefault(_class_name(folder), []).extend(files)
         return pictures
 
     def notes(self) -> list[str]:
@@ -105,8 +135,8 @@ class _Seen:
             notes.append(f"{counted(self.others.total(), 'file')} of other kinds ({kinds})")
         if self.beside:
             notes.append(f"{counted(self.beside, 'picture')} in no class folder")
-        if self.folders:
-            notes.append(f"what is in no part of the split: {', '.join(self.folders)}")
+        if self.outside:
+            notes.append(f"what is in no part of the split: {', '.join(self.outside)}")
         return notes
 
     def _keep(self, file: Path) -> bool:
@@ -116,53 +146,43 @@ class _Seen:
         return False
 
 
-def _parts_with_test(folder: Path, test: str) -> dict[str, str]:
-    """`PARTS` where a folder of that name is the test set.
-
-    Raises DataError if there is no such folder beside one to train on.
-    """
-    names = {name: part for name, part in PARTS.items() if part != "test"} | {test.lower(): "test"}
-    try:
-        found = {entry.name.lower() for entry in _entries(_unwrapped(folder)) if entry.is_dir()}
-    except OSError:
-        return names
-    if test.lower() not in found or not any(names.get(name) == "train" for name in found):
-        hint = did_you_mean(test, sorted(found)) or f"; there are {', '.join(sorted(found))}"
-        raise DataError(
-            f"data.test: {as_text(folder)} must hold the folders 'train' and {test!r}{hint}"
-        )
-    return names
-
-
-def _class_name(folder: os.DirEntry[str]) -> str:
+def _class_name(folder: Path) -> str:
     """Its name, the same whether a system writes é as one character or as two."""
     return unicodedata.normalize("NFC", as_text(folder.name))
 
 
-def _parts(folder: Path, seen: _Seen) -> Iterator[tuple[str, Path]]:
-    """The parts of a split and their folders; all is `train` where the folder is not split."""
-    folders = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
-    names = {inner: seen.names.get(inner.name.lower()) for inner in folders}
-    parts = {inner: part for inner, part in names.items() if part is not None}
-    if "train" not in parts.values() or len(set(parts.values())) < 2:
-        yield "train", folder
-        return
-    for inner in folders:
-        has_classes = any(entry.is_dir() for entry in _entries(inner))
-        if inner in parts and has_classes:
-            yield parts[inner], inner
-        else:
-            seen.folders.append(as_text(inner.name))
+def _split(folders: list[Path]) -> dict[Path, str]:
+    """Which folders are the parts of a split: `train` and `test`, but also `seg_train` and
+    `seg_test`, or `Training Set` and `Test Set`; empty if they are classes."""
+    sets: dict[tuple[str, ...], dict[Path, str]] = {}
+    for folder in folders:
+        words = re.split(r"[-_. ]+", folder.name.lower())
+        parts = [word for word in words if word in PARTS]
+        if len(parts) == 1:
+            others = tuple(word for word in words if word not in PARTS)
+            sets.setdefault(others, {})[folder] = PARTS[parts[0]]
+    for others, named in sorted(sets.items()):
+        has_classes = any(entry.is_dir() for each in named for entry in _entries(each))
+        is_split = "train" in named.values() and len(set(named.values())) > 1
+        if is_split and (has_classes or not others):
+            return named
+    return {}
 
 
-def _unwrapped(folder: Path) -> Path:
-    """The folder, or the one in it that an archive's name wraps around everything."""
-    entries = _entries(folder)
-    if len(entries) == 1 and entries[0].is_dir():
-        inner = Path(entries[0].path)
-        if sum(entry.is_dir() for entry in _entries(inner)) > 1:
-            return inner
-    return folder
+def _declared_split(folder: Path, folders: list[Path], test: str) -> dict[Path, str]:
+    """Which folders are the parts of a split where the one of a name is the test set.
+
+    Raises DataError if there is no such folder beside one to train on.
+    """
+    names = {name: part for name, part in PARTS.items() if part != "test"} | {test.lower(): "test"}
+    found = {inner.name.lower(): inner for inner in folders}
+    split = {inner: names[name] for name, inner in found.items() if name in names}
+    if not {"train", "test"} <= set(split.values()):
+        hint = did_you_mean(test, sorted(found)) or f"; there are {', '.join(sorted(found))}"
+        raise DataError(
+            f"data.test: {as_text(folder)} must hold the folders 'train' and {test!r}{hint}"
+        )
+    return split
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
@@ -172,14 +192,19 @@ def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     return sorted(kept, key=lambda entry: os.fsencode(entry.name))
 
 
-def _files(folder: Path | os.DirEntry[str], above: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """The files below a folder; links are followed, except into a folder that they are in."""
+def files_below(
+    folder: Path | os.DirEntry[str], above: frozenset[str] = frozenset()
+) -> Iterator[Path]:
+    """The files below a folder, in the order of names, without debris.
+
+    Links are followed, except into a folder that they are in.
+    """
     real = os.path.realpath(folder)
     if real in above:
         return
     for entry in _entries(folder):
         if entry.is_dir():
-            yield from _files(entry, above | {real})
+            yield from files_below(entry, above | {real})
         elif _is_readable(entry):
             yield Path(entry.path)
 
@@ -193,34 +218,39 @@ def _is_readable(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in ENDINGS or is_picture(_beginning(file))
+    return file.suffix.lower() in ENDINGS or is_picture(beginning(file))
 
 
-def _beginning(file: Path) -> bytes:
+def beginning(file: Path) -> bytes:
+    """Enough of a file to tell what it is; nothing if it cannot be read."""
+    if not file.is_file():  # a device would give bytes without end
+        return b""
     try:
         with file.open("rb") as stream:
-            return stream.read(64)
+            return stream.read(1024)
     except OSError:
         return b""
 
 
-def _check(folder: Path, parts: dict[str, Pictures], named: dict[str, str]) -> None:
+def _check(folder: Path, parts: dict[str, Pictures], named: dict[str, str], beside: int) -> None:
     """Whether there are two classes, each with pictures to train on; `named` as from `mapping`."""
     counts: dict[str, Counter[str]] = {part: Counter() for part in ("train", *parts)}
     for part, pictures in parts.items():
         for name in pictures.keys() & named.keys():
             counts[part][named[name]] += len(pictures[name])
     train = counts.pop("train")
-    if len(train) < 2:
-        raise DataError(
-            f"{as_text(folder)}: not a data set; it must hold either the four files of MNIST "
-            "(train-images-idx3-ubyte.gz, …) or a folder of pictures for each class"
-        )
+    if not train.total():
+        raise DataError(f"{as_text(folder)}: {_what_is_missing(beside)}")
     for name, count in sorted(train.items()):
         if not count:
             raise DataError(
                 f"{as_text(folder / name)}: holds no picture; add some, or remove the folder"
             )
+    if len(train) < 2:
+        raise DataError(
+            f"{as_text(folder)}: has pictures of one class only, {next(iter(train))!r}; a network "
+            "needs two or more to tell apart"
+        )
     for part, others in counts.items():
         if unknown := sorted(name for name in others if others[name] and name not in train):
             hint = did_you_mean(unknown[0], train) or "; add some, or leave it out in data.classes"
@@ -228,3 +258,16 @@ def _check(folder: Path, parts: dict[str, Pictures], named: dict[str, str]) -> N
                 f"{as_text(folder)}: the class {unknown[0]!r} has pictures in {part}, but none in "
                 f"train{hint}"
             )
+
+
+def _what_is_missing(beside: int) -> str:
+    """Why a folder without pictures of any class is no data set, and what one looks like."""
+    if beside:
+        return (
+            f"holds {counted(beside, 'picture')}, but not in folders of classes; put those of each "
+            "class into a folder of its name"
+        )
+    return (
+        "not a data set; it must hold a folder of pictures for each class, the four files of MNIST "
+        "(train-images-idx3-ubyte.gz, …), or CSV, Parquet or .npz files and no folders"
+    )

@@ -35,7 +35,9 @@ def describe(wanted: Sequence[DataPart], facts: Sequence[DataFacts]) -> DataFact
         raise DataError("data: a set is named twice; give it once, with all its classes")
     if len(set(shapes.values())) > 1:
         told = ", ".join(f"{list(shape)} in {name}" for name, shape in shapes.items())
-        raise DataError(f"data: the examples differ in shape, {told}: give each 'size: [H, W]'")
+        raise DataError(
+            f"data: the examples differ in shape, {told}: give each the same 'size' and 'colour'"
+        )
     found: dict[str, None] = {}
     for part, of in zip(wanted, facts, strict=True):
         if of.class_names is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.serving.images.names import is_debris
 from wardrobe.training.data import memory
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
 from wardrobe.training.data.table_files import has_folders
@@ -26,7 +27,7 @@ def find(path: Path) -> Path | None:
     """The archive at a path, or the only one in a folder; None: there is none."""
     if path.is_file():
         return path if path.suffix.lower() == ".npz" else None
-    found = [file for file in sorted(path.glob("*.npz")) if not file.name.startswith(".")]
+    found = [file for file in sorted(path.glob("*.npz")) if not is_debris(file.name)]
     return found[0] if len(found) == 1 and not has_folders(path) else None
 
 
@@ -70,7 +71,9 @@ def collect(file: Path) -> Collection:
 def _part(
     file: Path, arrays: Mapping[str, Any], part: str
 ) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
-    for images, labels in KEYS[part]:
+    written = {key.lower(): key for key in arrays}  # X_train, too
+    for keys in KEYS[part]:
+        images, labels = (written.get(key, key) for key in keys)
         if images in arrays and labels in arrays:
             x, y = _pixels(arrays[images], images, file), _labels(arrays[labels], labels, file)
             if len(x) != len(y):
@@ -106,6 +109,8 @@ def _pixels(values: NDArray[Any], key: str, file: Path) -> NDArray[np.uint8]:
 def _labels(values: NDArray[Any], key: str, file: Path) -> NDArray[Any]:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 1 and values.dtype.kind == "f" and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
     if values.ndim != 1 or values.dtype.kind not in "uiUSb":
         raise DataError(
             f"{file}: {key} holds {values.dtype} {list(values.shape)}; labels are whole numbers or "

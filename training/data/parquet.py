@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from wardrobe.training.data.dataset import DataError
 
 def names(path: Path) -> tuple[str, ...]:
     """The names of a file's columns. Raises DataError as `columns` does."""
-    return tuple(_opened(path).schema_arrow.names)
+    found = tuple(_opened(path).schema_arrow.names)
+    if twice := [name for name, count in Counter(found).items() if count > 1]:
+        raise DataError(f"{path}: two columns are named {twice[0]!r}; rename one of them")
+    return found
 
 
 def size(path: Path) -> int:
@@ -56,9 +60,12 @@ def _column(values: Any, name: str, path: Path) -> NDArray[Any]:
 
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return np.asarray(values.cast(pa.float64()).to_numpy(), np.float64)
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not is_text and not pa.types.is_boolean(kind):
+        numbers = values.cast(pa.float64(), safe=False)  # integers above 2**53 are rounded
+        return np.asarray(numbers.to_numpy(), np.float64)
+    is_text = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+    if not is_text and not pa.types.is_null(kind) and not pa.types.is_boolean(kind):
         raise DataError(
             f"{path}: column {name!r} holds {kind}, neither numbers nor text; convert it, or leave "
             f"it out with 'columns: {{{name}: ignore}}'"

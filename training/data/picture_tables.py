@@ -89,7 +89,7 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
     if len({images.shape[1:] for images, _ in every}) > 1:
         raise DataError(f"{path}: the training and the test pictures are of different sizes")
     labels = [label for _, of_file in every for label in of_file]
-    classes = sorted(set(labels), key=_by_number)
+    classes = sorted(set(labels), key=delimited.by_number)
     if len(classes) < 2:
         raise DataError(f"{path}: all pictures have the label {classes[0]!r}; there must be two")
     place = {label: index for index, label in enumerate(classes)}
@@ -105,10 +105,6 @@ def collect(path: Path, target: str | None = None, size: Sequence[int] | None = 
         source=str(path),
         notes=tuple(notes),
     )
-
-
-def _by_number(label: str) -> tuple[float, str]:
-    return (float(label) if delimited.NUMBER.fullmatch(label) else math.inf, label)
 
 
 def _layout(file: Path, target: str | None, size: Sequence[int] | None) -> _Layout:
@@ -138,6 +134,10 @@ def _layout(file: Path, target: str | None, size: Sequence[int] | None) -> _Layo
 def _layout_without_header(file: Path, size: Sequence[int] | None) -> _Layout:
     """The label comes first or last, where the first rows have whole numbers that count classes."""
     layout = delimited.layout(file)
+    if layout.width <= FEWEST_PIXELS and size is None:
+        raise DataError(
+            f"{file}: has no header; put a line with the names of the columns before the first"
+        )
     rows = [cells for _, cells in islice(delimited.rows(file, layout), 1_000)]
     last = layout.width - 1
     found = [place for place in (0, last) if _counts_classes([row[place] for row in rows])]

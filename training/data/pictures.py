@@ -20,10 +20,15 @@ def shape_of(facts: DataFacts, wanted: Data) -> tuple[int, ...]:
     """
     if len(facts.input_shape) > 1:
         return _target(facts.input_shape, wanted, "resize").example_shape
+    refuse_without_pictures(wanted)
+    return facts.input_shape
+
+
+def refuse_without_pictures(wanted: Data) -> None:
+    """Raises DataError if the declaration says what becomes of pictures that there are not."""
     for key in ("size", "colour", "prepare"):
         if getattr(wanted, key) is not None:
             raise DataError(f"data.{key}: {wanted.name} has no pictures; leave it out")
-    return facts.input_shape
 
 
 def prepared(
@@ -32,10 +37,12 @@ def prepared(
     """The collection with its pictures as `picture` says, or else as declared; the same where they
     are so already.
 
-    Raises DataError if one cannot be prepared, with its index among all.
+    Raises DataError if one cannot be prepared, with its index among all, or if there are none, but
+    the declaration says what becomes of them.
     """
     images = collection.examples.x
     if images.ndim == 2:
+        refuse_without_pictures(wanted)
         return collection
     target = picture or _target(images.shape[1:], wanted, collection.prepare)
     is_as_declared = target.example_shape == images.shape[1:]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.serving.images.names import is_debris
 from wardrobe.training.data import delimited, memory, parquet
 from wardrobe.training.data.dataset import DataError
 
@@ -19,12 +20,22 @@ FILE = re.compile(
     r"(?P<stem>[^.].*?)\.(?P<kind>csv|tsv|parquet)(\.gz)?",
     re.IGNORECASE,
 )
+TEXTS = (".txt", ".data")
+"""Further endings of CSV files, where the path of one is given."""
+
 PART = re.compile(
     r"(?P<set>.*?)[-_. ]?(?:(?P<train>train(?:ing)?)|(?P<validation>val(?:id(?:ation)?)?|dev)|"
     r"(?P<test>test(?:ing)?))(?:[-_]\d+-of-\d+(?:-[0-9a-f]+)?)?",
     re.IGNORECASE,
 )
 """The ends of names that say which part a file holds; large Parquet sets come in several files."""
+
+MISSING = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?", "-"}
+)
+"""How a missing number is written; for categories these are words, but for the first."""
+
+DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
 
 SHOWN = 20
 """Faults told one by one; of further ones only the number is told."""
@@ -66,14 +77,16 @@ class Table:
 def is_table(path: Path) -> bool:
     """Whether a path is such a file, or a folder that holds some, but no folders."""
     if path.is_file():
-        return FILE.fullmatch(path.name) is not None
+        return FILE.fullmatch(path.name) is not None or path.suffix.lower() in TEXTS
     return bool(_files(path)) and not has_folders(path)
 
 
 def has_folders(path: Path) -> bool:
-    """Whether a folder holds others, which may be those of classes; systems' own do not count."""
+    """Whether a folder holds others, which may be those of classes; systems' own do not count, nor
+    do those of tables, which archives hold twice."""
     return any(
-        entry.is_dir() and not entry.name.startswith((".", "__", "@")) for entry in path.iterdir()
+        entry.is_dir() and not is_debris(entry.name) and not _files(entry)
+        for entry in path.iterdir()
     )
 
 
@@ -171,8 +184,24 @@ def _read_csv(file: Path, left_out: set[str]) -> Table:
             continue
         if not name:
             raise DataError(f"{file}: a column has no name; write one into the first line")
-        columns[name] = np.array(column, object)
+        columns[name] = np.array(_pointed(column) if layout.separator != "," else column, object)
     return Table(file, columns, lines)
+
+
+def _pointed(column: Sequence[str]) -> Sequence[str]:
+    """Cells with a decimal point in place of a comma, if they are numbers written with one.
+
+    If three digits follow each comma, it may as well part thousands: then they stay as they are.
+    """
+    with_comma = [cell for cell in column if DECIMAL_COMMA.fullmatch(cell)]
+    numbers = [cell for cell in column if delimited.NUMBER.fullmatch(cell)]
+    are_decimal = any(len(cell.rpartition(",")[2]) != 3 for cell in with_comma) and all(
+        cell.count(",") == 1 for cell in with_comma
+    )
+    are_most = 2 * (len(with_comma) + len(numbers)) > len(column)
+    if not (are_decimal and are_most) or any("." in number for number in numbers):
+        return column
+    return [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in column]
 
 
 def _says_nothing(column: Sequence[str]) -> bool:

@@ -14,19 +14,16 @@ from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.training.data import delimited, table_files
 from wardrobe.training.data.columns import Floats, Kind, RawColumn, Target
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
-from wardrobe.training.data.table_files import Table, raise_faults
+from wardrobe.training.data.listing import ENDINGS
+from wardrobe.training.data.table_files import DECIMAL_COMMA, MISSING, Table, raise_faults
 
 Kinds = Mapping[str, Kind]
 
 TARGETS = ("target", "label", "class")
 """Names of a column that is predicted if the declaration names none."""
 
-MISSING = frozenset(
-    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?", "-"}
-)
-"""How a missing number is written; for categories these are words, but for the first."""
-
-DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
+ID = re.compile(r"(^|[-_ .])([Ii][Dd]|[Ii]ndex|nr|no|row)$|[a-z]I[Dd]$|^Unnamed: 0$")
+"""Names of columns that may number the rows."""
 
 FEW_NUMBERS = 20
 """A target of whole numbers is a class unless there are more of them than that."""
@@ -36,6 +33,9 @@ MEMORY_OF_TEXT = 8.0
 
 FEW_CATEGORIES = 50
 """More of them are taken for categories only if half of the rows repeat one, or if declared."""
+
+FEW_ROWS = 12
+"""In more rows than that, texts of which none is there twice are not taken for categories."""
 
 
 def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -> Collection:
@@ -164,7 +164,14 @@ def _kind(tables: Sequence[Table], name: str, is_target: bool) -> Kind:
         few = is_class and _are_few_whole_numbers(np.array(numeric, np.float64))
         return "category" if few else "number"
     distinct, rows = len(set(written)), len(values)
-    if not is_target and distinct > max(FEW_CATEGORIES, rows // 2):
+    if not is_target and (named := [t for t in written if Path(t).suffix.lower() in ENDINGS]):
+        raise DataError(
+            f"{tables[0].path}: column {name!r} holds names of pictures, such as {named[0]!r}, "
+            "which are not read from a table: put the pictures of each class into a folder of its "
+            f"name, or leave the column out with 'columns: {{{name}: ignore}}'"
+        )
+    many = FEW_CATEGORIES if distinct < rows else FEW_ROWS
+    if not is_target and distinct > max(many, rows // 2):
         raise DataError(
             f"{tables[0].path}: column {name!r} has {distinct:,} different texts in {rows:,} rows, "
             f"such as {written[0][:40]!r}: leave it out with 'columns: {{{name}: ignore}}', or, if "
@@ -201,7 +208,7 @@ def _targets(
     raise_faults(_faults(tables, name, missing, "is missing"), "Remove the rows without a target")
     if numbers is not None:
         return numbers[:, None], None
-    classes = sorted(set(texts), key=_by_number)
+    classes = sorted(set(texts), key=delimited.by_number)
     if len(classes) < 2:
         raise DataError(
             f"{tables[0].path}: the target {name!r} has one class only, {classes[0]!r}; there must "
@@ -209,10 +216,6 @@ def _targets(
         )
     place = {text: index for index, text in enumerate(classes)}
     return np.array([place[text] for text in texts], np.int32), tuple(classes)
-
-
-def _by_number(text: str) -> tuple[float, str]:
-    return (float(text) if delimited.NUMBER.fullmatch(text) else np.inf, text)
 
 
 def _texts(values: NDArray[Any]) -> NDArray[Any]:
@@ -261,7 +264,8 @@ def _faults(
 
 
 def columns_of_no_use(path: Path, target: str) -> list[str]:
-    """The columns whose values do not tell what they hold, such as names of people.
+    """The columns whose values do not tell what they hold, such as names of people, and those that
+    number the rows.
 
     Raises:
         DataError: a file cannot be read.
@@ -274,4 +278,16 @@ def columns_of_no_use(path: Path, target: str) -> list[str]:
             _kind(every, name, is_target=name == target)
         except DataError:
             found.append(name)
+        else:
+            if name != target and ID.search(name) and _numbers_rows(_joined(every, name)):
+                found.append(name)
     return found
+
+
+def _numbers_rows(values: NDArray[Any]) -> bool:
+    """Whether these are whole numbers, each of them one more than that before."""
+    if values.dtype == object:
+        if not all(text.isdecimal() for text in values):
+            return False
+        values = values.astype(np.float64)
+    return bool((np.diff(values) == 1).all())

@@ -158,7 +158,7 @@ def negative_log_likelihood(probabilities: NDArray[np.float32], targets: NDArray
         of_target = (probabilities * targets).sum(axis=1)
     else:
         of_target = probabilities[np.arange(len(targets)), targets]
-    return float(-np.log(np.maximum(of_target, np.finfo(np.float32).tiny)).mean())
+    return float(-np.log(np.maximum(of_target, np.finfo(np.float32).tiny)).mean()) + 0.0
 
 
 def calibration_error(probabilities: NDArray[np.float32], targets: NDArray[Any]) -> float:

@@ -164,6 +164,12 @@ def test_data_without_the_declared_shape_and_classes(errors):
     ]
 
 
+def test_some_class_must_count(errors):
+    text = "name: x\nmodel: {layers: []}\ntraining: {class_weight: {no: 0, yes: 0}}\n"
+    facts = DataFacts((4,), 2, ("no", "yes"))
+    assert errors(text, facts=facts) == ["3: no class counts: give one a weight above 0"]
+
+
 def test_class_weights_are_for_classes_that_the_data_have(errors):
     text = "name: x\nmodel: {layers: []}\ntraining:\n  class_weight:\n    Coatt: 2\n"
     facts = DataFacts((28, 28), 2, ("Coat", "Shirt"))

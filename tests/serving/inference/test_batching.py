@@ -12,6 +12,7 @@ from wardrobe.serving import deadline
 from wardrobe.serving.errors import RequestError, TooLateError
 from wardrobe.serving.inference.batching import MAX_BATCH, Batcher
 from wardrobe.serving.inference.graph import Signature, Spec
+from wardrobe.serving.turns import let_others_finish
 
 
 class Doubling:
@@ -102,3 +103,17 @@ def test_after_its_deadline_a_request_does_not_call_the_network() -> None:
     assert together([late, lambda: ask(network, 2)]) == ["late", [4]]
     assert doubling.batches == [1]
     assert deadline.remaining() == float("inf")  # outside a request
+
+
+def test_what_takes_long_is_done_when_the_others_have_finished() -> None:
+    network, order = Batcher(Doubling(), "doubling"), []  # type: ignore[arg-type]
+
+    def ask_at(place: int) -> None:
+        if place % 3 == 1:
+            let_others_finish()
+        ask(network, place)
+        order.append(place)
+
+    together([partial(ask_at, place) for place in range(8)])
+    assert sorted(order) == list(range(8))
+    assert [place % 3 == 1 for place in order] == [False] * 5 + [True] * 3

@@ -249,3 +249,23 @@ def test_a_keras_file_in_a_version_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "net/1/model.keras").write_bytes(b"")
     with pytest.raises(ArtifactError, match=r"model\.keras' is a file of Keras, not a SavedModel"):
         load(Artifact("net", 1, tmp_path / "net/1"))
+
+
+def test_a_signature_that_only_shares_the_name_explain_is_not_called(
+    good: Path, tmp_path: Path, band
+) -> None:
+    import tensorflow as tf
+
+    taken = module(bands((28, 28)), tf.TensorSpec((None, 28, 28), tf.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 28, 28), tf.float32)])
+    def explain(pictures):
+        return {"something": pictures}
+
+    tf.saved_model.save(
+        taken,
+        str(tmp_path / "net/1"),
+        signatures={"serving_default": taken.answer, "explain": explain},
+    )
+    model = load(Artifact("net", 1, tmp_path / "net/1"))
+    assert model.explain(band(1)[np.newaxis].astype(np.float32)) is None

@@ -45,6 +45,12 @@ def test_several_inputs_and_outputs_are_objects(ask) -> None:
     assert answer.json["outputs"] == {"ratio": [[1, 2], [1.5, 2]], "sum": [[2, 3], [5, 6]]}
 
 
+def test_a_missing_number_is_not_null_but_nan(ask) -> None:
+    body = b'{"instances": [{"a": [1, null], "b": [1, 1]}]}'
+    error = post(ask, "/v1/models/two:predict", body).json["error"]
+    assert "Type: Null is not of expected type: float (a missing number is written NaN)" in error
+
+
 def test_numbers_are_printed_as_tensorflow_serving_does(ask) -> None:
     body = b'{"instances": [{"a": [1, NaN], "b": [1, 1]}, {"a": [Infinity, -1], "b": [1, 0]}]}'
     text = post(ask, "/v1/models/two:predict", body).text

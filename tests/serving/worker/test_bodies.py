@@ -220,3 +220,12 @@ def test_a_head_that_is_not_one_is_refused_in_the_shape_of_all_errors(
     assert answer.status == status
     assert answer.error
     assert "Traceback" not in impatient.log.read_text()
+
+
+@pytest.mark.parametrize("header", [b"SCRIPT_NAME: /x", b"PATH_INFO: /x", b"X-Forwarded-Ssl: on"])
+@pytest.mark.parametrize("route", [*ROUTES, "/nowhere"])
+def test_no_header_changes_the_path_or_the_scheme_of_a_request(
+    impatient, connect, route: str, header: bytes
+) -> None:
+    lines = (header.decode(), "X-Forwarded-Proto: http", "Content-Length: 2")
+    assert 400 <= connect(impatient, post(route, *lines) + b"{}").answer().status < 500

@@ -91,6 +91,31 @@ def test_clients_of_a_byte_at_a_time_hold_nobody_up(server, connect, encode, ban
     assert max(seconds) < 2
 
 
+def test_a_small_file_of_many_pixels_holds_nobody_up_who_came_with_it(
+    start, good: Path, connect, encode, band
+) -> None:
+    server, picture = start([good], 1), encode(band(6))
+    bomb = encode(np.zeros((6900, 6900), np.uint8), "AVIF", speed=10, quality=1)
+    assert len(bomb) < 16384
+    slow = connect(server, post(bomb))  # alone
+    begun = time.monotonic()
+    assert slow.answer().status == 422
+    alone = time.monotonic() - begun
+    slow, others = connect(server), [connect(server) for _ in range(10)]
+    pause = connect(server, post(bomb))  # holds the loop, so that the rest arrives together
+    time.sleep(0.005)
+    for raw in others[:5]:
+        raw.send(post(picture))
+    slow.send(post(bomb))
+    for raw in others[5:]:
+        raw.send(post(picture))
+    begun = time.monotonic()
+    for raw in others:
+        assert raw.answer().status == 200
+    assert time.monotonic() - begun < alone / 2
+    assert slow.answer().status == pause.answer().status == 422
+
+
 @pytest.mark.parametrize(("before", "cut"), [(b"", 0), (b"\r\n", 0), (b"", 2), (b"\r\n", 3)])
 def test_the_bound_of_the_queue_holds_however_a_request_begins(
     narrow, connect, slow_picture: bytes, before: bytes, cut: int
@@ -205,3 +230,28 @@ def test_a_full_temporary_folder_costs_metrics_and_no_worker(
         assert "/metrics lacks this process" in server.log.read_text()
     finally:
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+@needs_proc
+def test_large_requests_leave_no_memory_behind(start, good: Path, connect, encode) -> None:
+    server = start([good], 1)
+    (worker,) = server.children()
+    pictures = [
+        encode(np.zeros((6000, 6000, 3), np.uint8), kind, **options)
+        for kind, options in (("PNG", {}), ("JPEG", {"progressive": True}), ("WEBP", {"method": 0}))
+    ]
+    numbers = b'{"instances":[' + b"1," * 3_000_000 + b"1]}"
+    requests = [post(picture) for picture in pictures]
+    requests += [post(numbers, "/v1/models/bands:predict")] * 2
+    before = memory(worker)
+    for _ in range(2):
+        raws = [connect(server, request) for request in requests]
+        assert all(raw.answer().status in (400, 422, 504) for raw in raws)
+    time.sleep(0.5)
+    assert memory(worker) - before < 200
+
+
+def memory(process: int) -> float:
+    """Resident MiB."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

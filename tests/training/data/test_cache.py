@@ -175,3 +175,13 @@ def test_it_is_where_the_system_keeps_caches(monkeypatch, environment, expected)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert str(cache.folder()) == expected
+
+
+def test_what_a_linked_folder_holds_is_part_of_it(picture_folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (picture_folder / "cup").rename(elsewhere)
+    (picture_folder / "cup").symlink_to(elsewhere)
+    before = load(str(picture_folder), size=[8, 8])
+    for file in elsewhere.iterdir():
+        Image.new("L", (8, 8), 77).save(file, "PNG")
+    assert not same(before, load(str(picture_folder), size=[8, 8]))

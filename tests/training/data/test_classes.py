@@ -28,3 +28,9 @@ def test_numbers_name_the_classes_of_mnist_files(write_idx_folder):
 def test_a_regression_has_no_classes():
     with pytest.raises(DataError, match="has no classes; leave it out"):
         load("curve", classes={"a": ["b"]})
+
+
+def test_no_class_at_all_is_refused(picture_folder):
+    for name in (str(picture_folder), "silhouettes"):
+        with pytest.raises(DataError, match=r"data\.classes: names no class; leave it out"):
+            load(name, classes={})

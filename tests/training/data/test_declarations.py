@@ -5,8 +5,9 @@ import json
 import pytest
 
 from wardrobe.models import DeclarationError, read
-from wardrobe.training.data import DataUnavailable, fashion_mnist
+from wardrobe.training.data import DataError, DataUnavailable, fashion_mnist
 from wardrobe.training.data.declarations import (
+    data_errors,
     data_of_artifact,
     describe_data,
     load_declaration,
@@ -108,3 +109,18 @@ def test_errors_in_data_are_told_with_the_line(tmp_path, data, message):
 
 def test_what_data_can_say_leaves_the_digests_of_others_as_they_were(file):
     assert set(load_declaration(str(file)).tree.plain["data"]) == {"name", "take"}
+
+
+def test_each_of_several_sets_is_told_at_its_own_line(tmp_path):
+    file = tmp_path / "several.yaml"
+    file.write_text(
+        "name: several\nmodel: {layers: []}\ndata:\n"
+        "  - silhouettes\n  - name: silhouetes\n    share: 0.5\n  - moonss\n"
+    )
+    errors = data_errors(read(str(file)))
+    assert [(error.line, error.message[:25]) for error in errors] == [
+        (5, "no data set 'silhouetes';"),
+        (7, "no data set 'moonss'; did"),
+    ]
+    with pytest.raises(DataError, match=r"several\.yaml:5: no data set 'silhouetes'"):
+        load_with_data(str(file))

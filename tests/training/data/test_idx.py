@@ -229,14 +229,31 @@ def rename(folder, to):
         lambda name: f"{name.removesuffix('.gz').replace('-idx', '.idx')}/{name}",
         lambda name: name.replace("-images-", "-images.").replace("t10k", "T10K"),
         lambda name: name.replace("-idx", "_idx").replace("-ubyte", "_ubyte"),
+        lambda name: name.replace("-idx3-ubyte", "").replace("-idx1-ubyte", ""),
+        lambda name: name.replace("-ubyte", "-ubyte (1)"),
     ],
-    ids=["with a point", "emnist", "in folders", "in other folders", "in capitals", "underscores"],
+    ids=[
+        "with a point",
+        "emnist",
+        "in folders",
+        "in other folders",
+        "in capitals",
+        "underscores",
+        "short",
+        "downloaded twice",
+    ],
 )
 def test_they_are_found_under_the_names_that_people_have(write_idx_folder, compressed, to):
     folder = rename(write_idx_folder(compressed=compressed), to)
     data = load(str(folder))
     assert (len(data.test), data.classes, len(data.hashes)) == (20, 5, 4)
     assert idx.describe(folder) == DataFacts((9, 7), 5)
+
+
+def test_they_are_found_where_torchvision_keeps_them(write_idx_folder, tmp_path):
+    (tmp_path / "MNIST" / "processed").mkdir(parents=True)
+    write_idx_folder().rename(tmp_path / "MNIST" / "raw")
+    assert load(str(tmp_path)).classes == 5
 
 
 def test_some_may_be_compressed_whatever_their_ending(write_idx_folder):

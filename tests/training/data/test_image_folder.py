@@ -86,7 +86,7 @@ def test_one_class_is_no_data_set(picture_folder):
     shutil.rmtree(picture_folder / "bowl")
     shutil.rmtree(picture_folder / "cup")
     for act in (load, describe):
-        with pytest.raises(DataError, match="not a data set"):
+        with pytest.raises(DataError, match="pictures of one class only, 'plate'"):
             act(str(picture_folder))
 
 

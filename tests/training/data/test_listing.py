@@ -46,7 +46,8 @@ def test_each_subfolder_is_a_class(folder):
     "debris",
     [
         "._0.png", ".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "@eaDir/0.png",
-        "__MACOSX/cat/._0.png", ".ipynb_checkpoints/0-checkpoint.png", "$RECYCLE.BIN/0.png",
+        "@Recycle/0.png", "#snapshot/0.png", "__MACOSX/cat/._0.png",
+        ".ipynb_checkpoints/0-checkpoint.png", "$RECYCLE.BIN/0.png",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["", "cat", "cat/more"])
@@ -168,3 +169,45 @@ class TestClasses:
             list_pictures(tmp_path / "split")
         listing = list_pictures(tmp_path / "split", {"cat": ["cat", "Cat2"], "dog": ["dog"]})
         assert len(listing.parts["test"]["Cat2"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("seg_train/seg_train", "seg_test/seg_test"), ("training_set", "test_set"),
+        ("images_train", "images_test"), ("Train Images", "Test Images"),
+        ("pets/pets/train", "pets/pets/test"),
+    ],
+)  # fmt: skip
+def test_a_split_is_found_under_the_names_that_archives_give_it(tmp_path, train, test):
+    for part in (train, test):
+        put(tmp_path / part, "cat/0.png", "dog/0.png")
+    both = {"cat": 1, "dog": 1}
+    assert counts(tmp_path) == {"train": both, "test": both}
+
+
+def test_classes_may_be_called_like_the_parts_of_a_split(tmp_path):
+    put(tmp_path, "bus/0.png", "train/0.png", "test tube/0.png", "train set/0.png")
+    assert counts(tmp_path) == {
+        "train": dict.fromkeys(("bus", "test tube", "train", "train set"), 1)
+    }
+
+
+def test_what_lies_beside_a_wrapping_folder_does_not_hide_it(folder):
+    folder.rename(folder.with_name("train"))
+    (folder.parent / "README.md").write_text("pets")
+    put(folder.parent, "sample.png")
+    assert counts(folder.parent) == ALL
+    assert list_pictures(folder.parent).notes == ("1 picture in no class folder",)
+
+
+def test_the_error_says_what_a_folder_lacks(tmp_path):
+    put(tmp_path, "flat/cat.0.png", "flat/dog.0.png", "one/cat/0.png")
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        ("flat", "holds 2 pictures, but not in folders of classes"),
+        ("one", "has pictures of one class only, 'cat'"),
+        ("empty", "not a data set; it must hold a folder of pictures for each class"),
+    ):
+        with pytest.raises(DataError, match=message):
+            list_pictures(tmp_path / name)

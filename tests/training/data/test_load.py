@@ -36,6 +36,20 @@ def test_a_misspelt_name_is_answered_with_the_likely_one(act, typed, meant):
         act(typed)
 
 
+def test_a_misspelt_path_is_answered_with_what_lies_there(tmp_path, monkeypatch):
+    (tmp_path / "My photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for typed in ("./My fotos", f"{tmp_path}/My Photos"):
+        with pytest.raises(DataError, match=r"did you mean '.*/My photos'"):
+            load(typed)
+
+
+def test_a_file_of_another_kind_is_called_what_it_is(tmp_path):
+    (tmp_path / "pets.zip").write_bytes(b"PK\3\4")
+    with pytest.raises(DataError, match="this is a ZIP archive or an office document; unpack it"):
+        load(str(tmp_path / "pets.zip"))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(min_size=1).filter(lambda text: not set(text) <= set("./")))
 def test_no_text_gives_anything_but_an_answer(text):

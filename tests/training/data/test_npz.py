@@ -59,6 +59,18 @@ def test_labels_may_be_names_and_may_begin_anywhere(archive):
     assert load(str(path)).class_names == ("ape", "bee", "cat")
 
 
+def test_labels_may_be_whole_floats(archive):
+    path = archive(y_train=arrays(60)[1] * 1.0, y_test=arrays(20)[1] * 1.0)
+    data = load(str(path))
+    assert data.class_names == ("0", "1", "2", "3", "4")
+    np.testing.assert_array_equal(data.test.y, arrays(20)[1])
+
+
+def test_keys_may_have_capitals(archive):
+    path = archive(x_train=None, y_train=None, X_train=arrays(60)[0], Y_train=arrays(60)[1])
+    assert load(str(path)).classes == 5
+
+
 def test_whole_numbers_of_another_type_are_pixels(archive):
     x, _ = arrays(20)
     data = load(str(archive(x_test=x.astype(np.float32)[..., None])))

@@ -37,5 +37,6 @@ def test_garments_stay_as_they_are():
 @pytest.mark.parametrize("key", ["size", "colour", "prepare"])
 def test_tables_have_no_pictures(key):
     value = {"size": [2, 2], "colour": "rgb", "prepare": "pad"}[key]
-    with pytest.raises(DataError, match=f"data.{key}: moons has no pictures; leave it out"):
-        describe(Data(name="moons", **{key: value}))
+    for act in (describe, load):
+        with pytest.raises(DataError, match=f"data.{key}: moons has no pictures; leave it out"):
+            act(Data(name="moons", **{key: value}))

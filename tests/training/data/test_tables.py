@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wardrobe.models import DataFacts
-from wardrobe.training.data import DataError, DataSet, describe, load, tables
+from wardrobe.training.data import DataError, DataSet, describe, load, table_files, tables
 from wardrobe.training.data.columns import Column, Kind, RawColumn, as_written
 
 PEOPLE = """\
@@ -97,6 +97,7 @@ class TestAFile:
         [
             ("", "is empty"),
             ("a\n1\n", "one column only; separate columns by a comma, semicolon, tab"),
+            ("My table\n" + PEOPLE, r"people\.csv:1: has one column only, others have more"),
             ("age,income\n", "a header but no rows"),
             ("39,Oslo,high\n50,Bergen,low\n", "first line holds '39' beside text.*names of the"),
             ("a,a,income\n1,2,x\n", "two columns are named 'a'"),
@@ -122,6 +123,13 @@ class TestAFile:
         with suppress(DataError):
             tables.collect(path)
 
+    def test_of_excel_may_declare_its_separator(self, write):
+        assert read(write("sep=;\r\n" + PEOPLE.replace(",", ";"))) == AS_READ
+
+    @pytest.mark.parametrize("name", ["people.txt", "people.data"])
+    def test_may_have_another_ending_where_its_path_is_given(self, write, name):
+        assert load(str(write(people(40), name)), target="income").classes == 2
+
 
 class TestValues:
     def test_that_are_no_numbers_are_named_by_file_line_and_column(self, write):
@@ -143,18 +151,32 @@ class TestValues:
         with pytest.raises(DataError, match=r"(?s):102: .*:121: .*… and 25 more"):
             read(write("age,income\n" + rows))
 
-    @pytest.mark.parametrize("cell", ["0,5", "1,234", "1,234,567"])
-    def test_with_a_comma_are_told(self, write, cell):
-        rows = f"{cell};high\n" * 3 + f"{cell};low\n"
+    @pytest.mark.parametrize(
+        ("cells", "separator"),
+        [
+            (["1,234"] * 4, ";"), (["1,234,567"] * 4, ";"), (["0,5", "0.5"] * 2, ";"),
+            (['"0,5"'] * 4, ","),
+        ],
+    )  # fmt: skip
+    def test_with_a_comma_that_may_be_either_are_told(self, write, cells, separator):
+        rows = "".join(f"{cell}{separator}{'hl'[at % 2]}\n" for at, cell in enumerate(cells))
+        cell = cells[0].strip('"')
         with pytest.raises(DataError, match=f"(?s)'{cell}', which is not a number.*as 3.14"):
-            read(write("age;income\n" + rows))
+            read(write(f"age{separator}income\n{rows}"))
+
+    def test_have_a_decimal_comma_where_something_else_separates_columns(self, write):
+        table = read(write("age;hours;income\n0,5;1;h\n-1,25;2,5;l\n;3;h\n"))
+        assert table["age"][:2] == [0.5, -1.25]
+        assert table["hours"] == [1, 2.5, 3]
+        with pytest.raises(DataError, match=r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nMend"):
+            read(write("age;income\n0,5;h\n1,5;l\n4O;h\n2,5;l\n"))
 
     @pytest.mark.parametrize("cell", ["1e300", "inf", "-Infinity"])
     def test_must_be_finite(self, write, cell):
         with pytest.raises(DataError, match=r":5: column 'age'.*number"):
             read(write(PEOPLE.replace("61", cell)))
 
-    @pytest.mark.parametrize("cell", sorted(tables.MISSING))
+    @pytest.mark.parametrize("cell", sorted(table_files.MISSING))
     def test_may_be_missing(self, write, cell):
         table = read(write(PEOPLE.replace("61", cell).replace("Voss", "")))
         assert np.isnan(table["age"][3])
@@ -197,6 +219,16 @@ class TestColumns:
             read(write(text))
         assert read(write(text), name="category")["name"][59] == "N59"
 
+    def test_of_which_none_is_there_twice_are_refused_sooner(self, write):
+        text = "born,age,income\n" + "".join(f"{n}.5.24,{n % 7},{n % 2}\n" for n in range(20))
+        with pytest.raises(DataError, match="'born' has 20 different texts in 20 rows"):
+            read(write(text))
+
+    def test_that_name_pictures_are_refused(self, write):
+        text = "file,age,income\n" + "".join(f"{n % 3}.JPG,{n},{n % 2}\n" for n in range(9))
+        with pytest.raises(DataError, match=r"'file' holds names of pictures, such as '0\.JPG'"):
+            read(write(text))
+
     def test_that_cannot_be_used_are_named_all_at_once(self, write):
         text = "name,ticket,income\n" + "".join(f"N{n},T{n},{n % 2}\n" for n in range(60))
         with pytest.raises(DataError, match=r"(?s)'name' has 60.*\n.*'ticket' has 60"):
@@ -238,6 +270,13 @@ class TestAFolder:
         assert (len(data.train), len(data.validation), len(data.test)) == (90, 10, 20)
         assert set(data.hashes) == {train, test}
 
+    def test_may_hold_them_once_more_in_folders_of_their_names(self, write, tmp_path):
+        for name in ("people_train.csv", "people_test.csv"):
+            inner = write(people(100), name).with_suffix("")
+            inner.mkdir()
+            (inner / name).write_text(people(100))
+        assert len(load(str(tmp_path), target="income").test) == 100
+
     def test_may_have_validation_rows_of_its_own(self, write):
         for name, rows in (("train", 100), ("val", 15), ("test", 20)):
             folder = write(people(rows), f"{name}.csv").parent
@@ -275,11 +314,14 @@ class TestParquet:
     pa = pytest.importorskip("pyarrow")
 
     def write(self, folder: Path, **columns) -> Path:
+        path = folder / "people.parquet"
+        self.write_table(self.pa.table(columns), path)
+        return path
+
+    def write_table(self, table, path: Path) -> None:
         import pyarrow.parquet
 
-        path = folder / "people.parquet"
-        pyarrow.parquet.write_table(self.pa.table(columns), path)
-        return path
+        pyarrow.parquet.write_table(table, path)
 
     def test_has_the_columns_of_a_table(self, tmp_path):
         path = self.write(
@@ -296,6 +338,26 @@ class TestParquet:
             "member": ["true", "false", "true"],
             "=": ["high", "low", "low"],
         }
+
+    def test_has_numbers_and_texts_of_every_width(self, tmp_path):
+        path = self.write(
+            tmp_path,
+            big=self.pa.array([2**60, 2**63], self.pa.uint64()),
+            half=self.pa.array(np.float16([0.5, 2])),
+            word=self.pa.array(["a", "b"], self.pa.string_view()),
+            income=["high", "low"],
+        )
+        assert read(path)["big"] == [2.0**60, 2.0**63]
+        assert read(path)["word"] == ["a", "b"]
+
+    def test_with_an_empty_column_or_two_of_a_name_is_refused(self, tmp_path):
+        path = self.write(tmp_path, none=self.pa.nulls(2), income=["a", "b"])
+        with pytest.raises(DataError, match="column 'none' is empty; leave it out"):
+            read(path)
+        twice = self.pa.Table.from_arrays([self.pa.array([1, 2])] * 2, names=["a", "a"])
+        self.write_table(twice, path)
+        with pytest.raises(DataError, match="two columns are named 'a'"):
+            read(path)
 
     def test_with_columns_of_other_types_is_refused(self, tmp_path):
         import datetime
