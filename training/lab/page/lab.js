@@ -191,7 +191,7 @@ const isTraining = () => ["training", "paused"].includes(state);
 
 function showState() {
   find("train").disabled = state === "connecting" || !isRight;
-  find("train").textContent = isTraining() || networks.size ? "Train anew" : "Train";
+  find("train").textContent = isTraining() || networks.size ? "Restart" : "Train";
   find("pause").disabled = !isTraining();
   find("pause").textContent = state === "paused" ? "Go on" : "Pause";
   find("step").disabled = !isTraining() && find("train").disabled;
