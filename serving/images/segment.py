@@ -29,8 +29,8 @@ MAX_NOISE = 6
 """Levels of noise of a plain background; cloth or wood has more and makes it a photograph."""
 MIN_CONTRAST = 3
 GRABCUT_SIDE = 128
-"""Pixels of the longer side for GrabCut. With 96 it takes half the time, and networks name about one
-photograph in a hundred less rightly; with 64 it is two."""
+"""Pixels of the longer side for GrabCut. With 96 it takes half the time, and networks name about
+one photograph in a hundred less rightly; with 64 it is two."""
 GRABCUT_ITERATIONS = 2
 """Four take half as long again, and networks name as many photographs rightly."""
 MIN_GRABCUT_SIDE = 16
