@@ -104,7 +104,8 @@ def print_renderings(model: Model, ask: Ask, count: int) -> None:
     images = data.load("fashion-mnist").test.x[:count]
     likeliest = model.predict(images.astype(np.float32)).argmax(axis=1)
     print("| renderings | number | same label | CPU ms |\n|---|---:|---:|---:|")
-    for ways in ({"28×28, as it is": as_it_is}, WAYS, DYED):
+    tables: tuple[Ways, ...] = ({"28×28, as it is": as_it_is}, WAYS, DYED)
+    for ways in tables:
         answers = [ask(file) for file in rendered(images, ways)]
         kept = [model.labels[k] == a.label for k, a in zip(likeliest, answers, strict=True)]
         for number, name in enumerate(ways):

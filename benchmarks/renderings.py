@@ -155,12 +155,12 @@ def _anywhere(pixels: Pixels, ground: Colour, dice: Dice) -> Image.Image:
 def _dyed(pixels: Pixels, ground: Colour, dice: Dice) -> Image.Image:
     """Anywhere on a ground, its white the colour in full light, its black that in shadow."""
     side = int(dice.integers(140, 260))
-    corner = tuple(int(dice.integers(4, SIDE - side - 3)) for _ in range(2))
+    left, top = (int(dice.integers(4, SIDE - side - 3)) for _ in range(2))
     garment, where = _garment(pixels, side)
     hue = np.array(HUES[int(dice.integers(len(HUES)))])
     light = SHADOW + (1 - SHADOW) * np.asarray(garment)[..., np.newaxis] / 255
     canvas = Image.new("RGB", (SIDE, SIDE), ground)
-    canvas.paste(Image.fromarray((hue * light).round().astype(np.uint8)), corner, where)
+    canvas.paste(Image.fromarray((hue * light).round().astype(np.uint8)), (left, top), where)
     return canvas
 
 

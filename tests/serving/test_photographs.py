@@ -25,7 +25,7 @@ UNCERTAINTY = {"below": 0.71, "unknown": "other"}
 
 
 @pytest.fixture(scope="module")
-def folder(good: Path, export, write_extras, tmp_path_factory) -> Path:
+def folder(good: Path, export, write_extras, tmp_path_factory):
     """Three networks that know ten bands. `bands` is the default; `mlp-photos` says of everything
     that it is none of them, most like band 3; `whole` takes whole pictures."""
     folder = tmp_path_factory.mktemp("with-photographs")
@@ -65,7 +65,7 @@ def changed(folder: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="module")
-def photograph(encode) -> bytes:
+def photograph(encode):
     """Something blue on floorboards."""
     dice = np.random.default_rng(1)
     floor = np.array([170, 120, 70]) + dice.normal(0, 20, (160, 120, 3))
@@ -74,7 +74,7 @@ def photograph(encode) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def product(encode, band) -> bytes:
+def product(encode, band):
     """Band 6 on white, larger."""
     garment = band(6)
     garment[[0, -1], 4:24] = 100
@@ -122,7 +122,7 @@ def test_pictures_in_json_take_the_same_way(folder: Path, product, photograph) -
 
     images = [base64.b64encode(data).decode() for data in (product, photograph)]
     client = create_app(Settings(artifacts=(folder,))).test_client()
-    answers = client.post("/predict", json={"images": images}).json["predictions"]
+    answers = client.post("/predict", json={"images": images}).get_json()["predictions"]
     assert answered_by(answers) == [("plain ground", "bands"), ("photograph", "mlp-photos")]
 
 
