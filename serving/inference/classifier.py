@@ -50,9 +50,10 @@ class Classifier:
         """
         tensor = self._tensor(images)
         size = self.spec.shape[0] if self.spec.shape else None
+        step = size or max(len(tensor), 1)
         outputs = []
-        for start in range(0, len(tensor), size or len(tensor)):
-            part = tensor[start : start + (size or len(tensor))]
+        for start in range(0, max(len(tensor), 1), step):
+            part = tensor[start : start + step]
             missing = (size or len(part)) - len(part)
             padded = np.concatenate([part, part[:1].repeat(missing, axis=0)]) if missing else part
             outputs.append(call(self.signature, {self.input: padded})[self.output][: len(part)])
