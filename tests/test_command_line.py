@@ -242,7 +242,8 @@ def test_predict_gives_the_contracts_answer(invoke, trained, pictures):
     assert [answer["file"] for answer in answers] == [str(file) for file in pictures]
     for answer in answers:
         assert set(answer) == {
-            "file", "label", "class_index", "probability", "uncertain", "top", "model", "version"
+            "file", "label", "class_index", "probability", "uncertain", "top", "model", "version",
+            "prepared",
         }  # fmt: skip
         assert answer["top"][0]["label"] == answer["label"]
 

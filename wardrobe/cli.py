@@ -129,7 +129,7 @@ def list_(as_json: bool) -> None:
     """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
     from wardrobe.training.results import records, zoo
 
-    measured = records.summarize_all() | records.summarize_all(teachers=True)
+    measured = {name: records.summarize(runs) for name, runs in records.records().items()}
     rows = []
     for declaration in zoo.networks():
         summary = measured.get(declaration.name)

@@ -16,12 +16,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wardrobe.serving import images
 from wardrobe.training.data.columns import RawColumn, Target
 from wardrobe.training.data.dataset import Collection, Examples, file_hash
 from wardrobe.training.data.listing import files_below
@@ -33,8 +35,11 @@ SMALLEST = 1 << 20
 UNUSED_DAYS = 30
 """After as many days, what was not used is removed."""
 
-DECIDE = ("wardrobe", "pillow", "opencv-python-headless", "numpy")
+DECIDE = ("pillow", "opencv-python-headless", "numpy")
 """Packages whose version may change what is read."""
+
+CODE = (Path(__file__).parent, Path(images.__file__).parent)
+"""The folders of the code that reads and prepares: a change there may change what is read."""
 
 
 def folder() -> Path:
@@ -74,12 +79,18 @@ def _size(file: Path) -> int:
 
 def _key(path: Path, files: list[Path], settings: Any) -> str:
     digest = hashlib.sha256()
-    versions = {package: version(package) for package in DECIDE}
+    versions = {package: version(package) for package in DECIDE} | {"wardrobe": _code()}
     digest.update(json.dumps([str(path), settings, versions], sort_keys=True).encode())
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for file, contents in zip(files, pool.map(_contents, files), strict=True):
             digest.update(os.fsencode(file.relative_to(path)) + b"\0" + contents.encode())
     return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    files = sorted(file for folder in CODE for file in folder.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _contents(file: Path) -> str:
