@@ -311,7 +311,8 @@ def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
         places = [*beside, Path(), *([within] if within else [])]
         candidates = [place / path for place in places]
     for candidate in candidates:
-        with suppress(OSError):  # a name too long, a folder without permission to enter
+        # A name too long or with a null byte, a folder without permission to enter.
+        with suppress(OSError, ValueError):
             if candidate.exists():
                 return candidate.absolute()
     hint = did_you_mean(name, names()) or did_you_mean(name, _neighbours(name, candidates))
@@ -324,7 +325,7 @@ def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
 def _neighbours(name: str, candidates: Sequence[Path]) -> Iterator[str]:
     """What lies where a path leads that is not there, written as the path was."""
     for candidate in candidates:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             for entry in candidate.parent.iterdir():
                 if not is_debris(entry.name):
                     yield name.removesuffix(candidate.name) + as_text(entry.name)

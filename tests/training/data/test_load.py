@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wardrobe.training.data import DataError, describe, load, names
@@ -51,6 +51,7 @@ def test_a_file_of_another_kind_is_called_what_it_is(tmp_path):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example("\0/folder")
 @given(st.text(min_size=1).filter(lambda text: not set(text) <= set("./")))
 def test_no_text_gives_anything_but_an_answer(text):
     with pytest.raises(DataError):
