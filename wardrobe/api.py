@@ -365,14 +365,16 @@ def _engine(
     if cluster is None:
         from wardrobe.serving.offline import processes
 
-        yield lambda todo: processes.answers(todo, artifact, jobs, for_photographs)
+        yield lambda unanswered: processes.answers(unanswered, artifact, jobs, for_photographs)
         return
     from wardrobe.cluster import connected
 
     with connected(cluster):
         from wardrobe.serving.offline import ray_data
 
-        yield lambda todo: ray_data.answers(todo, artifact, for_photographs=for_photographs)
+        yield lambda unanswered: ray_data.answers(
+            unanswered, artifact, for_photographs=for_photographs
+        )
 
 
 def lab(

@@ -15,6 +15,9 @@ from wardrobe.serving.offline.answers import Answer
 from wardrobe.serving.offline.inputs import Unreadable
 from wardrobe.serving.settings import Settings
 
+BATCH = 64
+"""Pictures of one call of the network."""
+
 
 class Classifier:
     """Answers pictures as `POST /predict` does."""

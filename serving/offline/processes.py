@@ -17,18 +17,15 @@ from pathlib import Path
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.images.classify import Upload
 from wardrobe.serving.offline.answers import Answer
-from wardrobe.serving.offline.classifier import Classifier
+from wardrobe.serving.offline.classifier import BATCH, Classifier
 from wardrobe.serving.offline.inputs import Source, read
-
-BATCH = 64
-"""Pictures of one call of the network."""
 
 AHEAD = 4
 """Batches of each process that are read or answered but not yet written."""
 
 
 def answers(
-    todo: Iterator[tuple[Source, int]],
+    unanswered: Iterator[tuple[Source, int]],
     artifact: Path,
     jobs: int,
     for_photographs: Path | None = None,
@@ -46,7 +43,7 @@ def answers(
     )
     waiting: deque[Future[list[Answer]]] = deque()
     try:
-        for batch in _batches(todo):
+        for batch in _batches(unanswered):
             waiting.append(pool.submit(_answer, batch))
             if len(waiting) >= AHEAD * jobs:
                 yield waiting.popleft().result()
@@ -60,8 +57,8 @@ def answers(
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(todo: Iterator[tuple[Source, int]]) -> Iterator[list[Upload | Path]]:
-    pictures = (picture for source, start in todo for picture in source.uploads(start))
+def _batches(unanswered: Iterator[tuple[Source, int]]) -> Iterator[list[Upload | Path]]:
+    pictures = (picture for source, start in unanswered for picture in source.uploads(start))
     while batch := list(islice(pictures, BATCH)):
         yield batch
 

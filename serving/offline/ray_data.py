@@ -20,11 +20,8 @@ from ray.data.block import BlockMetadata
 
 from wardrobe.serving.images.classify import Upload
 from wardrobe.serving.offline.answers import Answer
-from wardrobe.serving.offline.classifier import packed, unpacked
+from wardrobe.serving.offline.classifier import BATCH, packed, unpacked
 from wardrobe.serving.offline.inputs import Source, Unreadable, read
-
-BATCH = 64
-"""Pictures of one call of the network, and rows of a block."""
 
 SCHEMA = pyarrow.schema(
     [("name", pyarrow.string()), ("data", pyarrow.binary()), ("error", pyarrow.string())]
@@ -32,7 +29,7 @@ SCHEMA = pyarrow.schema(
 
 
 def answers(
-    todo: Iterator[tuple[Source, int]],
+    unanswered: Iterator[tuple[Source, int]],
     artifact: Path,
     gpus: float = 0,
     for_photographs: Path | None = None,
@@ -48,7 +45,7 @@ def answers(
     folders = [artifact, *([for_photographs] if for_photographs else [])]
     size = int(ray.cluster_resources()["GPU"] / gpus if gpus else ray.cluster_resources()["CPU"])
     # Reading waits more than it computes: it needs no core of its own.
-    pictures = ray.data.read_datasource(_Pictures(list(todo)), num_cpus=0)
+    pictures = ray.data.read_datasource(_Pictures(list(unanswered)), num_cpus=0)
     answered = pictures.map_batches(
         _Actor,
         fn_constructor_args=([ray.put(packed(*folders))],),  # in a list Ray leaves it alone
@@ -82,9 +79,9 @@ class _Actor:
 class _Pictures(Datasource):  # type: ignore[misc]
     """The pictures as Ray Data reads them: a task for each source."""
 
-    def __init__(self, todo: list[tuple[Source, int]]) -> None:
+    def __init__(self, unanswered: list[tuple[Source, int]]) -> None:
         super().__init__()
-        self._todo = todo
+        self._unanswered = unanswered
 
     def estimate_inmemory_data_size(self) -> int | None:
         return None
@@ -95,7 +92,7 @@ class _Pictures(Datasource):  # type: ignore[misc]
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
             ReadTask(partial(_blocks, source, start), unknown, SCHEMA)
-            for source, start in self._todo
+            for source, start in self._unanswered
         ]
 
 

@@ -14,7 +14,7 @@ table of one's own its columns and its target |
 | `uncertainty.json` | `{"below": p}`: an answer with a lower probability is uncertain; with
 `"unknown": label`, one with that label is too, whatever its probability |
 | `card.md` | the model card |
-| `run.json` | the `id` of the run that wrote it, and where its `data` were found |
+| `run.json` | the `id` of the run that wrote it, and where its `data` lie, if they are one's own |
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any
 import keras
 
 from wardrobe.models import Declaration
-from wardrobe.training.data import DataSet
+from wardrobe.training.data import DataSet, names
 from wardrobe.training.data.columns import Encoding
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.export import saved_model
@@ -89,7 +89,7 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
     """The files of `assets.extra/`, by name."""
     values: dict[str, Any] = {
         "input.json": _input(data),
-        "run.json": {"id": record.id, "data": data.source},
+        "run.json": {"id": record.id, **_where(declaration, data)},
         "metrics.json": record.metrics,
     }
     if data.class_names is not None:
@@ -106,6 +106,12 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
             for name, value in values.items()
         },
     }
+
+
+def _where(declaration: Declaration, data: DataSet) -> dict[str, str]:
+    """Where own data lie, for `evaluate`: their path may be relative to the declaration."""
+    is_own = declaration.data.sets is None and declaration.data.name not in names()
+    return {"data": data.source} if is_own else {}
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:

@@ -16,13 +16,12 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from PIL import Image
 
 import wardrobe
+from tests.serving.offline.pictures import draw_into
 from wardrobe.serving.offline import classify_all, processes
 from wardrobe.serving.offline.classifier import Classifier
 from wardrobe.serving.offline.inputs import read
-from wardrobe.training.data import silhouettes
 
 COUNT = 200
 MODEL = "softmax-regression"
@@ -32,11 +31,7 @@ ARTIFACT = wardrobe.load(MODEL).folder
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Drawn garments, of which one is no picture."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, pixels in enumerate(silhouettes.draw(COUNT, seed=4).x):
-        Image.fromarray(pixels).save(folder / f"{number:04}.png")
-    (folder / "0077.png").write_text("<html>not found</html>")
-    return folder
+    return draw_into(tmp_path_factory.mktemp("pictures"), COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +45,8 @@ def here():
     """An engine without processes of its own, for what does not need them."""
     classifier = Classifier(ARTIFACT)
 
-    def answers(todo):
-        for source, start in todo:
+    def answers(unanswered):
+        for source, start in unanswered:
             for picture in source.uploads(start):
                 yield classifier.answer([read(picture)])
 
@@ -158,8 +153,8 @@ def test_a_killed_program_loses_and_repeats_nothing(wardrobe_program, folder, ex
 
 
 def test_a_killed_process_is_told_in_words(folder, tmp_path):
-    def engine(todo):
-        answers = processes.answers(todo, ARTIFACT, 1)
+    def engine(unanswered):
+        answers = processes.answers(unanswered, ARTIFACT, 1)
         yield next(answers)
         for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import wardrobe
 from tests.cluster import three_nodes
-from wardrobe.training.data import silhouettes
+from tests.serving.offline.pictures import draw_into
 
 pytestmark = pytest.mark.cluster
 MODEL = "softmax-regression"
@@ -22,11 +21,7 @@ COUNT = 2500
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    for number, pixels in enumerate(silhouettes.draw(COUNT, seed=4).x):
-        Image.fromarray(pixels).save(folder / f"{number:04}.png")
-    (folder / "0077.png").write_text("no picture")
-    return folder
+    return draw_into(tmp_path_factory.mktemp("pictures"), COUNT)
 
 
 def answers(output: Path) -> tuple[list[str], np.ndarray]:
