@@ -11,11 +11,12 @@ PATH. The contenders take turns, so that what else the machine does falls on all
     model.predict   a Flask view that calls Keras' `predict`
     LitServe, BentoML   of the same SavedModel, where `--python` has them
 
-Each runs in two processes; the Flask views under gunicorn's own threaded worker with eight threads,
-as many as wardrobe's worker has. CPU is that of the server's processes for each answered request;
-it is the measure to trust on a noisy machine. Memory is their proportional share (PSS). At half
-load wrk pauses at random between requests, so that half as many are sent as were answered at best;
-overload is four times as many connections as wardrobe takes requests in hand.
+Each runs in two processes; the Flask views under gunicorn's own threaded worker with four threads,
+with which the limit is fastest on two cores, wardrobe with its eight. CPU is that of the server's
+processes for each answered request; it is the measure to trust on a noisy machine. Memory is their
+proportional share (PSS). At half load wrk pauses at random between requests, so that half as many
+are sent as were answered at best; overload is four times as many connections as wardrobe takes
+requests in hand.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).parents[1]
 LIMIT, OURS = "decode only", "wardrobe"
 
-GUNICORN = f"-m gunicorn -k gthread -w {WORKERS} --threads {THREADS} -b 127.0.0.1:%d"
+GUNICORN = f"-m gunicorn -k gthread -w {WORKERS} --threads 4 -b 127.0.0.1:%d"
 CONTENDERS = {
     LIMIT: f"{GUNICORN} benchmarks.rivals.decode_only:app",
-    OURS: "-m wardrobe serve --artifacts %s --model %s --port %d",
+    OURS: "-m wardrobe.cli serve --artifacts %s --model %s --port %d",
     "model.predict": f"{GUNICORN} benchmarks.rivals.keras_predict:app",
     "LitServe": f"-m benchmarks.rivals.lit_serve %d {WORKERS}",
     "BentoML": "-m bentoml serve benchmarks.rivals.bento_ml:Classifier --port %d",
@@ -150,8 +151,7 @@ class Contender:
 
     @classmethod
     def start(cls, name: str, artifact: Path, load: Load, other: str) -> Contender:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         values = (artifact.parents[1], artifact.parent.name, port) if name == OURS else (port,)
         python = other if name in NEEDS else sys.executable
         environment = os.environ | {
@@ -193,9 +193,9 @@ class Contender:
                 time.sleep(0.5)
 
     def answer(self, load: Load, counts: bool) -> None:
-        before = self._cpu_seconds()
+        before = cpu_seconds(self.process.pid)
         requests, refused, duration, p50, p99 = load.run(self.url)
-        cpu = self._cpu_seconds() - before
+        cpu = cpu_seconds(self.process.pid) - before
         if counts:
             answered = max(requests - refused, 1)
             self.rates.append(answered / duration * 1e6)
@@ -203,18 +203,11 @@ class Contender:
             self.p50.append(p50 / 1000)
             self.p99.append(p99 / 1000)
             self.refused += refused
-            self.megabytes = sum(map(megabytes, processes(self.process.pid)))
+            self.megabytes = megabytes(self.process.pid)
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait()
-
-    def _cpu_seconds(self) -> float:
-        ticks = 0
-        for process in processes(self.process.pid):
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICKS
 
 
 @contextmanager
@@ -236,8 +229,30 @@ def _is_here(name: str, other: str | None) -> bool:
     return bool(other) and not subprocess.call([str(other), "-c", f"import {NEEDS[name]}"])
 
 
-def processes(first: int) -> list[int]:
-    """A process and all that it started."""
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def cpu_seconds(first: int) -> float:
+    """What a process and all that it started have taken."""
+    ticks = 0
+    for process in _processes(first):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICKS
+
+
+def megabytes(first: int) -> float:
+    """The memory of a process and all that it started, what others share of it in proportion."""
+    kilobytes = 0
+    for process in _processes(first):
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return kilobytes / 1024
+
+
+def _processes(first: int) -> list[int]:
     found, unvisited = [], [first]
     while unvisited:
         process = unvisited.pop()
@@ -245,12 +260,6 @@ def processes(first: int) -> list[int]:
         for children in Path(f"/proc/{process}/task").glob("*/children"):
             unvisited += map(int, children.read_text().split())
     return found
-
-
-def megabytes(process: int) -> float:
-    """The memory of a process, what it shares with others in proportion."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def print_table(contenders: list[Contender]) -> None:
@@ -356,14 +365,14 @@ def print_memory(wardrobe: Contender, artifact: Path) -> None:
         for process in bare:
             assert process.stdout
             process.stdout.readline()
-        megabytes = sum(megabytes(process.pid) for process in bare)
+        least = sum(megabytes(process.pid) for process in bare)
     finally:
         for process in bare:
             process.kill()
             process.wait()
     print(
         f"\nMemory: {wardrobe.megabytes:,.0f} MB; {WORKERS} processes that import TensorFlow and "
-        f"load the model: {megabytes:,.0f} MB; {wardrobe.megabytes / megabytes:.2f} times as much"
+        f"load the model: {least:,.0f} MB; {wardrobe.megabytes / least:.2f} times as much"
     )
 
 
