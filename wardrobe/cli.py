@@ -459,8 +459,15 @@ def serve(
     try_it: bool,
 ) -> None:
     """Serve artifacts over HTTP: gunicorn and the Flask application."""
+    from importlib.util import find_spec
+
     from wardrobe.serving.server import serve as run_server
 
+    if try_it and not find_spec("wardrobe.training"):
+        _fail(
+            "--try draws a garment as training does, and wardrobe.training is not installed here;"
+            " start without it, then send a picture: curl -F file=@boot.png URL/predict"
+        )
     settings = api.service_settings(artifacts, model=model, host=host, port=port, workers=workers)
     run_server(settings, listening=_try if try_it else None)
 

@@ -120,7 +120,7 @@ class Batcher:
         finally:
             seconds = time.perf_counter() - begun
             self._seconds.observe(seconds)
-            self._inferences.executed(seconds)
+            self._inferences.executed(seconds, examples)
 
 
 def _examples(signature: Signature, inputs: Mapping[str, Array]) -> int:
