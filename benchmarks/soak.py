@@ -163,7 +163,10 @@ class Soak:
     def __init__(
         self, service: Service, requests: Sequence[Request], kinds: Sequence[hostile.Kind]
     ) -> None:
-        self._service, self._requests, self._kinds = service, requests, kinds
+        self._service, self._kinds = service, kinds
+        self._requests: defaultdict[str, list[Request]] = defaultdict(list)
+        for request in requests:
+            self._requests[request.kind].append(request)
         self._seconds: defaultdict[str, list[float]] = defaultdict(list)
         self._hostile: Counter[str] = Counter()
         self._failures: list[str] = []
@@ -187,7 +190,8 @@ class Soak:
 
     async def _visit(self, chance: random.Random) -> None:
         """One to four requests over a connection."""
-        requests = chance.choices(self._requests, k=chance.randint(1, 4))
+        kinds = chance.choices(list(self._requests), k=chance.randint(1, 4))
+        requests = [chance.choice(self._requests[kind]) for kind in kinds]
         begun = time.monotonic()
         try:
             async with hostile.connection(self._service.address) as client:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -38,6 +39,8 @@ pytestmark = [
 MODEL = "mlp-256-128-100"
 TRAIN = [MODEL, "--set", "data=silhouettes", "--epochs", "2"]
 PROJECT = "wardrobe-test"
+WORKERS = 2
+"""Of each replica."""
 
 
 def free_port() -> int:
@@ -159,18 +162,20 @@ def test_what_is_trained_inside_is_served_without_a_restart(service: Compose) ->
 
 def test_unload_is_remembered_in_the_shared_volume(service: Compose) -> None:
     url = f"http://127.0.0.1:{service.port}/v2/repository/models/{MODEL}"
-    ready = f"http://127.0.0.1:{service.port}/v2/models/{MODEL}/ready"
 
-    def is_ready() -> bool:
-        try:
-            return bool(ask(ready)["ready"])
-        except urllib.error.HTTPError:
-            return False
+    def workers() -> float:
+        """In how many workers of the replica that answers a version of the model is available: the
+        proxy keeps connections, so asking the model would reach one worker of each."""
+        metrics = urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics", timeout=30)
+        available = re.compile(
+            rf'wardrobe_model_versions{{model="{MODEL}",state="available",version="\d+"}} (\S+)'
+        )
+        return max(map(float, available.findall(metrics.read().decode())), default=0)
 
     ask(f"{url}/unload", b"{}")
-    eventually(lambda: not any(is_ready() for _ in range(10)), 30)
+    eventually(lambda: all(workers() == 0 for _ in range(10)), 30)
     ask(f"{url}/load", b"{}")
-    eventually(lambda: all(is_ready() for _ in range(10)), 30)
+    eventually(lambda: all(workers() == WORKERS for _ in range(10)), 30)
 
 
 def test_a_replica_is_killed_under_load_and_nothing_is_lost(service: Compose) -> None:
