@@ -243,12 +243,13 @@ def cpu_seconds(first: int) -> float:
     return ticks / TICKS
 
 
-def megabytes(first: int) -> float:
-    """The memory of a process and all that it started, what others share of it in proportion."""
+def megabytes(first: int, kind: str = "Pss") -> float:
+    """The memory of a process and all that it started, what others share of it in proportion;
+    `Pss_Anon` leaves out files, whose share depends on who else has them open."""
     kilobytes = 0
     for process in _processes(first):
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-        kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:"))
     return kilobytes / 1024
 
 

@@ -11,8 +11,8 @@ what `benchmarks.hostile` can do. It held if
   in this process, with the same SavedModel;
 - no answer to anybody was a 5xx but the 503 and 504 that are promised;
 - nothing that was declared as a body was read as a request;
-- no worker was lost, and the memory that stays (PSS, the least of each minute) grew by less than a
-  tenth from the second minute to the last.
+- no worker was lost, and the memory that stays (without files, the least of each minute) grew by
+  less than a tenth from the second minute to the last.
 
 The exit status is 1 if not. On Linux only.
 """
@@ -126,7 +126,7 @@ class Service:
         return sorted(map(int, task.read_text().split()))
 
     def megabytes(self) -> float:
-        return megabytes(self.process.pid)
+        return megabytes(self.process.pid, "Pss_Anon")
 
     def failures(self) -> list[str]:
         """What the service itself, its log and its metrics say that must not be."""
