@@ -37,6 +37,7 @@ import time
 import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,10 +184,15 @@ class Soak:
             client = self._attack if chance.random() < share else self._visit
             task = asyncio.create_task(client(random.Random(chance.random())))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._leave)
             due += chance.expovariate(rate)
         memory.cancel()
-        await asyncio.wait(self._tasks, timeout=30)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if error := task.exception():
+            self._failures.append(f"a client failed: {error!r}")
 
     async def _visit(self, chance: random.Random) -> None:
         """One to four requests over a connection."""
@@ -194,7 +200,10 @@ class Soak:
         requests = [chance.choice(self._requests[kind]) for kind in kinds]
         begun = time.monotonic()
         try:
-            async with hostile.connection(self._service.address) as client:
+            async with (
+                asyncio.timeout(hostile.PATIENCE),
+                hostile.connection(self._service.address) as client,
+            ):
                 for request in requests:
                     await self._ask(client, request, begun)
                     begun = time.monotonic()
@@ -230,11 +239,12 @@ class Soak:
                 if self._minutes:
                     self._print_minute()
                 self._minutes.append([])
-            self._minutes[-1].append(self._service.megabytes())
+            with suppress(OSError):  # a worker has just ended, which is reported at the end
+                self._minutes[-1].append(self._service.megabytes())
             await asyncio.sleep(2)
 
     def _print_minute(self) -> None:
-        seen = self._minutes[-1]
+        seen = self._minutes[-1] or [0]
         number = sum(map(len, self._seconds.values()))
         print(
             f"minute {len(self._minutes)}: {min(seen):,.0f} to {max(seen):,.0f} MB,"
