@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from wardrobe.models.build.custom_objects import LocalNormal, MLflow, set_crossentropy, step
-from wardrobe.models.schema import slips
+from wardrobe.models.schema import typos
 from wardrobe.models.schema.declaration import SET_LOSS, ObjectSpec, snake_case
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.tree import Path
@@ -148,7 +148,7 @@ class KerasFactory:
             named = [name for name in spec.arguments if re.search(rf"\b{name}\b", message)]
             if len(named) != 1:
                 return self.add_error(spec.path, f"{maker.__name__}: {message}")
-            cure = slips.in_value(spec.arguments[named[0]])
+            cure = typos.in_value(spec.arguments[named[0]])
             return self.add_error(spec.path_of(named[0]), f"{maker.__name__}: {message}{cure}")
 
     def _arguments(self, maker: Callable[..., Any], spec: ObjectSpec) -> dict[str, Any]:
@@ -195,13 +195,13 @@ class KerasFactory:
                 return self.add_error(
                     path,
                     f"{parameter.name} takes a number of at least 0 or a schedule, not {value!r}"
-                    f"{slips.in_value(value)}",
+                    f"{typos.in_value(value)}",
                 )
             return float(value)
         if kind is not None and isinstance(value, (str, dict)):
             return self.create(kind, value, path)
         if (wrong := _wrong_type(parameter, value)) is not None:
-            message = f"{maker.__name__}: {parameter.name} {wrong}{slips.in_value(value)}"
+            message = f"{maker.__name__}: {parameter.name} {wrong}{typos.in_value(value)}"
             return self.add_error(path, message)
         return _floats(value) if _wants_float(maker, parameter) else value
 

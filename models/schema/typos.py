@@ -1,4 +1,4 @@
-"""Slips of the keyboard that YAML takes for something else, and what to write instead."""
+"""Typos that YAML takes for something else, and what to write instead."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def in_lines(lines: list[str], number: int) -> str:
         if above and _ENTRY.match(line) and (named := _OBJECT_WITHOUT_COLON.match(above[0])):
             return f"; write '{named[1]}:' with a colon, and its arguments further right"
     for line in above + at_fault:
-        if slip := _NO_SPACE_IN_LINE.match(line):
-            return f"; write '{slip[1]}: {slip[2].strip()}', with a space after the colon"
+        if typo := _NO_SPACE_IN_LINE.match(line):
+            return f"; write '{typo[1]}: {typo[2].strip()}', with a space after the colon"
     return ""
 
 
