@@ -13,7 +13,7 @@ import keras
 from wardrobe.models.build.keras_objects import KerasFactory
 from wardrobe.models.build.metrics import direction
 from wardrobe.models.schema.declaration import FILE_ARGUMENTS, Declaration, ObjectSpec
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import did_you_mean, suggestion
 
 _MODES = ("auto", "min", "max")
 
@@ -79,7 +79,7 @@ def _check_monitor(
     name = str(monitor).removeprefix("val_")
     if name not in directions:
         known = _reported(declaration, list(directions))
-        hint = did_you_mean(str(monitor), known) or f"; there are {', '.join(known)}"
+        hint = suggestion(str(monitor), known)
         factory.add_error(path, f"there is no metric '{monitor}'{hint}")
     elif name != monitor and not declaration.training.validation:
         factory.add_error(path, f"{spec.name} monitors '{monitor}', but 'training.validation' is 0")
@@ -112,7 +112,7 @@ def _check_pattern(
         ]
         for field in fields:
             if field not in known:
-                hint = did_you_mean(field, known) or f"; there are {', '.join(known)}"
+                hint = suggestion(field, known)
                 factory.add_error(path, f"nothing fills in '{{{field}}}' in a file's name{hint}")
         if set(fields) <= set(known):
             pattern.format(**dict.fromkeys(known, 0.5) | {"epoch": 1, "batch": 1})

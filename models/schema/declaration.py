@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from wardrobe.models.schema import typos
-from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean
+from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean, suggestion
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
 MAX_LAYERS = 1000
@@ -656,7 +656,7 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        hint = did_you_mean(str(key), known) or f"; there are {', '.join(known)}"
+        hint = suggestion(str(key), known)
         message = f"{_UNKNOWN_KEY} '{key}'{hint}"
     elif kind == "missing":
         message = f"'{place}' is missing"

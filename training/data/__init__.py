@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import did_you_mean, suggestion
 from wardrobe.serving.images import foreign
 from wardrobe.serving.images.names import as_text, is_debris
 from wardrobe.serving.inference.artifacts import PictureInput
@@ -131,7 +131,7 @@ def _unknown(wanted: Data, collection: Collection) -> str | None:
     """
     known = collection.class_names or ()
     if wanted.unknown is not None and wanted.unknown not in known:
-        hint = did_you_mean(wanted.unknown, known) or f"; there are {', '.join(known)}"
+        hint = suggestion(wanted.unknown, known)
         raise DataError(f"data.unknown: {wanted.name} has no class {wanted.unknown!r}{hint}")
     return wanted.unknown
 

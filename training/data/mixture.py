@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data, DataPart
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import suggestion
 from wardrobe.training.data.dataset import DataError, DataSet, Examples, Part, Polarity
 
 SPLIT = ("train", "validation", "test")
@@ -89,13 +89,13 @@ def members_of(part: DataPart, own: Sequence[str], names: Sequence[str]) -> NDAr
     """
     stands_for = _stands_for(part)
     if unknown := [name for name in stands_for if name not in own]:
-        hint = did_you_mean(unknown[0], own) or f"; there are {', '.join(own)}"
+        hint = suggestion(unknown[0], own)
         raise DataError(f"data: stands_for: {part.name} has no class {unknown[0]!r}{hint}")
     members = np.zeros((len(own), len(names)), bool)
     for row, name in zip(members, own, strict=True):
         for member in stands_for.get(name, [name]):
             if member not in names:
-                hint = did_you_mean(member, names) or f"; there are {', '.join(names)}"
+                hint = suggestion(member, names)
                 raise DataError(
                     f"data: stands_for: {name} of {part.name}: no class {member!r}{hint}"
                 )
@@ -117,7 +117,7 @@ def _parts(
     for part, one, share in zip(declared, sets, shares, strict=True):
         own = one.class_names or ()
         if isinstance(part.weight, dict) and (unknown := [*part.weight.keys() - set(own)]):
-            hint = did_you_mean(unknown[0], own) or f"; there are {', '.join(own)}"
+            hint = suggestion(unknown[0], own)
             raise DataError(f"data: weight: {part.name} has no class {unknown[0]!r}{hint}")
         after = {split: first[split] + len(getattr(one, split)) for split in SPLIT}
         examples = {split: range(first[split], after[split]) for split in SPLIT}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import suggestion
 from wardrobe.training.data import delimited, table_files
 from wardrobe.training.data.columns import Floats, Kind, RawColumn, Target
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
@@ -100,30 +100,23 @@ def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
         for one, other in ((first, table), (table, first)):
             for name in one.columns.keys() - other.columns.keys():
                 raise DataError(f"{other.path}: has no column {name!r}, but {one.path} has")
-    known = ", ".join(first.columns)
     for name in sorted(declared - first.columns.keys()):
-        raise DataError(
-            f"{first.path}: has no column {name!r}"
-            f"{did_you_mean(name, list(first.columns)) or f'; there are {known}'}"
-        )
+        raise DataError(f"{first.path}: has no column {name!r}{suggestion(name, first.columns)}")
 
 
 def _target(table: Table, declared: str | None) -> str:
     names = list(table.columns)
-    known = ", ".join(names)
     if declared is None:
         found = [name for name in names if name.lower() in TARGETS]
         if len(found) == 1:
             return found[0]
         raise DataError(
             f"{table.path}: which column is to be predicted? Declare it: data: {{name: …, target: "
-            f"COLUMN}}; there are {known}"
+            f"COLUMN}}; there are {', '.join(names)}"
         )
     if declared not in names:
-        raise DataError(
-            f"{table.path}: target: has no column {declared!r}"
-            f"{did_you_mean(declared, names) or f'; there are {known}'}"
-        )
+        hint = suggestion(declared, names)
+        raise DataError(f"{table.path}: target: has no column {declared!r}{hint}")
     return declared
 
 
