@@ -24,7 +24,7 @@ from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.tree import Path
 
 # What a declaration may name: the module of Keras where it is found, and its base class.
-_KINDS: dict[str, tuple[ModuleType, type | None]] = {
+KINDS: dict[str, tuple[ModuleType, type | None]] = {
     "layer": (keras.layers, keras.layers.Layer),
     "initializer": (keras.initializers, keras.initializers.Initializer),
     "regularizer": (keras.regularizers, keras.regularizers.Regularizer),
@@ -92,7 +92,7 @@ class KerasFactory:
     def create(self, kind: str, value: Any, path: Path) -> Any:
         """The object that the value at a path names, or None after an error.
 
-        kind: a key of `_KINDS`. value: an ObjectSpec, or what it is parsed from.
+        kind: a key of `KINDS`. value: an ObjectSpec, or what it is parsed from.
         """
         try:
             spec = value if isinstance(value, ObjectSpec) else ObjectSpec.parse(value, path)
@@ -214,7 +214,7 @@ def one_line(error: BaseException) -> str:
 
 def _hint(kind: str, name: str, known: Iterable[str]) -> str:
     """What an unknown name may mean: what Keras takes it for, such as `mse`, or one like it."""
-    module = _KINDS[kind][0]
+    module = KINDS[kind][0]
     if kind in ("loss", "metric"):
         with suppress(Exception):
             if (meant := module.get(name).__name__) in known:
@@ -226,7 +226,7 @@ def _hint(kind: str, name: str, known: Iterable[str]) -> str:
 @functools.cache
 def known_names(kind: str) -> dict[str, Any]:
     """Every name that Keras has for a kind, with the class or function that it names."""
-    module, base = _KINDS[kind]
+    module, base = KINDS[kind]
     known: dict[str, Any] = {}
     for name, member in inspect.getmembers(module):
         if inspect.isclass(member) and base and issubclass(member, base) and member is not base:

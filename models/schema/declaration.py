@@ -526,9 +526,9 @@ def _with_empty_values(errors: list[tuple[Path, str]], tree: Node) -> list[tuple
         for path, text in errors
         if path not in empty or (empty[path] is None and text.startswith(_UNKNOWN_KEY))
     ]
-    told = {path for path, _ in kept}
+    reported = {path for path, _ in kept}
     return kept + [
-        (path, typo or _nothing_at(path)) for path, typo in empty.items() if path not in told
+        (path, typo or _nothing_at(path)) for path, typo in empty.items() if path not in reported
     ]
 
 

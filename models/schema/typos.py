@@ -48,7 +48,9 @@ def in_characters(text: str) -> str | None:
 def in_key(key: str) -> str | None:
     """What is wrong with a key that is not in quotes, or None."""
     if (dash := re.match(r"-(\w.*)", key)) is not None:
-        return f"'{key}' is no entry of a list: write '- {dash[1]}', with a space after the dash"
+        return (
+            f"'{key}' is not an entry of a list: write '- {dash[1]}', with a space after the dash"
+        )
     if (brace := re.match(r"(\w+)(\s*|:)\{", key)) is not None:
         missing = "space" if brace[2] == ":" else "colon"
         return f"a {missing} is missing before the {{: write '{brace[1]}: {{…}}'"

@@ -20,8 +20,8 @@ from PIL import Image
 
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import LONGEST_SIDE, decode
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.preprocess import preprocess, reduce, segment
-from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.settings import Limits, Settings
 
 Pixels = npt.NDArray[np.uint8]

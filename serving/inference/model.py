@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.inference.artifacts import (
     Artifact,
     Companion,
     Extras,
-    PictureInput,
     at,
     check_files,
     read_extras,

@@ -5,15 +5,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.serving.images.picture_input import Polarity, Preparation
 from wardrobe.training.data.columns import Encoding, RawColumn, Target
-
-Preparation = Literal["none", "resize", "pad", "garment"]
-Polarity = Literal["dark", "light", "mixed"]
 
 # Garments may touch the border, so single pictures mislead; nine out of ten do not.
 AGREEMENT = 0.9
@@ -118,7 +116,7 @@ class DataSet:
     hashes: dict[str, str]  # of its files or arrays: name → SHA-256
     split_hash: str  # SHA-256 over the indices of the train, validation and test examples
     source: str  # where it was found, for people
-    ground: Polarity | None  # of the training images: what they show things on; None: not images
+    polarity: Polarity | None  # of the training images: their background; None: not images
     prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
     parts: tuple[Part, ...] = ()  # of several sets that are trained on together
     encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
@@ -155,7 +153,7 @@ def data_folder(explicit: Path | None) -> Path | None:
 
 def measure_polarity(images: NDArray[np.uint8]) -> Polarity:
     """What most images `uint8 [N, H, W]` or `[N, H, W, 3]`, 0–255, have at their border: a dark
-    or a light ground."""
+    or a light background."""
     border = np.ones(images.shape[1:3], dtype=bool)
     border[1:-1, 1:-1] = False
     pixels = images[:, border].reshape(len(images), -1)

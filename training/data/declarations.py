@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
 from wardrobe.models.schema.declaration import Data, DataPart
 from wardrobe.models.schema.errors import ErrorDetail
-from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
 from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
@@ -153,24 +153,35 @@ def load_with_data(
     progress: Progress | None = None,
     on_stand_in: Callable[[DataUnavailable], None] | None = None,
 ) -> tuple[Declaration, DataSet]:
-    """Loads a declaration and its data set.
+    """Loads a declaration and its data set: `load_declaration`, then `with_data`."""
+    declaration = load_declaration(declared, overrides, folder)
+    return with_data(declaration, folder, progress=progress, on_stand_in=on_stand_in)
+
+
+def with_data(
+    declaration: Declaration,
+    folder: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    on_stand_in: Callable[[DataUnavailable], None] | None = None,
+) -> tuple[Declaration, DataSet]:
+    """A declaration and its data set, or those that stand in for them.
 
     Args:
-        declared, overrides, folder: as in `load_declaration`.
-        progress: is told how far a download is.
+        folder: the folder of data sets, for which the declaration was resolved.
+        progress: called with how far a download is.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be
             downloaded; it is called with the reason first. The declaration then has another name,
             data set and validation share.
 
     Raises:
-        DeclarationError: with every error in the declaration, before anything is downloaded.
+        DeclarationError: with every error that only Keras finds, before anything is downloaded.
         DataError, DataUnavailable: as in `for_declaration`.
     """
-    declaration = load_declaration(declared, overrides, folder)
     if declaration.data.name == fashion_mnist.NAME and not fashion_mnist.find(folder):
         from wardrobe.models.build import build  # imports Keras
 
-        build(declaration)  # reports errors that only Keras finds
+        build(declaration)
     try:
         return declaration, for_declaration(declaration, folder, progress)
     except DataUnavailable as error:
@@ -182,7 +193,7 @@ def load_with_data(
         "training.validation=0.1",
         f"name={declaration.name}-{silhouettes.NAME}",
     )
-    return load_with_data(declared, (*overrides, *stand_in), folder)
+    return load_with_data(declaration, stand_in, folder)
 
 
 def data_of_artifact(

@@ -125,7 +125,7 @@ def _joined(tables: Sequence[Table], name: str) -> NDArray[Any]:
 
 
 def _kinds(tables: Sequence[Table], target: str, declared: Kinds) -> dict[str, Kind]:
-    """What each column holds. Raises DataError naming all of which that cannot be told."""
+    """What each column holds. Raises DataError naming all columns that do not say."""
     kinds, problems = dict(declared), []
     for name in tables[0].columns.keys() - declared.keys():
         try:
@@ -232,7 +232,7 @@ def _numbers(tables: Sequence[Table], name: str) -> Floats:
         cure = (
             "Write numbers with a point, as 3.14, and without a comma"
             if comma
-            else f"Mend them, leave them empty, or declare 'columns: {{{name}: category}}'"
+            else f"Correct them, leave them empty, or declare 'columns: {{{name}: category}}'"
         )
         raise_faults(_faults(tables, name, wrong, "holds {!r}, which is not a number"), cure)
         values = np.array(
@@ -240,7 +240,7 @@ def _numbers(tables: Sequence[Table], name: str) -> Floats:
         )
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-    raise_faults(_faults(tables, name, np.isinf(narrow), "is not a finite number"), "Mend them")
+    raise_faults(_faults(tables, name, np.isinf(narrow), "is not a finite number"), "Correct them")
     return narrow
 
 

@@ -1,4 +1,4 @@
-"""A file that is no picture is called what it is."""
+"""A file that is not a picture is called what it is."""
 
 import pytest
 from hypothesis import given
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images import foreign
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import read
-from wardrobe.serving.inference.artifacts import PictureInput
 
 
 @pytest.mark.parametrize(

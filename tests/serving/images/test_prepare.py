@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import prepare, read
 from wardrobe.serving.images.preprocess import preprocess
-from wardrobe.serving.inference.artifacts import PictureInput
 
 sides = st.integers(1, 90)
 
