@@ -37,9 +37,8 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
     Raises:
         DataError: the data set cannot be found, or its files cannot be read.
     """
-    declared = document.get("data")
     try:
-        wanted = Data.model_validate(declared.plain if declared else None)
+        wanted = _wanted(document)
     except ValidationError:
         return fashion_mnist.FACTS
     held_out = document.get("training", "validation")
@@ -48,11 +47,16 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
 
 
 def _as_declared(document: Document) -> DataFacts | None:
-    declared = document.get("data")
     try:
-        return data.as_declared(Data.model_validate(declared.plain if declared else None))
+        return data.as_declared(_wanted(document))
     except DataError:  # that its sets do not fit together is reported where they are read
         return None
+
+
+def _wanted(document: Document) -> Data:
+    """What it declares of its data. Raises ValidationError if that has errors."""
+    declared = document.get("data")
+    return Data.model_validate(declared.plain if declared else None)
 
 
 def _folders(document: Document) -> list[Path]:
