@@ -150,16 +150,10 @@ def for_declaration(
 
 
 def load_with_data(
-    declared: Declaration | str,
-    overrides: Sequence[str] = (),
-    folder: Path | None = None,
-    *,
-    progress: Progress | None = None,
-    on_stand_in: Callable[[DataUnavailable], None] | None = None,
+    declared: Declaration | str, overrides: Sequence[str] = (), folder: Path | None = None
 ) -> tuple[Declaration, DataSet]:
     """Loads a declaration and its data set: `load_declaration`, then `with_data`."""
-    declaration = load_declaration(declared, overrides, folder)
-    return with_data(declaration, folder, progress=progress, on_stand_in=on_stand_in)
+    return with_data(load_declaration(declared, overrides, folder), folder)
 
 
 def with_data(
@@ -211,7 +205,7 @@ def data_of_artifact(
 
     Args:
         picture: how the artifact's pictures are prepared; None: it takes rows of a table.
-        folder, progress: as in `load_with_data`.
+        folder, progress: as in `with_data`.
         name: of another data set, to be read as the artifact's was; None: that one.
 
     Raises:

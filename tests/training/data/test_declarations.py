@@ -12,6 +12,7 @@ from wardrobe.training.data.declarations import (
     describe_data,
     load_declaration,
     load_with_data,
+    with_data,
 )
 
 TEXT = "name: mine\ndata: {name: rings, take: 100}\nmodel: {layers: []}\n"
@@ -46,7 +47,9 @@ def test_without_its_data_a_declaration_is_read_for_fashion_mnist(file, tmp_path
 
 def test_the_stand_in_is_announced_and_has_another_name(no_network):
     reasons = []
-    declaration, data = load_with_data("softmax-regression", on_stand_in=reasons.append)
+    declaration, data = with_data(
+        load_declaration("softmax-regression"), on_stand_in=reasons.append
+    )
     assert [str(reason) for reason in reasons] == ["no network"]
     assert declaration.name == "softmax-regression-silhouettes"
     assert data.name == "silhouettes"
