@@ -54,6 +54,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The same, or all known names, `; there are …`, if none resembles the word."""
+    """What an unknown word may mean: as `did_you_mean`, or else all names, `; there are …`."""
     names = list(known)
     return did_you_mean(word, names) or f"; there are {', '.join(names)}"

@@ -125,7 +125,7 @@ def _joined(tables: Sequence[Table], name: str) -> NDArray[Any]:
 
 
 def _kinds(tables: Sequence[Table], target: str, declared: Kinds) -> dict[str, Kind]:
-    """What each column holds. Raises DataError naming all columns that do not say."""
+    """What each column holds. Raises DataError naming all whose values do not tell."""
     kinds, problems = dict(declared), []
     for name in tables[0].columns.keys() - declared.keys():
         try:
