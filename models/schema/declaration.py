@@ -236,9 +236,9 @@ class Data(_Strict):
     it. `classes` renames and joins classes: what is not named is left out. `target` is the column
     of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
     `take` the number of training examples to use. `test` names the folder, beside `train`, that is
-    the test set. `copies` are disturbed ones of garments. `unknown` is the class of what is none of
-    the others: an answer of it is uncertain. `licence` is for the model card. `sets`: several data
-    sets to train on together, which `data` declares as a list; then only their `name` stands beside
+    the test set. `copies` are disturbed ones of garments. `unknown` is the class for everything
+    else: an answer of it is uncertain. `licence` is for the model card. `sets`: several data sets
+    to train on together, which `data` declares as a list; then only their `name` stands beside
     them.
     """
 

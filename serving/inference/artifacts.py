@@ -14,7 +14,7 @@ is one model.
                       "logits", see `docs/http-api.md`. "photographs" names the model that answers
                       photographs in place of this one; false: none does
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain;
-                      "unknown" names the class for what is none of the others
+                      "unknown" names the class for everything else
 """
 
 import logging

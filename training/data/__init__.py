@@ -123,7 +123,7 @@ def load(
 
 
 def _unknown(wanted: Data, collection: Collection) -> str | None:
-    """The class of what is none of the others, as declared.
+    """The class for everything else, as declared.
 
     Raises DataError if the data set has no such class.
     """

@@ -121,7 +121,7 @@ class DataSet:
     parts: tuple[Part, ...] = ()  # of several sets that are trained on together
     encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
     test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
-    unknown: str | None = None  # the class of what is none of the others
+    unknown: str | None = None  # the class for everything else
     licence: str | None = None
 
     @property
@@ -134,7 +134,7 @@ class DataSet:
 
     @property
     def unknown_index(self) -> int | None:
-        """The number of the class of what is none of the others."""
+        """The number of the class for everything else."""
         names = self.class_names or ()
         return None if self.unknown is None else names.index(self.unknown)
 
