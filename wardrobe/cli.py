@@ -167,7 +167,7 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True)
 @Set
 @DataDir
-@click.option("--no-data", is_flag=True, help="Do not look whether the data set is there.")
+@click.option("--no-data", is_flag=True, help="Do not check whether the data set is there.")
 @Json
 def check(
     files: tuple[str, ...],

@@ -55,10 +55,12 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The name of the artifact."""
         return self._served.artifact.name
 
     @property
     def version(self) -> int:
+        """The version of the artifact; higher is newer."""
         return self._served.artifact.version
 
     @property

@@ -106,26 +106,41 @@ class Part:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set ready for training, and what identifies it in a run's record."""
+    """A data set ready for training, and what identifies it in a run's record.
+
+    train, validation, test: its examples, split.
+    class_names: in the order of the class indices; None: a regression.
+    hashes: SHA-256 of its files or arrays, by name.
+    split_hash: SHA-256 over the indices of the train, validation and test examples.
+    source: where it was found, for people.
+    polarity: the background of the training images; None: they are not images.
+    prepare: how each picture was brought into the form of these.
+    parts: the sets, if it is several that are trained on together.
+    encoding: what made inputs of the columns of a table of one's own.
+    test_rows: the test examples of such a table as they were, by column.
+    unknown: the class for everything else, if there is one.
+    licence: for the model card.
+    """
 
     name: str
     train: Examples
     validation: Examples
     test: Examples
-    class_names: tuple[str, ...] | None  # None: regression
-    hashes: dict[str, str]  # of its files or arrays: name → SHA-256
-    split_hash: str  # SHA-256 over the indices of the train, validation and test examples
-    source: str  # where it was found, for people
-    polarity: Polarity | None  # of the training images: their background; None: not images
-    prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
-    parts: tuple[Part, ...] = ()  # of several sets that are trained on together
-    encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
-    test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
-    unknown: str | None = None  # the class for everything else
+    class_names: tuple[str, ...] | None
+    hashes: dict[str, str]
+    split_hash: str
+    source: str
+    polarity: Polarity | None
+    prepare: Preparation = "garment"
+    parts: tuple[Part, ...] = ()
+    encoding: Encoding | None = None
+    test_rows: Mapping[str, NDArray[Any]] | None = None
+    unknown: str | None = None
     licence: str | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
         return self.train.x.shape[1:]
 
     def targets(self, examples: Examples) -> NDArray[Any]:
@@ -140,6 +155,7 @@ class DataSet:
 
     @property
     def classes(self) -> int | None:
+        """How many classes there are; None: a regression."""
         return None if self.class_names is None else len(self.class_names)
 
 
