@@ -83,7 +83,7 @@ def three_garments() -> tuple[Any, Any]:
     return drawn.x[chosen], drawn.y[chosen]
 
 
-def idx_bytes(array: Any) -> bytes:
+def idx_bytes(array: np.ndarray) -> bytes:
     """An IDX file of an array of unsigned bytes."""
     head = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     return head + array.astype(np.uint8).tobytes()
