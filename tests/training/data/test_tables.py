@@ -168,7 +168,8 @@ class TestValues:
         table = read(write("age;hours;income\n0,5;1;h\n-1,25;2,5;l\n;3;h\n"))
         assert table["age"][:2] == [0.5, -1.25]
         assert table["hours"] == [1, 2.5, 3]
-        with pytest.raises(DataError, match=r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nCorrect"):
+        message = r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nCorrect them"
+        with pytest.raises(DataError, match=message):
             read(write("age;income\n0,5;h\n1,5;l\n4O;h\n2,5;l\n"))
 
     @pytest.mark.parametrize("cell", ["1e300", "inf", "-Infinity"])
