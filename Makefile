@@ -38,8 +38,8 @@ test: install clients
 test-slow: install clients  # what takes minutes: every network of the zoo trained, start-up times
 	$(BIN)/python -m pytest -m slow
 
-test-containers: install  # builds the image and brings up docker-compose.yml; CONTAINER_ENGINE=docker
-	$(BIN)/python -m pytest -m containers tests/deploy
+test-containers: install .helm/helm  # the images, docker-compose.yml, a pod; CONTAINER_ENGINE=docker
+	HELM=.helm/helm $(BIN)/python -m pytest -m containers tests/deploy
 
 test-cluster: install  # studies and classification on three raylets, one of which is killed
 	$(BIN)/python -m pytest -m cluster
