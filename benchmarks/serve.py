@@ -50,7 +50,7 @@ LIMIT, OURS = "decode only", "wardrobe"
 GUNICORN = f"-m gunicorn -k gthread -w {WORKERS} --threads {THREADS} -b 127.0.0.1:%d"
 CONTENDERS = {
     LIMIT: f"{GUNICORN} benchmarks.rivals.decode_only:app",
-    OURS: "-m wardrobe serve --artifacts %s --model %s --port %d",
+    OURS: "-m wardrobe.cli serve --artifacts %s --model %s --port %d",
     "model.predict": f"{GUNICORN} benchmarks.rivals.keras_predict:app",
     "LitServe": f"-m benchmarks.rivals.lit_serve %d {WORKERS}",
     "BentoML": "-m bentoml serve benchmarks.rivals.bento_ml:Classifier --port %d",

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.deploy.chart import needs_helm, one, rendered
+from tests.deploy.chart import CHART, needs_helm, one, rendered
 from tests.deploy.engine import build, eventually, free_port, needs_engine
 from wardrobe.training.data import silhouettes
 
@@ -150,6 +150,19 @@ def test_the_pod_stops_in_order(pod: Pod) -> None:
     stopping.join()
     assert time.monotonic() - began < grace
     assert podman("inspect", "-f", "{{.State.ExitCode}}", pod.name).strip() == "0"
+
+
+def test_the_container_that_follows_a_bucket_stops_when_told_to(pod: Pod) -> None:
+    deployment = one("Deployment", rendered(f"--values={CHART / 'ci/bucket-values.yaml'}"))
+    _, follows = deployment["spec"]["template"]["spec"]["containers"]
+    entry, *options = follows["command"]
+    name = "wardrobe-test-follows"
+    podman("run", "-d", "--name", name, "--entrypoint", entry, IMAGE, *options, *follows["args"])
+    try:
+        podman("stop", "-t", "30", name)
+        assert podman("inspect", "-f", "{{.State.ExitCode}}", name).strip() == "0"
+    finally:
+        podman("rm", "-f", name)
 
 
 def is_unready(pod: Pod) -> bool:
