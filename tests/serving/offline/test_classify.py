@@ -31,7 +31,7 @@ ARTIFACT = wardrobe.load(MODEL).folder
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Drawn garments, of which one is no picture."""
+    """Drawn garments, of which one is not a picture."""
     return draw_into(tmp_path_factory.mktemp("pictures"), COUNT)
 
 
@@ -153,7 +153,7 @@ def test_a_killed_program_loses_and_repeats_nothing(wardrobe_program, folder, ex
     assert read_back(tmp_path / "answers.csv") == labels
 
 
-def test_a_killed_process_is_told_in_words(folder, tmp_path):
+def test_a_killed_process_is_reported_in_words(folder, tmp_path):
     def engine(unanswered):
         answers = processes.answers(unanswered, ARTIFACT)
         yield next(answers)
@@ -176,7 +176,7 @@ def test_a_killed_process_is_told_in_words(folder, tmp_path):
         classify_all([str(archive)], tmp_path / "a.csv", engine, False, lambda done, total: None)
 
 
-def test_wrong_usage_is_told_before_anything_is_read(folder, tmp_path):
+def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):
     with pytest.raises(wardrobe.ServingError, match="there is no model 'nonsense'"):
         wardrobe.classify([folder], tmp_path / "answers.csv", "nonsense")
     with pytest.raises(wardrobe.ServingError, match=r"\.jsonl, \.csv, \.parquet"):
