@@ -110,6 +110,8 @@ class Load:
     folder: Path
     seconds: int
     connections: int
+    cores: str = ""
+    """Those that wrk is bound to, as `taskset -c` takes them; empty: any."""
 
     def __post_init__(self) -> None:
         garment = np.zeros((28, 28), np.uint8)
@@ -126,9 +128,12 @@ class Load:
     def run(self, url: str, pause: float = 0, connections: int = 0) -> list[float]:
         """Requests, refused ones, microseconds, p50 and p99 in microseconds; `pause` is the mean
         number of milliseconds between an answer and the connection's next request."""
-        told = subprocess.check_output(
+        wrk = (
             f"wrk -t1 -c{connections or self.connections} -d{self.seconds}s --timeout=20s"
-            f" -s {self.folder}/post.lua {url}/predict".split(),
+            f" -s {self.folder}/post.lua {url}/predict"
+        )
+        told = subprocess.check_output(
+            [*bound_to(self.cores), *wrk.split()],
             env=os.environ | {"UPLOAD": str(self.folder / "upload"), "PAUSE": str(pause)},
             text=True,
         )
@@ -150,7 +155,10 @@ class Contender:
     megabytes: float = 0
 
     @classmethod
-    def start(cls, name: str, artifact: Path, load: Load, other: str) -> Contender:
+    def start(
+        cls, name: str, artifact: Path, load: Load, other: str = "",
+        workers: int = WORKERS, cores: str = "",
+    ) -> Contender:  # fmt: skip
         port = free_port()
         values = (artifact.parents[1], artifact.parent.name, port) if name == OURS else (port,)
         python = other if name in NEEDS else sys.executable
@@ -160,14 +168,14 @@ class Contender:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "TF_NUM_INTRAOP_THREADS": "1",
             "TF_NUM_INTEROP_THREADS": "1",
-            "WARDROBE_WORKERS": str(WORKERS),
+            "WARDROBE_WORKERS": str(workers),
             "WARDROBE_THREADS": str(THREADS),
             "WARDROBE_QUEUE": str(QUEUE),
         }
         log = load.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [python, *(CONTENDERS[name] % values).split()],
+                [*bound_to(cores), python, *(CONTENDERS[name] % values).split()],
                 env=environment, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
             )  # fmt: skip
         contender = cls(name, process, f"http://127.0.0.1:{port}")
@@ -220,6 +228,11 @@ def _running(names: list[str], artifact: Path, load: Load, other: str) -> Iterat
     finally:
         for contender in contenders:
             contender.stop()
+
+
+def bound_to(cores: str) -> list[str]:
+    """What begins a command that runs on these cores only; nothing if none are named."""
+    return ["taskset", "-c", cores] if cores else []
 
 
 def _is_here(name: str, other: str | None) -> bool:

@@ -349,32 +349,40 @@ def classify(
     """
     from wardrobe.serving.offline import classify_all
 
-    answering = load(model, artifacts)
-    for_photographs = answering.for_photographs
-    folders = answering.folder, for_photographs.folder if for_photographs else None
     names = [os.fspath(each) for each in inputs]
-    with _engine(*folders, jobs or os.cpu_count() or 1, cluster) as engine:
+    choose = partial(_answering, model, artifacts)
+    with _engine(choose, jobs or os.cpu_count() or 1, cluster) as engine:
         return classify_all(names, Path(to), engine, resume, progress or (lambda done, total: None))
+
+
+def _answering(
+    model: str | PathLike[str] | None, artifacts: Sequence[str | PathLike[str]] | None
+) -> tuple[Path, Path | None]:
+    """The folders of the artifact that `load` finds, and of the one that answers photographs."""
+    found = load(model, artifacts)
+    companion = found.for_photographs
+    return found.folder, companion.folder if companion else None
 
 
 @contextmanager
 def _engine(
-    artifact: Path, for_photographs: Path | None, jobs: int, cluster: str | None
+    choose: Callable[[], tuple[Path, Path | None]], jobs: int, cluster: str | None
 ) -> Iterator[Engine]:
     """What answers pictures: the processes of this machine, or a cluster."""
     if cluster is None:
-        from wardrobe.serving.offline import processes
+        from wardrobe.serving.offline.processes import Processes
 
-        yield lambda unanswered: processes.answers(unanswered, artifact, jobs, for_photographs)
+        with Processes(jobs) as processes:
+            artifact, companion = processes.call(choose)
+            yield lambda unanswered: processes.answers(unanswered, artifact, companion)
         return
     from wardrobe.cluster import connected
 
+    artifact, companion = choose()
     with connected(cluster):
         from wardrobe.serving.offline import ray_data
 
-        yield lambda unanswered: ray_data.answers(
-            unanswered, artifact, for_photographs=for_photographs
-        )
+        yield lambda unanswered: ray_data.answers(unanswered, artifact, for_photographs=companion)
 
 
 def lab(
