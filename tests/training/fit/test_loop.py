@@ -135,8 +135,11 @@ def test_the_loop_computes_what_keras_fit_does(few_silhouettes, tmp_path, case):
 
 def test_the_compiled_program_computes_what_keras_fit_does(few_silhouettes, tmp_path, monkeypatch):
     monkeypatch.setattr(FEWEST_STEPS_TO_COMPILE, 1)
-    got = by_the_loop(fit_of(few_silhouettes, tmp_path / "loop"))
-    assert_same(got, by_keras(fit_of(few_silhouettes, tmp_path / "keras")))
+    whole = "training.batch_size=50"  # a partial batch at the end would not be compiled
+    got = by_the_loop(fit_of(few_silhouettes, tmp_path / "loop", whole))
+    keras_fit = fit_of(few_silhouettes, tmp_path / "keras", whole)
+    keras_fit.network.jit_compile = True
+    assert_same(got, by_keras(keras_fit))
 
 
 def test_a_training_gives_the_same_bits_however_its_epochs_are_cut(
@@ -193,6 +196,7 @@ def test_a_callback_that_looks_at_batches_is_called_for_each(few_silhouettes, tm
 def test_a_static_program_computes_what_one_with_bounds_does(
     few_silhouettes, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(FEWEST_STEPS_TO_COMPILE, 1)
     bounded = by_the_loop(fit_of(few_silhouettes, tmp_path / "bounded"))
     monkeypatch.setattr(fitting, "has_gpu", lambda: True)  # where the count of steps is static
     monkeypatch.setattr(loop, "STATIC_STEPS_PER_CALL", 6)
@@ -257,9 +261,8 @@ PRECISIONS = st.sampled_from(["float32", "mixed_bfloat16"])
     callback=CALLBACKS,
     loss=LOSSES,
     precision=PRECISIONS,
-    batch=st.integers(50, 300),
+    batch=st.sampled_from([50, 64, 100, 130, 250, 300]),
     kind=st.sampled_from([Fit, Weighted]),
-    is_compiled=st.booleans(),
 )
 def test_whatever_is_declared_the_loop_computes_what_keras_fit_does(
     few_silhouettes,
@@ -272,12 +275,9 @@ def test_whatever_is_declared_the_loop_computes_what_keras_fit_does(
     precision,
     batch,
     kind,
-    is_compiled,
 ):
     hypothesis.assume(not (callback.startswith("{Reduce") and rate.startswith("{")))
     hypothesis.assume(not (callback.startswith("{Early") and "use_ema" in optimizer))
-    # XLA makes normal numbers of the same uniform ones in a way of its own.
-    hypothesis.assume(not (is_compiled and any("Noise" in layer for layer in layers)))
     overrides = (
         f"model.layers=[{', '.join(layers)}]",
         f"optimizer={{{optimizer.replace('RATE', rate)}}}",
@@ -287,9 +287,11 @@ def test_whatever_is_declared_the_loop_computes_what_keras_fit_does(
         f"training.batch_size={batch}",
     )
     folder = tmp_path_factory.mktemp("declared")
-    with mock.patch(
-        FEWEST_STEPS_TO_COMPILE,
-        1 if is_compiled else 1000,
-    ):
+    # A partial batch is not compiled; in compiled steps, XLA draws other numbers than TensorFlow.
+    is_compiled = len(few_silhouettes.train) % batch == 0
+    with mock.patch(FEWEST_STEPS_TO_COMPILE, 1 if is_compiled else 1000):
         got = by_the_loop(fit_of(few_silhouettes, folder / "loop", *overrides, kind=kind))
-    assert_same(got, by_keras(fit_of(few_silhouettes, folder / "keras", *overrides, kind=kind)))
+    keras_fit = fit_of(few_silhouettes, folder / "keras", *overrides, kind=kind)
+    if is_compiled:
+        keras_fit.network.jit_compile = True
+    assert_same(got, by_keras(keras_fit))
