@@ -80,6 +80,6 @@ def connect() -> Iterator[Callable[..., Raw]]:
 
 
 @pytest.fixture(scope="session")
-def impatient(start: Callable[..., Any], good: Any) -> Any:
+def impatient(start_for_all: Callable[..., Any], good: Any) -> Any:
     """One worker of two threads that waits a second for what is slow."""
-    return start([good], 1, THREADS="2", QUEUE="4", DEADLINE_SECONDS="1")
+    return start_for_all([good], 1, THREADS="2", QUEUE="4", DEADLINE_SECONDS="1")
