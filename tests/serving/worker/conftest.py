@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,6 +66,13 @@ class Raw:
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Raw]]:
     """`connect(server, data=b"")`: a new connection on which `data` has been sent."""
+    with connections() as connect:
+        yield connect
+
+
+@contextmanager
+def connections() -> Iterator[Callable[..., Raw]]:
+    """Opens connections, and closes them all at the end."""
     opened: list[Raw] = []
 
     def run(server: Any, data: bytes = b"", timeout: float = 30) -> Raw:
