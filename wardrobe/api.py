@@ -540,4 +540,4 @@ def _load_backend() -> None:
     from wardrobe.serving.inference.tensorflow import load_tensorflow
 
     if "keras" not in sys.modules and os.environ["KERAS_BACKEND"] == "tensorflow":
-        load_tensorflow()
+        load_tensorflow(keras=True)
