@@ -23,6 +23,7 @@ from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibration
 from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
+from wardrobe.training.export import saved_model
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
@@ -132,7 +133,8 @@ def train(
         elif resume and extend:
             _tell_new_run(runs, declaration)
         run = Run.start(folder, record, declaration)
-    with run.recorded(), recorder.recording(run, declaration) if recorder else nullcontext():
+    recording = recorder.recording(run, declaration) if recorder else nullcontext()
+    with run.recorded(), recording, saved_model.writing() as write:
         fitted = fit.run(teacher.folder if teacher else None)
         run.keep(fitted.network)
         _refuse_divergence(fitted, folder)
@@ -142,7 +144,9 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
+        artifact = export(
+            fitted.network, declaration, data, run.record, artifacts, write, served_beside
+        )
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 

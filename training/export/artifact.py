@@ -47,6 +47,7 @@ def export(
     data: DataSet,
     record: Record,
     artifacts: Path,
+    write: saved_model.Write,
     served_beside: Sequence[Path] = (),
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
@@ -73,7 +74,7 @@ def export(
         versions.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(versions)
         columns = data.encoding.columns if data.encoding else ()
-        saved_model.write(network, outputs, partial, columns)
+        write(network, outputs, partial, columns)
         (partial / "assets.extra").mkdir()
         for name, text in _extra(declaration, data, record).items():
             (partial / "assets.extra" / name).write_text(text, encoding="utf-8")

@@ -11,8 +11,7 @@ from tests.training.fit.from_weights import Weighted
 from wardrobe.models import DataFacts
 from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit.compatibility import check_compatible
-from wardrobe.training.fit.ensemble import fit_together
-from wardrobe.training.fit.fit import Fit
+from wardrobe.training.fit.fit import Fit, fit_together
 
 TEXT = """\
 name: member
