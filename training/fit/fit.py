@@ -106,9 +106,8 @@ class Fit:
         Raises:
             TrainingError: a step failed, or the machine is out of memory or of disk space.
         """
-        copies = self.declaration.augmentation.copies if self.declaration.augmentation else 1
-        sampler = self.sampler(copies)
-        examples = self.training_arrays(copies, teacher)
+        sampler = self.sampler(self.copies)
+        examples = self.training_arrays(self.copies, teacher)
         with self._failing_in_words():
             training = self.program(examples, [sampler])
             validation = self.validation()
@@ -134,6 +133,11 @@ class Fit:
                     average_at_last(callback)
             finish([member])
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
+
+    @property
+    def copies(self) -> int:
+        """How many copies of each training example there are, of which an epoch uses one."""
+        return self.declaration.augmentation.copies if self.declaration.augmentation else 1
 
     def what_depends_on_epochs(self, before: int) -> Iterator[str]:
         """What makes a training of so many epochs, continued, another than one at once."""

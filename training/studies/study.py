@@ -29,10 +29,20 @@ Overrides = dict[str, Node]
 
 @dataclass(frozen=True)
 class Axis:
-    """One way in which the variants differ: each label with the values that it sets."""
+    """One way in which the variants differ: each label with the values that it sets.
+
+    Where the values of two axes depend on each other, both are declared as one, `task, depth`, with
+    labels such as `board, 3`.
+    """
 
     name: str
     values: dict[str, Overrides]
+
+    def labels(self, label: str) -> dict[str, str]:
+        """What a label is on this axis, or on those that it joins."""
+        names = self.name.split(", ")
+        parts = label.split(", ", len(names) - 1)
+        return dict(zip(names, parts, strict=True))
 
 
 def _claim(text: Any) -> Any:
@@ -84,7 +94,7 @@ class _StudyFrame(_Frame):
     axes: dict[str, Any] = {}
     train: bool = True
     measure: list[str] = []
-    figure: dict[str, dict[str, Any]] = Field(min_length=1, max_length=1)
+    figure: dict[str, dict[str, Any]] = Field(min_length=1)
     claim: list[Annotated[str, BeforeValidator(_claim)]] = Field(min_length=1)
     otherwise: str = ""
     search: Search | None = None
