@@ -38,11 +38,14 @@ class Axis:
     name: str
     values: dict[str, Overrides]
 
+    @property
+    def names(self) -> list[str]:
+        """Its own name, or those of the axes that it joins."""
+        return self.name.split(", ")
+
     def labels(self, label: str) -> dict[str, str]:
         """What a label is on this axis, or on those that it joins."""
-        names = self.name.split(", ")
-        parts = label.split(", ", len(names) - 1)
-        return dict(zip(names, parts, strict=True))
+        return dict(zip(self.names, label.split(", ", len(self.names) - 1), strict=True))
 
 
 def _claim(text: Any) -> Any:
@@ -123,7 +126,7 @@ class Study:
         nodes = dict(node.value) if node else {}
         if self.is_quick and (smaller := self.tree.get("quick", "axes")):
             nodes |= smaller.value
-        return [Axis(name, dict(_axis_values(name, node))) for name, node in nodes.items()]
+        return [_axis(name, node) for name, node in nodes.items()]
 
     @property
     def overrides(self) -> Overrides:
@@ -169,6 +172,17 @@ def read_all(is_quick: bool = False) -> list[Study]:
     """Every study of the lecture, in its order."""
     studies = [read(name, is_quick) for name in lecture.names()]
     return sorted(studies, key=lambda study: (study.frame.rows, study.name))
+
+
+def _axis(name: str, node: Node) -> Axis:
+    """Raises DeclarationError where a label has not a part for each axis that is joined."""
+    axis = Axis(name, dict(_axis_values(name, node)))
+    count = len(axis.names)
+    for label in axis.values:
+        if count > 1 and len(parts := label.split(", ", count - 1)) < count:
+            text = f"axes.{name}: '{label}' has {len(parts)} label for {count} axes"
+            raise DeclarationError([ErrorDetail.at(node.value[label].origin, text)])
+    return axis
 
 
 def _axis_values(name: str, node: Node) -> Iterator[tuple[str, Overrides]]:
