@@ -32,13 +32,14 @@ def lines_over(records: Sequence[Record], options: dict[str, Any]) -> Figure:
     """
     numbers = options["y"] if isinstance(options["y"], list) else [options["y"]]
     facets = by_label(records, options.get("panels"))
-    figure, axes = panels(len(facets) * len(numbers), 2, 3.9, 2.8)
+    figure, axes = panels(len(facets) * len(numbers), 2, 4.3, 2.8)
     places = iter(axes)
     for name, of_panel in facets.items():
         for number in numbers:
             panel = next(places)
             _draw_lines(panel, of_panel, number, options)
-            panel.set_title(words(f"{options.get('panels')}: {name}" if name else ""))
+            if name:
+                panel.set_title(words(f"{options['panels']}: {name}"))
     return figure
 
 
@@ -77,15 +78,20 @@ def _set_scales(panel: Axes, number: str, x: Sequence[float], options: dict[str,
     if number in options.get("log", []):
         logarithmic(panel, "y")
     elif number.endswith("accuracy"):
-        points = FuncFormatter(lambda value, _: f"{100 * value:+.1f}" if value else "0")
+        points = FuncFormatter(
+            lambda value, _: f"{100 * value:+.1f}".replace("-", "−") if value else "0"
+        )
         panel.yaxis.set_major_formatter(
             points if "against" in options else PercentFormatter(1, decimals=0)
         )
     panel.set_xscale("log")
-    panel.set_xticks(x, [f"{value:,.0f}" for value in x])
+    panel.set_xticks(x, [f"{value:,.0f}" for value in x], fontsize=8)
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel(words(options["x"]))
-    kind = "loss" if number.endswith("loss") else "percentage points"
-    what = f"{words(number)}, {kind} more than {options['against']}"
-    panel.set_ylabel(what if "against" in options else words(number), fontsize=8)
+    label = words(number)
+    if "against" in options:
+        unit = " (points)" if number.endswith("accuracy") else ""
+        label = f"difference from {options['against']}{unit}"
+        panel.set_title(words(number))
+    panel.set_ylabel(label)
     quiet(panel)
