@@ -87,7 +87,9 @@ def _draw(
         import matplotlib
 
         # The ids of one study's drawing differ from those of all others on the page.
-        with matplotlib.rc_context({"svg.hashsalt": f"{study.name} {file.stem}"}):
+        with matplotlib.rc_context(
+            {"svg.hashsalt": f"{study.name}{file.stem.removeprefix('figure')}"}
+        ):
             figure.savefig(file, metadata={"Date": None})
         figure.savefig(file.with_suffix(".png"), facecolor="white", metadata={"Software": None})
 
