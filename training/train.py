@@ -112,7 +112,7 @@ def train(
         fit.watchers.append(recorder)
     if fit.transferred:
         logger.warning("%s %s", declaration.name, fit.transferred)
-    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
+    teacher = train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
     record = Record.of(
         declaration,
         data,
@@ -168,15 +168,18 @@ def _tell_new_run(runs: Path, declaration: Declaration) -> None:
         )  # fmt: skip
 
 
-def _train_teacher(
+def train_teacher(
     declaration: Declaration,
     data: DataSet,
     runs: Path,
     artifacts: Path,
-    served_beside: Sequence[Path],
-    mlflow: str | None,
+    served_beside: Sequence[Path] = (),
+    mlflow: str | None = None,
 ) -> TrainedRun | None:
-    """The teacher's last run on the same data, finished first if need be; None without teacher."""
+    """The teacher's last run on the same data, finished first if need be; None without teacher.
+
+    Args and errors are those of `train`; `declaration` is the student's.
+    """
     teacher = teacher_of(declaration)
     if teacher is None:
         return None

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -602,7 +603,10 @@ def study(
         raise click.UsageError(f"--storage is for searches; {name} has no `search:`")
     folder = runs / "studies"
     engine = on_cluster(cluster) if cluster else executor.processes(jobs)
-    reports = runner.run(studies, folder, engine, pictures, console.show_variants_done, storage)
+    announce = partial(console.announce_cost, processes=None if cluster else jobs)
+    reports = runner.run(
+        studies, folder, engine, pictures, console.show_variants_done, storage, announce
+    )
     if every:
         from wardrobe.training.studies.page import write
 
