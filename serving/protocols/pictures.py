@@ -1,8 +1,9 @@
 """Our own protocol, `POST /predict`: pictures in, labels out."""
 
 import base64
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -26,6 +27,8 @@ JSON_SPACE, BYTE_ORDER_MARK = b" \t\r\n\xef\xbb\xbf", b"\xef\xbb\xbf"
 SPACE, URL_SAFE = re.compile(r"\s+"), str.maketrans("-_", "+/")
 MOST_FIELDS = 100
 """Fields of text in a form, beside the pictures."""
+OPTIONS = ("model", "version", "top", "explain")
+"""The parameters of the query string."""
 YES, NO = ("1", "true"), ("0", "false", "")
 
 
@@ -36,6 +39,7 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
     @blueprint.post("/predict")
     def predict() -> tuple[Response, int]:
         query = request.args.to_dict()
+        _refuse_misspelt(query)
         name, version = query.get("model"), _number(query, "version", None)
         model = repository.get(name, version)
         is_chosen = name is not None or version is not None
@@ -81,10 +85,16 @@ def _from_body(body: bytes) -> list[Upload]:
 
 
 def _from_form(body: bytes, most: int) -> list[Upload]:
-    """The parts called `file`, with a file name or without. Other fields of text are ignored; other
-    files would be missed."""
+    """The parts called `file`, with a file name or without. Other fields of text are ignored, but
+    for options, which would have no effect; other files would be missed."""
     boundary = request.mimetype_params.get("boundary", "")
-    sent = parts(body, boundary, most + MOST_FIELDS) if boundary else []
+    if body and not boundary:
+        raise RequestError(
+            "the Content-Type of the form names no boundary; leave this header to the client, which"
+            " sets it with the boundary"
+        )
+    sent = parts(body, boundary, most + MOST_FIELDS) if body else []
+    _refuse_in_body(part.name or "" for part in sent)
     uploads = [Upload(part.filename, part.data) for part in sent if part.name == "file"]
     others = [part for part in sent if part.name != "file"]
     missed = [part for part in others if part.filename is not None]
@@ -102,6 +112,7 @@ def _from_json(body: bytes) -> list[Upload]:
     if len(keys) != 1:
         found = ", ".join(map(quote, document)) if isinstance(document, dict) else quote(document)
         raise RequestError(f"the JSON has {found or 'nothing'}; {HOW_TO_SEND_JSON}")
+    _refuse_in_body(document)
     value = document[keys[0]]
     values = [value] if keys[0] == "image" else value
     if not isinstance(values, list) or not values:
@@ -109,6 +120,21 @@ def _from_json(body: bytes) -> list[Upload]:
             f"{keys[0]!r} must be a list of at least one picture; {HOW_TO_SEND_JSON}"
         )
     return [Upload(None, _from_base64(each)) for each in values]
+
+
+def _refuse_misspelt(query: Iterable[str]) -> None:
+    """Refuses what looks like an option and is none: the default model would answer, say, in place
+    of the one that is meant. Parameters of others, such as those of a gateway, are ignored."""
+    for name in query:
+        close = difflib.get_close_matches(name.lower(), OPTIONS, n=1)
+        if close and name not in OPTIONS:
+            raise RequestError(f"there is no option {name!r}; did you mean {close[0]!r}?")
+
+
+def _refuse_in_body(names: Iterable[str]) -> None:
+    for name in names:
+        if name in OPTIONS:
+            raise RequestError(f"options belong into the address: /predict?{name}=…")
 
 
 def _from_base64(value: object) -> bytes | PictureError:

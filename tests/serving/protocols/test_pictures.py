@@ -97,7 +97,6 @@ def test_when_all_pictures_fail_the_status_is_that_of_the_first(client) -> None:
         ({"data": b""}, "the request contains no picture"),
         ({"data": {"image": (io.BytesIO(b"x"), "a.png")}}, "has 'image', but no file named `file`"),
         ({"data": b"--x--", "content_type": "multipart/form-data; boundary=x"}, "has no part"),
-        ({"data": b"--", "content_type": "multipart/form-data"}, "has no part"),
     ],
 )
 def test_without_a_picture_the_error_says_how_to_send_one(
@@ -107,6 +106,36 @@ def test_without_a_picture_the_error_says_how_to_send_one(
     assert response.status_code == 400
     assert message in response.json["error"]
     assert "curl -F file=@boot.png" in response.json["error"]
+
+
+def test_a_form_whose_boundary_the_client_has_hidden(client, encode, band) -> None:
+    """As `fetch` does if a page sets the Content-Type itself."""
+    response = client.post("/predict", data=b"--x", content_type="multipart/form-data")
+    assert response.status_code == 400
+    assert "names no boundary; leave this header to the client" in response.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"path": "/predict?models=plain"}, "no option 'models'; did you mean 'model'?"),
+        ({"path": "/predict?tpo=1"}, "no option 'tpo'; did you mean 'top'?"),
+        ({"data": {"model": "plain"}}, "belong into the address: /predict?model=…"),
+        ({"json": {"image": "", "top": 1}}, "belong into the address: /predict?top=…"),
+    ],
+)
+def test_an_option_that_would_have_no_effect(
+    client, encode, band, request_: dict[str, Any], message: str
+) -> None:
+    form = parts(("a.png", encode(band(1)))) | request_.get("data", {})
+    body = request_ if "json" in request_ else request_ | {"data": form}
+    response = client.post(**{"path": "/predict"} | body)
+    assert response.status_code == 400
+    assert message in response.json["error"]
+
+
+def test_parameters_of_a_gateway_are_none_of_ours(client, encode, band) -> None:
+    assert labels(client.post("/predict?_=17&key=x&utm_source=y", data=encode(band(4))))
 
 
 def variants(text: str) -> list[Any]:
