@@ -6,13 +6,16 @@ import atexit
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from types import ModuleType
 
 from wardrobe.serving.errors import ServingError
 from wardrobe.serving.images.classify import Upload
@@ -37,7 +40,7 @@ def answers(
     """
     pool = ProcessPoolExecutor(
         jobs,
-        mp_context=multiprocessing.get_context("spawn"),  # TensorFlow does not survive a fork
+        mp_context=_Spawning(),  # TensorFlow does not survive a fork
         initializer=_load,
         initargs=(artifact, for_photographs),
     )
@@ -55,6 +58,23 @@ def answers(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Process(SpawnProcess):
+    """A process that does not run the caller's script again, as spawned ones do: what it needs is
+    all in this package, so a script need not begin with `if __name__ == "__main__":`."""
+
+    def start(self) -> None:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _Spawning(SpawnContext):
+    Process = _Process
 
 
 def _batches(unanswered: Iterator[tuple[Source, int]]) -> Iterator[list[Upload | Path]]:
