@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
-from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.declaration import Data, declared_data
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.serving.images import foreign
 from wardrobe.serving.images.names import as_text, is_debris
@@ -91,9 +91,10 @@ def load(
     progress: is told how far a download is, or the reading of a folder of pictures.
     declared: with a name, the other keys of `data`, such as `size=[28, 28]` or `take=1000`.
     Raises DataError if the data set cannot be found, read or split, DataUnavailable if
-    Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
+    Fashion-MNIST cannot be downloaded, DeclarationError if `declared` has errors. What is left out
+    of a folder is logged.
     """
-    wanted = wanted if isinstance(wanted, Data) else Data(name=wanted, **declared)
+    wanted = wanted if isinstance(wanted, Data) else declared_data(name=wanted, **declared)
     if wanted.sets is not None:
         how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
         how |= {"picture": picture, "progress": progress}
