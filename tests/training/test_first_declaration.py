@@ -124,7 +124,7 @@ def test_where_there_are_no_data_nothing_is_written(tmp_path, monkeypatch, name,
 
 
 def test_names_are_those_that_a_declaration_takes(tmp_path):
-    assert name_for(tmp_path / "Köln & Bonn (2024).csv") == "k-ln-bonn-2024"
+    assert name_for(tmp_path / "Köln & Bonn (2024).csv") == "koln-bonn-2024"
     assert name_for(tmp_path / "…") == "mine"
 
 

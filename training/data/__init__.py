@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
@@ -106,6 +107,8 @@ def load(
     for note in collection.notes:
         logger.warning("%s: left out: %s", wanted.name, note)
     train, validate, test = _split(collection, wanted, validation)
+    if wanted.take is None:
+        _tell_untrained(wanted.name, collection, train, test)
     examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=wanted.name,
@@ -123,6 +126,16 @@ def load(
         unknown=_unknown(wanted, collection),
         licence=wanted.licence,
     )
+
+
+def _tell_untrained(name: str, collection: Collection, train: Indices, test: Indices) -> None:
+    """Warns of classes that the test asks for and no training example shows."""
+    y, names = collection.examples.y, collection.class_names
+    for index in np.setdiff1d(y[test], y[train]) if names is not None else ():
+        logger.warning(
+            "%s: the class %r has examples to test on, but none to train on: no network learns it",
+            name, names[index],
+        )  # fmt: skip
 
 
 def _unknown(wanted: Data, collection: Collection) -> str | None:
@@ -280,6 +293,8 @@ def of_another_kind(file: Path) -> DataError:
     """The error for a file that is no data set: what it is, and what to give instead."""
     kind = foreign.name(beginning(file)) or "no data set"
     unpacked = "unpack it, and " if "archive" in kind else ""
+    if "office" in kind:
+        unpacked = "unpack it, or save the table as CSV, and "
     return DataError(f"{file}: this is {kind}; {unpacked}give the path of {_KINDS}")
 
 

@@ -90,7 +90,9 @@ def _validation_size(validation: int | float | None, available: int) -> int:
         case Real() as share if 0 < share < 1:
             size = round(share * available)
         case _:
-            raise DataError(f"validation: {validation} is neither a number of examples nor a share")
+            raise DataError(
+                f"validation: {validation!r} is neither a number of examples nor a share"
+            )
     if not 0 < size < available:
         asked = "a fifth" if validation is None else validation
         raise DataError(
