@@ -219,6 +219,7 @@ def schema() -> None:
 )
 def init(folder: Path, to: Path | None) -> None:
     """Look at your data (pictures, MNIST's format, CSV, Parquet) and write a first declaration."""
+    from wardrobe.training.files import atomic_write
     from wardrobe.training.first_declaration import first_declaration, name_for
 
     name = name_for(to or folder)
@@ -229,7 +230,11 @@ def init(folder: Path, to: Path | None) -> None:
     beside = os.path.relpath(path.absolute(), file.absolute().parent)
     written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
     text = first_declaration(path, name, written)
-    file.write_text(text, encoding="utf-8")
+    try:
+        with atomic_write(file) as stream:
+            stream.write(text)
+    except OSError as error:
+        _fail(f"cannot write {file}: {error.strerror}")
     click.echo(f"written to {file}; now type")
     for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
         click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")

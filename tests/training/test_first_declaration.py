@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import resource
 import shlex
 
 import numpy as np
@@ -94,6 +95,19 @@ def test_every_value_has_a_reason_beside_it(tmp_path):
     for line in text.splitlines()[1:]:
         is_value = not line.endswith(":") and "name: ./photos" not in line
         assert ("  # " in line) is is_value, line
+
+
+def test_a_full_disk_leaves_no_half_of_a_declaration(tmp_path, monkeypatch):
+    mnist(tmp_path / "garments")
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        done = CliRunner().invoke(cli.main, ["init", "garments"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (done.exit_code, done.output) == (1, "cannot write garments.yaml: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["garments"]
 
 
 def test_the_command_says_what_to_type_next_and_overwrites_nothing(tmp_path, monkeypatch):
