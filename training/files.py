@@ -20,7 +20,7 @@ def atomic_write(path: Path, mode: str = "w", *, synced: bool = True) -> Iterato
     writers, in threads or in containers, do not disturb each other: the last one's file stays.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; the error names `path`.
     """
     partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(8)}")
     try:
@@ -30,5 +30,9 @@ def atomic_write(path: Path, mode: str = "w", *, synced: bool = True) -> Iterato
                 stream.flush()
                 os.fsync(stream.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename == str(partial):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         partial.unlink(missing_ok=True)
