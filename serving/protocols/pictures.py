@@ -3,7 +3,7 @@
 import base64
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -31,8 +31,6 @@ JSON_SPACE, BYTE_ORDER_MARK = b" \t\r\n\xef\xbb\xbf", b"\xef\xbb\xbf"
 SPACE, URL_SAFE = re.compile(r"\s+"), str.maketrans("-_", "+/")
 MOST_FIELDS = 100
 """Fields of text in a form, beside the pictures."""
-OPTIONS = ("model", "version", "top", "explain")
-"""The parameters of the query string."""
 YES, NO = ("1", "true"), ("0", "false", "")
 
 

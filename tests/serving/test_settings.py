@@ -77,8 +77,8 @@ def test_a_misspelt_variable_does_not_pass_unnoticed(caplog: pytest.LogCaptureFi
 
 
 def test_origins_are_those_that_browsers_send() -> None:
-    environment = {"WARDROBE_CORS_ORIGINS": "*, http://localhost:3000,app://shop,https://[::1]"}
-    assert len(Settings.from_environment(environment).cors_origins) == 4
+    environment = {"WARDROBE_CORS_ORIGINS": "*, http://localhost:3000,app://shop,https://[::1],null"}
+    assert len(Settings.from_environment(environment).cors_origins) == 5
 
 
 def test_a_folder_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
