@@ -25,8 +25,8 @@ RANGES = {
 """Least and greatest value of the numbers that may be 0; every other one is at least 1."""
 
 ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s*]+")
-"""What a browser sends as `Origin`: no path, not even a slash, and `null` for a page that is a file;
-or `*`, any of them."""
+"""What a browser sends as `Origin`: no path, not even a slash; of a page that is a file `null`. Or
+`*`, any of them."""
 
 HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 """Text that every client can send in a header, and that arrives as it was sent."""

@@ -77,7 +77,9 @@ def test_a_misspelt_variable_does_not_pass_unnoticed(caplog: pytest.LogCaptureFi
 
 
 def test_origins_are_those_that_browsers_send() -> None:
-    environment = {"WARDROBE_CORS_ORIGINS": "*, http://localhost:3000,app://shop,https://[::1],null"}
+    environment = {
+        "WARDROBE_CORS_ORIGINS": "*, http://localhost:3000,app://shop,https://[::1],null"
+    }
     assert len(Settings.from_environment(environment).cors_origins) == 5
 
 
