@@ -132,7 +132,21 @@ def train(
             record = replace(record, continues=shorter.record.id)
         elif resume and extend:
             _tell_new_run(runs, declaration)
-        run = Run.start(folder, record, declaration)
+        try:
+            run = Run.start(folder, record, declaration)
+        except FileExistsError:  # a run of the same second was faster; this one needs another name
+            return train(
+                declaration,
+                data,
+                runs=runs,
+                artifacts=artifacts,
+                command=command,
+                served_beside=served_beside,
+                resume=resume,
+                extend=extend,
+                callbacks=callbacks,
+                mlflow=mlflow,
+            )
     recording = recorder.recording(run, declaration) if recorder else nullcontext()
     with run.recorded(), recording, saved_model.writing() as write:
         fitted = fit.run(teacher.folder if teacher else None)

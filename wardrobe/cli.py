@@ -231,8 +231,11 @@ def init(folder: Path, to: Path | None) -> None:
     beside = os.path.relpath(path.absolute(), file.absolute().parent)
     written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
     text = first_declaration(path, name, written)
-    with atomic_write(file) as stream:
-        stream.write(text)
+    try:
+        with atomic_write(file) as stream:
+            stream.write(text)
+    except OSError as error:
+        _fail(f"cannot write {file}: {error.strerror}")
     click.echo(f"written to {file}; now type")
     for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
         click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")

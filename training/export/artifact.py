@@ -20,7 +20,7 @@ table of one's own its columns and its target |
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -61,7 +61,8 @@ def export(
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
     """
     versions = artifacts / declaration.name
-    partial = versions / f".partial-{os.getpid()}"
+    # Named at random: threads share the number of their process, and containers all have number 1.
+    partial = versions / f".partial-{secrets.token_hex(8)}"
     if written := _written_by(record.id, versions):
         return written
     outputs = Outputs.of_head(
