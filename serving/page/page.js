@@ -8,13 +8,13 @@ const locked = find("locked"), key = find("key");
 const AGAIN = "send the picture again in a moment.";
 const SILENT = `The server does not answer; ${AGAIN}`;
 
-// Of equal lightness, and different to eyes that tell red and green apart badly.
 const SEEN = {
   "as is": "what the network saw",
   "plain ground": "what the network saw: cut out of its ground",
   "photograph": "what the network saw: cut out of a photograph",
 };
 
+// Of equal lightness, and different to eyes that tell red and green apart badly.
 const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
 /** Fill the choice of models, say which versions are not served and why, and ask for a key if the

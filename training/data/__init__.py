@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.models.schema.errors import did_you_mean
-from wardrobe.serving.images import foreign
+from wardrobe.serving.images import PREPARATION, foreign
 from wardrobe.serving.images.names import as_text, is_debris
 from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import (
@@ -117,6 +117,7 @@ def load(
         source=collection.source,
         ground=_polarity(examples.x[train], collection.prepare),
         prepare=collection.prepare,
+        preparation=PREPARATION if wanted.prepare == "garment" else None,
         encoding=encoding,
         test_rows=test_rows,
         unknown=_unknown(wanted, collection),

@@ -120,6 +120,7 @@ class DataSet:
     source: str  # where it was found, for people
     ground: Polarity | None  # of the training images: what they show things on; None: not images
     prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
+    preparation: int | None = None  # the version of `garment`, if that prepared these
     parts: tuple[Part, ...] = ()  # of several sets that are trained on together
     encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
     test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
