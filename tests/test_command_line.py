@@ -291,7 +291,7 @@ def test_data_that_is_nowhere(invoke, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "complaint"),
-    [("[]", "it is no mapping"), ('{"floatx": "float8"}', "floatx 'float8'")],
+    [("[]", "it is not a mapping"), ('{"floatx": "float8"}', "floatx 'float8'")],
 )
 def test_settings_of_keras_with_which_it_cannot_be_loaded(wardrobe, tmp_path, settings, complaint):
     (tmp_path / "keras.json").write_text(settings)

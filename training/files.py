@@ -18,7 +18,7 @@ def atomic_write(path: Path, mode: str = "w", *, synced: bool = True) -> Iterato
     milliseconds, the file survives the end of this process, but not that of the machine.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; the error names `path`.
     """
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
@@ -28,5 +28,9 @@ def atomic_write(path: Path, mode: str = "w", *, synced: bool = True) -> Iterato
                 stream.flush()
                 os.fsync(stream.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename == str(partial):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         partial.unlink(missing_ok=True)

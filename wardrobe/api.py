@@ -1,6 +1,6 @@
 """What a training script calls; the command line calls the same functions.
 
-The rooms are imported inside the functions: most of them load Keras, which takes seconds.
+What they need is imported inside the functions: most of it loads Keras, which takes seconds.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ def train(
             declaration has the callback MLflow.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         command: what the record says the run was started by; default: this process' command line.
-        progress: is told how far a download is: file, bytes so far, bytes in all; and how far a
-            folder of pictures has been read: its name and `/`, pictures so far, pictures in all.
+        progress: called during a download with the file's name, the bytes so far and in all; while
+            a folder of pictures is read, with its name and `/`, the pictures so far and in all.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be found;
             it is called with the reason.
 
@@ -330,8 +330,8 @@ def classify(
 ) -> Classified:
     """Names the garments in more pictures than a handful, in constant memory.
 
-    A picture that cannot be read, or is none, becomes an answer with an error. The output appears
-    when it is complete.
+    A file that cannot be read, or is not a picture, becomes an answer with an error. The output
+    appears when it is complete.
 
     Args:
         inputs: files, folders, globs, lists of files (`.txt`), tar files, Parquet files.
@@ -341,7 +341,7 @@ def classify(
         resume: go on where a classification of the same inputs was interrupted.
         jobs: processes; default: one on each core.
         cluster: a Ray cluster to use instead: "auto", "HOST:PORT" or "local".
-        progress: is told how many pictures are answered, and how many there are, if known.
+        progress: called with the number of pictures answered so far, and in all; None: unknown.
 
     Raises:
         ClusterError: the cluster cannot be reached.
@@ -349,32 +349,40 @@ def classify(
     """
     from wardrobe.serving.offline import classify_all
 
-    answering = load(model, artifacts)
-    for_photographs = answering.for_photographs
-    folders = answering.folder, for_photographs.folder if for_photographs else None
     names = [os.fspath(each) for each in inputs]
-    with _engine(*folders, jobs or os.cpu_count() or 1, cluster) as engine:
+    choose = partial(_answering, model, artifacts)
+    with _engine(choose, jobs or os.cpu_count() or 1, cluster) as engine:
         return classify_all(names, Path(to), engine, resume, progress or (lambda done, total: None))
+
+
+def _answering(
+    model: str | PathLike[str] | None, artifacts: Sequence[str | PathLike[str]] | None
+) -> tuple[Path, Path | None]:
+    """The folders of the artifact that `load` finds, and of the one that answers photographs."""
+    found = load(model, artifacts)
+    companion = found.for_photographs
+    return found.folder, companion.folder if companion else None
 
 
 @contextmanager
 def _engine(
-    artifact: Path, for_photographs: Path | None, jobs: int, cluster: str | None
+    choose: Callable[[], tuple[Path, Path | None]], jobs: int, cluster: str | None
 ) -> Iterator[Engine]:
     """What answers pictures: the processes of this machine, or a cluster."""
     if cluster is None:
-        from wardrobe.serving.offline import processes
+        from wardrobe.serving.offline.processes import Processes
 
-        yield lambda unanswered: processes.answers(unanswered, artifact, jobs, for_photographs)
+        with Processes(jobs) as processes:
+            artifact, companion = processes.call(choose)
+            yield lambda unanswered: processes.answers(unanswered, artifact, companion)
         return
     from wardrobe.cluster import connected
 
+    artifact, companion = choose()
     with connected(cluster):
         from wardrobe.serving.offline import ray_data
 
-        yield lambda unanswered: ray_data.answers(
-            unanswered, artifact, for_photographs=for_photographs
-        )
+        yield lambda unanswered: ray_data.answers(unanswered, artifact, for_photographs=companion)
 
 
 def lab(
@@ -388,7 +396,7 @@ def lab(
     Args:
         port: where to listen on 127.0.0.1; 0: any free one.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
-        listening: is told the address.
+        listening: called with the address.
 
     Raises:
         TrainingError: the port is taken, or Keras' backend cannot train.
@@ -447,8 +455,8 @@ def evaluation_data(
     data_folder: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> DataSet:
-    """The data set whose test examples `evaluate` takes, with the same arguments; `progress` is
-    told how far the reading of a folder of pictures is."""
+    """The data set whose test examples `evaluate` takes, with the same arguments; `progress` as for
+    `train`."""
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
 
@@ -480,9 +488,7 @@ def _with_data(
         overrides += [] if data is None else [f"data={json.dumps(os.fspath(data))}"]
         resolved = declarations.load_declaration(declared, overrides, folder)
         _load_backend()  # only now, so that a misspelt declaration is reported at once
-        return declarations.load_with_data(
-            resolved, (), folder, progress=progress, on_stand_in=on_stand_in
-        )
+        return declarations.with_data(resolved, folder, progress=progress, on_stand_in=on_stand_in)
     overrides.append(f"data={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
     return models.resolve(

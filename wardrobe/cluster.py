@@ -26,6 +26,7 @@ def connected(address: str) -> Iterator[None]:
     Raises:
         ClusterError: Ray is not installed, or there is no cluster at the address.
     """
+    auth_mode = os.environ.get("RAY_AUTH_MODE")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a future default; it warns
     options: dict[str, Any] = {"address": "local", "include_dashboard": False}
@@ -47,6 +48,9 @@ def connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        if auth_mode is None and os.environ.pop("RAY_AUTH_MODE", None):
+            # Ray asks for a token on a cluster that it starts itself; another one may have none.
+            ray._raylet.Config.initialize("")
 
 
 def _reachable(address: str) -> str:

@@ -110,11 +110,22 @@ def picture_progress() -> Iterator[Callable[[int, int | None], None]]:
             return Text(f"{task.speed:,.0f} pictures/s" if task.speed else "")
 
     columns = (*Progress.get_default_columns()[1:2], MofNCompleteColumn(), Rate())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("pictures", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+
+    def show(done: int, total: int | None) -> None:
+        bar.start()  # as above
+        if not bar.tasks:
+            bar.add_task("pictures", total=None)
+        bar.update(bar.task_ids[0], completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bar.tasks:
+            bar.stop()
 
 
 def show_variants_done(done: int, total: int) -> None:
     """How much of a study has run, on one line of stderr."""
-    click.echo(f"\r{done} of {total} variants", err=True, nl=done == total)
+    if total:  # a search has none
+        click.echo(f"\r{done} of {total} variants", err=True, nl=done == total)

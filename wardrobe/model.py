@@ -16,9 +16,9 @@ from PIL import Image
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
 from wardrobe.serving.images.names import as_text
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import LIMITS
 from wardrobe.serving.inference import model as loaded
-from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.inference.graph import STRING, Spec
 
 BATCH = 1000
@@ -55,10 +55,12 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The name of the artifact."""
         return self._served.artifact.name
 
     @property
     def version(self) -> int:
+        """The version of the artifact; higher is newer."""
         return self._served.artifact.version
 
     @property

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import did_you_mean, suggestion
 from wardrobe.serving.images import PREPARATION, foreign
 from wardrobe.serving.images.names import as_text, is_debris
-from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.images.picture_input import PictureInput, Polarity, Preparation
 from wardrobe.training.data import (
     fashion_mnist,
     idx,
@@ -38,8 +38,6 @@ from wardrobe.training.data.dataset import (
     DataSet,
     DataUnavailable,
     Examples,
-    Polarity,
-    Preparation,
     array_hash,
     data_folder,
     measure_polarity,
@@ -88,7 +86,7 @@ def load(
     folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
     beside: the folders of the declaration's files.
     picture: what pictures are brought to, such as the input of an artifact; None: as declared.
-    progress: is told how far a download is, or the reading of a folder of pictures.
+    progress: called during a download, and while a folder of pictures is read.
     declared: with a name, the other keys of `data`, such as `size=[28, 28]` or `take=1000`.
     Raises DataError if the data set cannot be found, read or split, DataUnavailable if
     Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
@@ -115,7 +113,7 @@ def load(
         hashes=collection.hashes,
         split_hash=array_hash(train, validate, test),
         source=collection.source,
-        ground=_polarity(examples.x[train], collection.prepare),
+        polarity=_polarity(examples.x[train], collection.prepare),
         prepare=collection.prepare,
         preparation=PREPARATION if wanted.prepare == "garment" else None,
         encoding=encoding,
@@ -126,13 +124,13 @@ def load(
 
 
 def _unknown(wanted: Data, collection: Collection) -> str | None:
-    """The class of what is none of the others, as declared.
+    """The class for everything else, as declared.
 
     Raises DataError if the data set has no such class.
     """
     known = collection.class_names or ()
     if wanted.unknown is not None and wanted.unknown not in known:
-        hint = did_you_mean(wanted.unknown, known) or f"; there are {', '.join(known)}"
+        hint = suggestion(wanted.unknown, known)
         raise DataError(f"data.unknown: {wanted.name} has no class {wanted.unknown!r}{hint}")
     return wanted.unknown
 
@@ -166,7 +164,7 @@ def _encoded(
 
 
 def _polarity(images: NDArray[Any], prepare: Preparation) -> Polarity | None:
-    """What training images show things on; None: they are rows of a table."""
+    """The background of training images; None: they are rows of a table."""
     if images.ndim == 2:
         return None
     return "dark" if prepare == "garment" else measure_polarity(images)
@@ -277,8 +275,8 @@ def _on_disk(
 
 
 def of_another_kind(file: Path) -> DataError:
-    """The error for a file that is no data set: what it is, and what to give instead."""
-    kind = foreign.name(beginning(file)) or "no data set"
+    """The error for a file that is not a data set: what it is, and what to give instead."""
+    kind = foreign.name(beginning(file)) or "not a data set"
     unpacked = "unpack it, and " if "archive" in kind else ""
     return DataError(f"{file}: this is {kind}; {unpacked}give the path of {_KINDS}")
 
@@ -300,7 +298,7 @@ def _refuse_columns(wanted: Data) -> None:
 def _refuse_files(wanted: Data) -> None:
     for key in ("test", "copies"):
         if getattr(wanted, key) is not None:
-            raise DataError(f"data.{key}: {wanted.name} is no folder of pictures; leave it out")
+            raise DataError(f"data.{key}: {wanted.name} is not a folder of pictures; leave it out")
 
 
 def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:

@@ -68,7 +68,7 @@ def export(
         declaration.model.head.activation,
         data.encoding,
         temperature=record.calibration.get("temperature", 1.0),
-        empty=255 if data.ground == "light" else 0,
+        empty=255 if data.polarity == "light" else 0,
     )
     try:
         versions.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _where(declaration: Declaration, data: DataSet) -> dict[str, str]:
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:
-    """The artifact that a run has written; what is wrong with others is no concern of it."""
+    """The artifact that a run has written; broken ones beside it do not matter."""
     for file in versions.glob("[0-9]*/assets.extra/run.json"):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
@@ -146,7 +146,7 @@ def _input(data: DataSet) -> dict[str, Any]:
         "shape": shape,
         "channels": 1 if len(shape) == 2 else shape[2],
         "range": [0, 255],
-        "ground": data.ground,
+        "ground": data.polarity,
         "prepare": data.prepare,
         **({} if data.preparation is None else {"preparation": data.preparation}),
     }

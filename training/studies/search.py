@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 JOURNAL = "search.journal"
 
+PACKAGES = {"psycopg": "'wardrobe[postgresql]'", "MySQLdb": "mysqlclient"}
+"""What has the drivers that SQLAlchemy chooses for `postgresql://` and `mysql://`."""
+
+_STORAGES = (
+    "Name the file of a journal, or the URL of a PostgreSQL or MySQL database such as "
+    "postgresql://user:password@host/database"
+)
+
 
 def run(
     study: Study, folder: Path, engine: Engine, progress: executor.Progress, storage: str | None
@@ -161,20 +169,19 @@ def _usable(storage: str | None) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        text = f"its driver, {getattr(error.__cause__, 'name', error)}, is not installed"
+        driver = str(getattr(error.__cause__, "name", error))
+        package = PACKAGES.get(driver, driver)
+        text = f"its driver, {driver}, is not installed: pip install {package}"
     except ValueError:  # from JSON
-        text = "it is not a journal of Optuna"
+        text = f"it is not a journal of Optuna. {_STORAGES}"
     except Exception as error:
         if not isinstance(error, RuntimeError) and "sqlalchemy" not in type(error).__module__:
             raise
-        text = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        text = f"{reason}. {_STORAGES}"
     else:
         return
-    name = without_password(storage or JOURNAL)
-    raise TrainingError(
-        f"cannot use the storage {name}: {text}. Name the file of a journal, or the URL of a "
-        "PostgreSQL or MySQL database such as postgresql://user:password@host/database"
-    )
+    raise TrainingError(f"cannot use the storage {without_password(storage or JOURNAL)}: {text}")
 
 
 def _trials(study: Study, storage: BaseStorage, number: int) -> optuna.Study:

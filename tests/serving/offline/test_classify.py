@@ -19,9 +19,10 @@ import pytest
 
 import wardrobe
 from tests.serving.offline.pictures import draw_into
-from wardrobe.serving.offline import classify_all, processes
+from wardrobe.serving.offline import classify_all
 from wardrobe.serving.offline.classifier import Classifier
 from wardrobe.serving.offline.inputs import read
+from wardrobe.serving.offline.processes import Processes
 
 COUNT = 200
 MODEL = "softmax-regression"
@@ -30,7 +31,7 @@ ARTIFACT = wardrobe.load(MODEL).folder
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Drawn garments, of which one is no picture."""
+    """Drawn garments, of which one is not a picture."""
     return draw_into(tmp_path_factory.mktemp("pictures"), COUNT)
 
 
@@ -152,9 +153,9 @@ def test_a_killed_program_loses_and_repeats_nothing(wardrobe_program, folder, ex
     assert read_back(tmp_path / "answers.csv") == labels
 
 
-def test_a_killed_process_is_told_in_words(folder, tmp_path):
+def test_a_killed_process_is_reported_in_words(folder, tmp_path):
     def engine(unanswered):
-        answers = processes.answers(unanswered, ARTIFACT, 1)
+        answers = processes.answers(unanswered, ARTIFACT)
         yield next(answers)
         for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -168,11 +169,16 @@ def test_a_killed_process_is_told_in_words(folder, tmp_path):
             member = tarfile.TarInfo(f"{number}.png")
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
-    with pytest.raises(wardrobe.ServingError, match="go on with --resume"):
+    with (
+        pytest.raises(wardrobe.ServingError, match="go on with --resume"),
+        Processes(1) as processes,
+    ):
         classify_all([str(archive)], tmp_path / "a.csv", engine, False, lambda done, total: None)
 
 
-def test_wrong_usage_is_told_before_anything_is_read(folder, tmp_path):
+def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):
+    with pytest.raises(wardrobe.ServingError, match="there is no model 'nonsense'"):
+        wardrobe.classify([folder], tmp_path / "answers.csv", "nonsense")
     with pytest.raises(wardrobe.ServingError, match=r"\.jsonl, \.csv, \.parquet"):
         wardrobe.classify([folder], tmp_path / "answers.xlsx", MODEL)
     with pytest.raises(wardrobe.ServingError, match="is not there"):

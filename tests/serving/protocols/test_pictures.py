@@ -54,6 +54,43 @@ def test_the_query_names_model_version_and_how_many_classes(client, encode, band
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"model": "plain", "version": "7", "top": "1", "explain": "1"},
+        {"model": "plain", "top": "1"},
+    ],
+)
+def test_the_options_may_stand_beside_the_pictures(client, encode, band, options) -> None:
+    picture, options = encode(band(4)), {"model": "plain"} | options
+    document = {"image": base64.b64encode(picture).decode()}
+    numbers = {name: int(each) if each.isdecimal() else each for name, each in options.items()}
+    for sent in (
+        {"query_string": options, "data": picture},
+        {"data": {"version": "", "remark": "of text"} | options | parts(("a.png", picture))},
+        {"json": document | options},
+        {"json": document | numbers | {"signature_name": None}},
+    ):
+        (answer,) = client.post("/predict", **sent).json["predictions"]
+        assert (answer["model"], answer["version"], len(answer["top"])) == ("plain", 7, 1)
+        assert ("input" in answer) == ("explain" in options)
+
+
+def test_an_option_with_two_values_or_a_wrong_one_is_refused(client, encode, band) -> None:
+    document = {"image": base64.b64encode(encode(band(4))).decode()}
+    for query, option, message in (
+        ("?top=2", {"top": 3}, "top is both '2' and '3'; send it once"),
+        ("?top=2&top=3", {}, "top is both '2' and '3'; send it once"),
+        ("", {"top": [3]}, "top is '[3]'; it must be a whole number of at least 1"),
+        ("", {"explain": 2}, "explain is '2'; it must be 1 or 0"),
+        ("", {"model": "x" * 10_000}, "model has 10000 characters; 255 are the most"),
+    ):
+        response = client.post(f"/predict{query}", json=document | option)
+        assert (response.status_code, response.json) == (400, {"error": message})
+    response = client.post("/predict?top=3&model=plain", json=document | {"top": 3})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
     ("query", "status", "message"),
     [
         ("top=0", 400, "top is '0'; it must be a whole number of at least 1"),

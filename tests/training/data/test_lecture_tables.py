@@ -13,7 +13,7 @@ PLANE = ["xor", "rings", "moons", "spirals"]
 def test_every_table_is_float32_and_always_the_same(name):
     data = load(name)
     assert data.train.x.dtype == np.float32
-    assert data.ground is None
+    assert data.polarity is None
     assert (data.split_hash, data.hashes) == (load(name).split_hash, load(name).hashes)
     assert describe(name) == DataFacts(data.input_shape, data.classes)
 

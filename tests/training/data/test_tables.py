@@ -139,7 +139,7 @@ class TestValues:
         assert str(error.value).splitlines() == [
             f"{path}:3: column 'age' holds 'fifty', which is not a number",
             f"{path}:5: column 'age' holds '6l', which is not a number",
-            "Mend them, leave them empty, or declare 'columns: {age: category}'",
+            "Correct them, leave them empty, or declare 'columns: {age: category}'",
         ]
 
     def test_that_are_mostly_numbers_are_not_taken_for_categories(self, write):
@@ -168,7 +168,8 @@ class TestValues:
         table = read(write("age;hours;income\n0,5;1;h\n-1,25;2,5;l\n;3;h\n"))
         assert table["age"][:2] == [0.5, -1.25]
         assert table["hours"] == [1, 2.5, 3]
-        with pytest.raises(DataError, match=r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nMend"):
+        message = r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nCorrect them"
+        with pytest.raises(DataError, match=message):
             read(write("age;income\n0,5;h\n1,5;l\n4O;h\n2,5;l\n"))
 
     @pytest.mark.parametrize("cell", ["1e300", "inf", "-Infinity"])
