@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data, declared_data
 from wardrobe.models.schema.errors import did_you_mean, suggestion
-from wardrobe.serving.images import foreign
+from wardrobe.serving.images import PREPARATION, foreign
 from wardrobe.serving.images.names import as_text, is_debris
 from wardrobe.serving.images.picture_input import PictureInput, Polarity, Preparation
 from wardrobe.training.data import (
@@ -119,6 +119,7 @@ def load(
         source=collection.source,
         polarity=_polarity(examples.x[train], collection.prepare),
         prepare=collection.prepare,
+        preparation=PREPARATION if wanted.prepare == "garment" else None,
         encoding=encoding,
         test_rows=test_rows,
         unknown=_unknown(wanted, collection),

@@ -6,8 +6,9 @@ besides the graph:
 | file | holds |
 |---|---|
 | `labels.json` | the names of the classes, in the order of the outputs |
-| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare`; of a
-table of one's own its columns and its target |
+| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare` and,
+if garments were cut out of its own, `preparation`, the version that did; of a table of one's own
+its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
@@ -149,6 +150,7 @@ def _input(data: DataSet) -> dict[str, Any]:
         "range": [0, 255],
         "ground": data.polarity,
         "prepare": data.prepare,
+        **({} if data.preparation is None else {"preparation": data.preparation}),
     }
 
 
