@@ -38,8 +38,8 @@ test: install clients
 test-slow: install clients  # what takes minutes: every network of the zoo trained, start-up times
 	$(BIN)/python -m pytest -m slow
 
-test-containers: install  # builds the image and brings up docker-compose.yml; CONTAINER_ENGINE=docker
-	$(BIN)/python -m pytest -m containers tests/deploy
+test-containers: install .helm/helm  # the images, docker-compose.yml, a pod; CONTAINER_ENGINE=docker
+	HELM=.helm/helm $(BIN)/python -m pytest -m containers tests/deploy
 
 test-cluster: install  # studies and classification on three raylets, one of which is killed
 	$(BIN)/python -m pytest -m cluster
@@ -76,6 +76,9 @@ DEV_EXTRAS := --extra dev --extra docs --extra lecture --extra heif --extra tabl
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
+# The nodes of a cluster: KubeRay probes an agent of Ray's that needs ray[default].
+CLUSTER_EXTRAS := --extra cluster --extra lecture --extra postgresql
+
 # What TensorFlow asks for and a service never imports.
 NOT_SERVING := keras h5py libclang grpcio google-pasta wheel
 
@@ -86,6 +89,8 @@ lock: install  # the pinned versions, with hashes and without the name of any pa
 	$(LOCKED) pyproject.toml --extra gpu -o requirements-gpu.lock
 	$(LOCKED) pyproject.toml $(DEV_EXTRAS) -o requirements-dev.lock
 	$(LOCKED) pyproject.toml $(DEV_EXTRAS) --extra gpu -o requirements-dev-gpu.lock
+	printf 'ray[default]\n' | $(LOCKED) pyproject.toml - $(CLUSTER_EXTRAS) \
+	  --constraint requirements-dev.lock -o requirements-cluster.lock
 	printf 'tritonclient[http]>=2.60\nkserve>=0.19\n' | $(LOCKED) -o requirements-clients.lock -
 
 clean:

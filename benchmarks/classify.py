@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 import wardrobe
-from benchmarks.serve import Contender, Load, megabytes, processes
+from benchmarks.serve import Contender, Load, megabytes
 
 CLIENTS = 16
 
@@ -131,7 +131,7 @@ def print_memory(files: list[Path], count: int, artifact: Path, folder: Path) ->
     seen: list[float] = []
     while process.poll() is None:
         with suppress(OSError):  # one of them has just ended
-            seen.append(sum(map(megabytes, processes(process.pid))))
+            seen.append(megabytes(process.pid))
         time.sleep(0.5)
     if process.returncode:
         raise SystemExit("wardrobe classify failed")

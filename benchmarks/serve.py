@@ -11,11 +11,12 @@ PATH. The contenders take turns, so that what else the machine does falls on all
     model.predict   a Flask view that calls Keras' `predict`
     LitServe, BentoML   of the same SavedModel, where `--python` has them
 
-Each runs in two processes; the Flask views under gunicorn's own threaded worker with eight threads,
-as many as wardrobe's worker has. CPU is that of the server's processes for each answered request;
-it is the measure to trust on a noisy machine. Memory is their proportional share (PSS). At half
-load wrk pauses at random between requests, so that half as many are sent as were answered at best;
-overload is four times as many connections as wardrobe takes requests in hand.
+Each runs in two processes; the Flask views under gunicorn's own threaded worker with four threads,
+with which the limit is fastest on two cores, wardrobe with its eight. CPU is that of the server's
+processes for each answered request; it is the measure to trust on a noisy machine. Memory is their
+proportional share (PSS). At half load wrk pauses at random between requests, so that half as many
+are sent as were answered at best; overload is four times as many connections as wardrobe takes
+requests in hand.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).parents[1]
 LIMIT, OURS = "decode only", "wardrobe"
 
-GUNICORN = f"-m gunicorn -k gthread -w {WORKERS} --threads {THREADS} -b 127.0.0.1:%d"
+GUNICORN = f"-m gunicorn -k gthread -w {WORKERS} --threads 4 -b 127.0.0.1:%d"
 CONTENDERS = {
     LIMIT: f"{GUNICORN} benchmarks.rivals.decode_only:app",
-    OURS: "-m wardrobe serve --artifacts %s --model %s --port %d",
+    OURS: "-m wardrobe.cli serve --artifacts %s --model %s --port %d",
     "model.predict": f"{GUNICORN} benchmarks.rivals.keras_predict:app",
     "LitServe": f"-m benchmarks.rivals.lit_serve %d {WORKERS}",
     "BentoML": "-m bentoml serve benchmarks.rivals.bento_ml:Classifier --port %d",
@@ -109,6 +110,8 @@ class Load:
     folder: Path
     seconds: int
     connections: int
+    cores: str = ""
+    """Those that wrk is bound to, as `taskset -c` takes them; empty: any."""
 
     def __post_init__(self) -> None:
         garment = np.zeros((28, 28), np.uint8)
@@ -125,9 +128,12 @@ class Load:
     def run(self, url: str, pause: float = 0, connections: int = 0) -> list[float]:
         """Requests, refused ones, microseconds, p50 and p99 in microseconds; `pause` is the mean
         number of milliseconds between an answer and the connection's next request."""
-        told = subprocess.check_output(
+        wrk = (
             f"wrk -t1 -c{connections or self.connections} -d{self.seconds}s --timeout=20s"
-            f" -s {self.folder}/post.lua {url}/predict".split(),
+            f" -s {self.folder}/post.lua {url}/predict"
+        )
+        told = subprocess.check_output(
+            [*bound_to(self.cores), *wrk.split()],
             env=os.environ | {"UPLOAD": str(self.folder / "upload"), "PAUSE": str(pause)},
             text=True,
         )
@@ -149,9 +155,11 @@ class Contender:
     megabytes: float = 0
 
     @classmethod
-    def start(cls, name: str, artifact: Path, load: Load, other: str) -> Contender:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+    def start(
+        cls, name: str, artifact: Path, load: Load, other: str = "",
+        workers: int = WORKERS, cores: str = "",
+    ) -> Contender:  # fmt: skip
+        port = free_port()
         values = (artifact.parents[1], artifact.parent.name, port) if name == OURS else (port,)
         python = other if name in NEEDS else sys.executable
         environment = os.environ | {
@@ -160,14 +168,14 @@ class Contender:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "TF_NUM_INTRAOP_THREADS": "1",
             "TF_NUM_INTEROP_THREADS": "1",
-            "WARDROBE_WORKERS": str(WORKERS),
+            "WARDROBE_WORKERS": str(workers),
             "WARDROBE_THREADS": str(THREADS),
             "WARDROBE_QUEUE": str(QUEUE),
         }
         log = load.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [python, *(CONTENDERS[name] % values).split()],
+                [*bound_to(cores), python, *(CONTENDERS[name] % values).split()],
                 env=environment, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
             )  # fmt: skip
         contender = cls(name, process, f"http://127.0.0.1:{port}")
@@ -193,9 +201,9 @@ class Contender:
                 time.sleep(0.5)
 
     def answer(self, load: Load, counts: bool) -> None:
-        before = self._cpu_seconds()
+        before = cpu_seconds(self.process.pid)
         requests, refused, duration, p50, p99 = load.run(self.url)
-        cpu = self._cpu_seconds() - before
+        cpu = cpu_seconds(self.process.pid) - before
         if counts:
             answered = max(requests - refused, 1)
             self.rates.append(answered / duration * 1e6)
@@ -203,18 +211,11 @@ class Contender:
             self.p50.append(p50 / 1000)
             self.p99.append(p99 / 1000)
             self.refused += refused
-            self.megabytes = sum(map(megabytes, processes(self.process.pid)))
+            self.megabytes = megabytes(self.process.pid)
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait()
-
-    def _cpu_seconds(self) -> float:
-        ticks = 0
-        for process in processes(self.process.pid):
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICKS
 
 
 @contextmanager
@@ -229,6 +230,11 @@ def _running(names: list[str], artifact: Path, load: Load, other: str) -> Iterat
             contender.stop()
 
 
+def bound_to(cores: str) -> list[str]:
+    """What begins a command that runs on these cores only; nothing if none are named."""
+    return ["taskset", "-c", cores] if cores else []
+
+
 def _is_here(name: str, other: str | None) -> bool:
     """Whether the package of a contender can be imported where it would run."""
     if name not in NEEDS:
@@ -236,8 +242,31 @@ def _is_here(name: str, other: str | None) -> bool:
     return bool(other) and not subprocess.call([str(other), "-c", f"import {NEEDS[name]}"])
 
 
-def processes(first: int) -> list[int]:
-    """A process and all that it started."""
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def cpu_seconds(first: int) -> float:
+    """What a process and all that it started have taken."""
+    ticks = 0
+    for process in _processes(first):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICKS
+
+
+def megabytes(first: int, kind: str = "Pss") -> float:
+    """The memory of a process and all that it started, what others share of it in proportion;
+    `Pss_Anon` leaves out files, whose share depends on who else has them open."""
+    kilobytes = 0
+    for process in _processes(first):
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:"))
+    return kilobytes / 1024
+
+
+def _processes(first: int) -> list[int]:
     found, unvisited = [], [first]
     while unvisited:
         process = unvisited.pop()
@@ -245,12 +274,6 @@ def processes(first: int) -> list[int]:
         for children in Path(f"/proc/{process}/task").glob("*/children"):
             unvisited += map(int, children.read_text().split())
     return found
-
-
-def megabytes(process: int) -> float:
-    """The memory of a process, what it shares with others in proportion."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def print_table(contenders: list[Contender]) -> None:
@@ -356,14 +379,14 @@ def print_memory(wardrobe: Contender, artifact: Path) -> None:
         for process in bare:
             assert process.stdout
             process.stdout.readline()
-        megabytes = sum(megabytes(process.pid) for process in bare)
+        least = sum(megabytes(process.pid) for process in bare)
     finally:
         for process in bare:
             process.kill()
             process.wait()
     print(
         f"\nMemory: {wardrobe.megabytes:,.0f} MB; {WORKERS} processes that import TensorFlow and "
-        f"load the model: {megabytes:,.0f} MB; {wardrobe.megabytes / megabytes:.2f} times as much"
+        f"load the model: {least:,.0f} MB; {wardrobe.megabytes / least:.2f} times as much"
     )
 
 

@@ -25,6 +25,10 @@ from prometheus_client import (
 
 from wardrobe.serving.inference.graph import Array
 
+MOST_EXAMPLES = 64
+"""In a call that is counted by its size: clients may send any number, and each is a series."""
+MORE = "more"
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 REQUESTS = Counter("wardrobe_requests", "Requests answered", ["method", "route", "status"])
@@ -65,9 +69,13 @@ INFERENCE_SECONDS = Counter(
     ["model", "version", "outcome"],
 )
 EXAMPLES = Counter("wardrobe_examples", "Examples in those calls", ["model", "version"])
-EXECUTIONS = Counter("wardrobe_executions", "Calls of the network itself", ["model", "version"])
+EXECUTIONS = Counter(
+    "wardrobe_executions",
+    f"Calls of the network itself, by the number of examples up to {MOST_EXAMPLES}",
+    ["model", "version", "examples"],
+)
 EXECUTION_SECONDS = Counter(
-    "wardrobe_execution_seconds", "Seconds of those calls", ["model", "version"]
+    "wardrobe_execution_seconds", "Seconds of those calls", ["model", "version", "examples"]
 )
 LAST_INFERENCE = Gauge(
     "wardrobe_last_inference_timestamp_seconds",
@@ -125,7 +133,7 @@ class InferenceMetrics:
             for is_success, outcome in ((True, "success"), (False, "fail"))
         }
         self._examples = EXAMPLES.labels(*names)
-        self._executions = EXECUTIONS.labels(*names), EXECUTION_SECONDS.labels(*names)
+        self._names, self._executions = names, dict[str, tuple[Counter, Counter]]()
         self._last = LAST_INFERENCE.labels(*names)
 
     def called(self, seconds: float, examples: int, is_success: bool) -> None:
@@ -136,15 +144,19 @@ class InferenceMetrics:
         self._examples.inc(examples if is_success else 0)
         self._last.set(time.time())
 
-    def executed(self, seconds: float) -> None:
+    def executed(self, seconds: float, examples: int) -> None:
         """Count one call of the network, for one request or several."""
-        calls, call_seconds = self._executions
+        size = str(examples) if examples <= MOST_EXAMPLES else MORE
+        if size not in self._executions:
+            names = *self._names, size
+            self._executions[size] = EXECUTIONS.labels(*names), EXECUTION_SECONDS.labels(*names)
+        calls, call_seconds = self._executions[size]
         calls.inc()
         call_seconds.inc(seconds)
 
 
 Sample = tuple[str, str, str, str]
-"""A series: its name, the model, the version and the outcome, or ""."""
+"""A series: its name, the model, the version, and the outcome or the number of examples, or ""."""
 
 
 def inference_counts() -> dict[Sample, float]:
@@ -154,7 +166,7 @@ def inference_counts() -> dict[Sample, float]:
             sample.name,
             sample.labels["model"],
             sample.labels["version"],
-            sample.labels.get("outcome", ""),
+            sample.labels.get("outcome", sample.labels.get("examples", "")),
         ): sample.value
         for metric in _registry().collect()
         for sample in metric.samples

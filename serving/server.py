@@ -91,8 +91,20 @@ def _drop_what_nobody_reads() -> None:
     for descriptor in (1, 2):
         with suppress(OSError):  # it is closed
             kind = os.fstat(descriptor).st_mode
+            if stat.S_ISFIFO(kind):
+                _open_anew(descriptor)
             if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
                 os.set_blocking(descriptor, False)
+
+
+def _open_anew(descriptor: int) -> None:
+    """Open the same pipe a second time: that writes do not wait concerns every program that has the
+    descriptor from the same parent. Does nothing without /proc, or if the pipe is another user's.
+    """
+    with suppress(OSError):
+        own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+        os.dup2(own, descriptor)
+        os.close(own)
 
 
 def _share_cores(workers: int) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of all rooms share: the command line, run as a user runs it."""
+"""What all tests share: the command line, run as a user runs it."""
 
 from __future__ import annotations
 

@@ -64,6 +64,15 @@ def says_in_words(done, code=1):
     return done.stderr + done.stdout
 
 
+def test_python_runs_it_as_a_module(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "wardrobe", "train", "nothing.yaml"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    says_in_words(done)
+    assert "nothing.yaml: there is no such file" in done.stderr
+
+
 def test_help_at_every_level(invoke):
     assert all(command in invoke("--help").stdout for command in COMMANDS)
     for command in (*([command] for command in COMMANDS), ["data", "verify"], ["data", "fetch"]):
@@ -293,7 +302,7 @@ def test_data_that_is_nowhere(invoke, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "complaint"),
-    [("[]", "it is no mapping"), ('{"floatx": "float8"}', "floatx 'float8'")],
+    [("[]", "it is not a mapping"), ('{"floatx": "float8"}', "floatx 'float8'")],
 )
 def test_settings_of_keras_with_which_it_cannot_be_loaded(wardrobe, tmp_path, settings, complaint):
     (tmp_path / "keras.json").write_text(settings)

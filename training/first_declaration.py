@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ def first_declaration(path: Path, name: str, written: str) -> str:
 
 def name_for(path: Path) -> str:
     """A name for a network on the data at a path, as a declaration takes it."""
-    words = re.sub(r"[^a-z0-9]+", "-", path.absolute().name.partition(".")[0].lower()).strip("-")
-    return words or "mine"
+    name = path.absolute().name.partition(".")[0].casefold()
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # é as e
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-") or "mine"
 
 
 def _look(path: Path, written: str) -> _Found:
@@ -159,8 +161,8 @@ def _prepared(shapes: list[tuple[int, int]]) -> Iterable[Line]:
         yield f"size: [{height}, {width}]", "all that were looked at have this size"
         return
     smallest, largest = (f"{of(widths)}×{of(heights)}" for of in (min, max))
-    told = f"they are {smallest}" + ("" if smallest == largest else f" to {largest}")
-    yield f"size: [{SMALL}, {SMALL}]", f"{told} pixels; try [48, 48] for finer details"
+    text = f"they are {smallest}" + ("" if smallest == largest else f" to {largest}")
+    yield f"size: [{SMALL}, {SMALL}]", f"{text} pixels; try [48, 48] for finer details"
     proportions = np.array(widths) / np.array(heights)
     if proportions.max() > 1.1 * proportions.min():
         yield "prepare: pad", "whole, with a border: they differ in their proportions"
@@ -213,9 +215,9 @@ def _training(found: _Found) -> Iterable[Line]:
 def _in_classes(sizes: dict[str, int] | None) -> str:
     if sizes is None:
         return ""
-    told = [f"{name} {count:,}" for name, count in [*sizes.items()][:10]]
+    counts = [f"{name} {count:,}" for name, count in [*sizes.items()][:10]]
     more = ", …" if len(sizes) > 10 else ""
-    return f" in {len(sizes)} classes ({', '.join(told)}{more})"
+    return f" in {len(sizes)} classes ({', '.join(counts)}{more})"
 
 
 def _scalar(text: str) -> str:

@@ -32,9 +32,7 @@ class DataRecord:
     files: dict[str, str]  # file (or array) name → SHA-256
     split: str  # SHA-256 of the split
     examples: dict[str, int]  # part → number of examples
-    sets: dict[str, Any] = field(
-        default_factory=dict
-    )  # of several: share, weight, examples of each
+    sets: dict[str, Any] = field(default_factory=dict)  # of several: share, weight, examples
     resplit: int | None = None  # seed of a test set drawn anew; only in records that ship
 
     @classmethod

@@ -72,8 +72,8 @@ class Transferred:
 
     def __str__(self) -> str:
         drawn = "; ".join(f"{layer} ({reason})" for layer, reason in self.drawn.items())
-        told = f"begins with the weights of {self.source} ({self.path}): {', '.join(self.taken)}"
-        return f"{told}; drawn anew: {drawn}" if drawn else told
+        text = f"begins with the weights of {self.source} ({self.path}): {', '.join(self.taken)}"
+        return f"{text}; drawn anew: {drawn}" if drawn else text
 
 
 def begin(

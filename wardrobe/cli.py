@@ -1,7 +1,7 @@
 """The command line: one short function a command.
 
 Results go to stdout, progress and notices to stderr. Exit code 0, 1 for a failure, 2 for wrong
-usage. The rooms are imported inside the commands, so that help and checks start at once.
+usage. What a command needs is imported inside it, so that help and checks start at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -46,10 +47,10 @@ Artifacts = click.option(
 Cluster = click.option(
     "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: auto, HOST:PORT or local."
 )
-MOST_PICTURES = 1000
-"""From so many on, `predict` refers to `classify`, which keeps nothing in memory."""
-
 Json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+MOST_PICTURES = 1000
+"""From this number on, `predict` refers to `classify`, which keeps nothing in memory."""
 
 
 class _Failures(click.Group):
@@ -92,18 +93,18 @@ def _wrong_keras_settings() -> str:
         "floatx": ("float16", "bfloat16", "float32", "float64"),
         "image_data_format": ("channels_first", "channels_last"),
     }
-    wrong = [] if isinstance(settings, dict) else ["it: it is no mapping"]
+    wrong = [] if isinstance(settings, dict) else ["it: it is not a mapping"]
     if not wrong:
         wrong = [
             f"{key} {settings[key]!r}"
             for key, values in known.items()
             if settings.get(key, values[0]) not in values
         ]
-    return f"{file}: Keras cannot be loaded with {wrong[0]}; mend or remove it" if wrong else ""
+    return f"{file}: Keras cannot be loaded with {wrong[0]}; correct or remove it" if wrong else ""
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of those rooms that the failed command has imported."""
+    """The exceptions of those modules that the failed command has imported."""
     return tuple(
         getattr(sys.modules[module], name)
         for name, module in ERRORS.items()
@@ -167,7 +168,7 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True)
 @Set
 @DataDir
-@click.option("--no-data", is_flag=True, help="Do not look whether the data set is there.")
+@click.option("--no-data", is_flag=True, help="Do not check whether the data set is there.")
 @Json
 def check(
     files: tuple[str, ...],
@@ -219,6 +220,7 @@ def schema() -> None:
 )
 def init(folder: Path, to: Path | None) -> None:
     """Look at your data (pictures, MNIST's format, CSV, Parquet) and write a first declaration."""
+    from wardrobe.training.files import atomic_write
     from wardrobe.training.first_declaration import first_declaration, name_for
 
     name = name_for(to or folder)
@@ -229,7 +231,11 @@ def init(folder: Path, to: Path | None) -> None:
     beside = os.path.relpath(path.absolute(), file.absolute().parent)
     written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
     text = first_declaration(path, name, written)
-    file.write_text(text, encoding="utf-8")
+    try:
+        with atomic_write(file) as stream:
+            stream.write(text)
+    except OSError as error:
+        _fail(f"cannot write {file}: {error.strerror}")
     click.echo(f"written to {file}; now type")
     for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
         click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")
@@ -372,7 +378,9 @@ def export(
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--model", help="Name of the model; default: the first that takes pictures.")
 @Artifacts
-@click.option("--explain", is_flag=True, help="With --json: what it saw, and the evidence.")
+@click.option(
+    "--explain", is_flag=True, help="With --json: what the network saw, and which pixels decided."
+)
 @Json
 def predict(
     images: tuple[Path, ...],
@@ -459,8 +467,15 @@ def serve(
     try_it: bool,
 ) -> None:
     """Serve artifacts over HTTP: gunicorn and the Flask application."""
+    from importlib.util import find_spec
+
     from wardrobe.serving.server import serve as run_server
 
+    if try_it and not find_spec("wardrobe.training"):
+        _fail(
+            "--try draws a garment as training does, and wardrobe.training is not installed here;"
+            " start without it, then send a picture: curl -F file=@boot.png URL/predict"
+        )
     settings = api.service_settings(artifacts, model=model, host=host, port=port, workers=workers)
     run_server(settings, listening=_try if try_it else None)
 
@@ -591,7 +606,10 @@ def study(
         raise click.UsageError(f"--storage is for searches; {name} has no `search:`")
     folder = runs / "studies"
     engine = on_cluster(cluster) if cluster else executor.processes(jobs)
-    reports = runner.run(studies, folder, engine, pictures, console.show_variants_done, storage)
+    announce = partial(console.announce_cost, processes=None if cluster else jobs)
+    reports = runner.run(
+        studies, folder, engine, pictures, console.show_variants_done, storage, announce
+    )
     if every:
         from wardrobe.training.studies.page import write
 

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from wardrobe.models.build.keras_objects import (
+    KINDS,
     NOT_ALLOWED,
     constructor_parameters,
     epoch_names,
@@ -23,11 +24,6 @@ from wardrobe.models.build.keras_objects import (
 from wardrobe.models.schema.declaration import Declaration
 
 Schema = dict[str, Any]
-
-_KINDS = (
-    "layer", "initializer", "regularizer", "constraint", "activation", "optimizer", "schedule",
-    "loss", "metric", "callback",
-)  # fmt: skip
 
 _SHOWN = ("title", "description", "default")  # what editors show of a key
 
@@ -41,7 +37,7 @@ def json_schema() -> Schema:
     schema = Declaration.model_json_schema()
     definitions: Schema = schema.pop("$defs")
     definitions["numbers"] = _NUMBERS
-    for kind in _KINDS:
+    for kind in KINDS:
         definitions[kind] = _objects(kind, definitions)
     _name_the_objects(schema["properties"], definitions)
     for model in (schema, *(definitions[name] for name in list(definitions))):

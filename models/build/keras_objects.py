@@ -18,13 +18,13 @@ from typing import Any
 import keras
 
 from wardrobe.models.build.custom_objects import LocalNormal, MLflow, set_crossentropy, step
-from wardrobe.models.schema import slips
+from wardrobe.models.schema import typos
 from wardrobe.models.schema.declaration import SET_LOSS, ObjectSpec, snake_case
 from wardrobe.models.schema.errors import did_you_mean
 from wardrobe.models.schema.tree import Path
 
 # What a declaration may name: the module of Keras where it is found, and its base class.
-_KINDS: dict[str, tuple[ModuleType, type | None]] = {
+KINDS: dict[str, tuple[ModuleType, type | None]] = {
     "layer": (keras.layers, keras.layers.Layer),
     "initializer": (keras.initializers, keras.initializers.Initializer),
     "regularizer": (keras.regularizers, keras.regularizers.Regularizer),
@@ -92,7 +92,7 @@ class KerasFactory:
     def create(self, kind: str, value: Any, path: Path) -> Any:
         """The object that the value at a path names, or None after an error.
 
-        kind: a key of `_KINDS`. value: an ObjectSpec, or what it is parsed from.
+        kind: a key of `KINDS`. value: an ObjectSpec, or what it is parsed from.
         """
         try:
             spec = value if isinstance(value, ObjectSpec) else ObjectSpec.parse(value, path)
@@ -148,7 +148,7 @@ class KerasFactory:
             named = [name for name in spec.arguments if re.search(rf"\b{name}\b", message)]
             if len(named) != 1:
                 return self.add_error(spec.path, f"{maker.__name__}: {message}")
-            cure = slips.in_value(spec.arguments[named[0]])
+            cure = typos.in_value(spec.arguments[named[0]])
             return self.add_error(spec.path_of(named[0]), f"{maker.__name__}: {message}{cure}")
 
     def _arguments(self, maker: Callable[..., Any], spec: ObjectSpec) -> dict[str, Any]:
@@ -195,13 +195,13 @@ class KerasFactory:
                 return self.add_error(
                     path,
                     f"{parameter.name} takes a number of at least 0 or a schedule, not {value!r}"
-                    f"{slips.in_value(value)}",
+                    f"{typos.in_value(value)}",
                 )
             return float(value)
         if kind is not None and isinstance(value, (str, dict)):
             return self.create(kind, value, path)
         if (wrong := _wrong_type(parameter, value)) is not None:
-            message = f"{maker.__name__}: {parameter.name} {wrong}{slips.in_value(value)}"
+            message = f"{maker.__name__}: {parameter.name} {wrong}{typos.in_value(value)}"
             return self.add_error(path, message)
         return _floats(value) if _wants_float(maker, parameter) else value
 
@@ -214,7 +214,7 @@ def one_line(error: BaseException) -> str:
 
 def _hint(kind: str, name: str, known: Iterable[str]) -> str:
     """What an unknown name may mean: what Keras takes it for, such as `mse`, or one like it."""
-    module = _KINDS[kind][0]
+    module = KINDS[kind][0]
     if kind in ("loss", "metric"):
         with suppress(Exception):
             if (meant := module.get(name).__name__) in known:
@@ -226,7 +226,7 @@ def _hint(kind: str, name: str, known: Iterable[str]) -> str:
 @functools.cache
 def known_names(kind: str) -> dict[str, Any]:
     """Every name that Keras has for a kind, with the class or function that it names."""
-    module, base = _KINDS[kind]
+    module, base = KINDS[kind]
     known: dict[str, Any] = {}
     for name, member in inspect.getmembers(module):
         if inspect.isclass(member) and base and issubclass(member, base) and member is not base:

@@ -35,8 +35,8 @@ class OneHotLabels(keras.metrics.Metric):
     def __init__(self, metric: keras.metrics.Metric, classes: int, **options: Any) -> None:
         super().__init__(name=metric.name, dtype=options.get("dtype"))
         self.metric, self.classes = metric, classes
-        if direction := getattr(metric, "_direction", None):
-            self._direction = direction
+        if way := direction(metric):
+            self._direction = way
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         indices = keras.ops.reshape(y_true, (-1,))
@@ -59,7 +59,13 @@ class OneHotLabels(keras.metrics.Metric):
         return cls(**(config | {"metric": metric}))
 
 
-def metrics(declaration: Declaration, factory: KerasFactory) -> list[Any]:
+def direction(metric: keras.metrics.Metric) -> str | None:
+    """Which way a metric gets better, "up" or "down"; None: Keras, whose private name this is, does
+    not know."""
+    return getattr(metric, "_direction", None)
+
+
+def build_metrics(declaration: Declaration, factory: KerasFactory) -> list[Any]:
     """The metrics, each made for the labels that it will get; None after an error in one.
 
     `accuracy` is left to Keras, which picks the one that fits the loss.

@@ -28,8 +28,8 @@ from pydantic import (
     model_validator,
 )
 
-from wardrobe.models.schema import slips
-from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean
+from wardrobe.models.schema import typos
+from wardrobe.models.schema.errors import DeclarationError, ErrorDetail, did_you_mean, suggestion
 from wardrobe.models.schema.tree import Document, Node, Origin, Path, merge, node_of
 
 MAX_LAYERS = 1000
@@ -87,7 +87,7 @@ class ObjectSpec:
                 return cls(name, arguments, (*path, name))
             raise ValueError(
                 f"write the arguments of {name} by name: '{name}: {{argument: value}}'"
-                f"{slips.in_value(arguments)}"
+                f"{typos.in_value(arguments)}"
             )
         raise ValueError("write one name, such as 'Dropout', or one name with its arguments")
 
@@ -117,7 +117,7 @@ def _held_out(value: Any) -> Any:
     if is_count or (type(value) is float and 0 <= value < 1):
         return value
     raise ValueError(
-        f"must be a number of examples or a fraction below 1, not {value!r}{slips.in_value(value)}"
+        f"must be a number of examples or a fraction below 1, not {value!r}{typos.in_value(value)}"
     )
 
 
@@ -236,9 +236,9 @@ class Data(_Strict):
     it. `classes` renames and joins classes: what is not named is left out. `target` is the column
     of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
     `take` the number of training examples to use. `test` names the folder, beside `train`, that is
-    the test set. `copies` are disturbed ones of garments. `unknown` is the class of what is none of
-    the others: an answer of it is uncertain. `licence` is for the model card. `sets`: several data
-    sets to train on together, which `data` declares as a list; then only their `name` stands beside
+    the test set. `copies` are disturbed ones of garments. `unknown` is the class for everything
+    else: an answer of it is uncertain. `licence` is for the model card. `sets`: several data sets
+    to train on together, which `data` declares as a list; then only their `name` stands beside
     them.
     """
 
@@ -476,6 +476,19 @@ def validate(
     return declaration, []
 
 
+def declared_data(**keys: Any) -> Data:
+    """The `data` of a declaration, its keys given by a script.
+
+    Raises:
+        DeclarationError: with every unknown key and wrong value.
+    """
+    try:
+        return Data(**keys)
+    except ValidationError as error:
+        found = [_in_words(dict(detail), above=("data",)) for detail in error.errors()]
+        raise DeclarationError(ErrorDetail("data", None, text) for _, text in found) from None
+
+
 def _origin(tree: Node, path: Path) -> Origin:
     """Where the wrong value at a path was written; of `Dense: 3`, the number."""
     node = tree.get(*path)
@@ -496,7 +509,7 @@ def not_indented(tree: Node, path: Path = ()) -> Iterator[ErrorDetail]:
     known = _keys_at(path)
     for (key, value), (after, below) in pairwise(tree.value.items()):
         above = _last_empty_key(key, value)
-        if above is None or after in known or below.slip:
+        if above is None or after in known or below.typo:
             continue
         is_object = above[:1].isupper() and not after[:1].isupper()
         if is_object or (above in known and not did_you_mean(after, known)):
@@ -511,7 +524,7 @@ def not_indented(tree: Node, path: Path = ()) -> Iterator[ErrorDetail]:
 def _last_empty_key(key: str, value: Node) -> str | None:
     """The last key within an entry of a mapping, if it has no value: `Dense` of `- Dense:`."""
     if value.value is None:
-        return key if value.slip is None else None
+        return key if value.typo is None else None
     if isinstance(value.value, list) and value.value and isinstance(value.value[-1].value, dict):
         *_, (last, inner) = [("", value), *value.value[-1].value.items()]
         return last if inner.value is None else None
@@ -526,19 +539,19 @@ def _with_empty_values(errors: list[tuple[Path, str]], tree: Node) -> list[tuple
         for path, text in errors
         if path not in empty or (empty[path] is None and text.startswith(_UNKNOWN_KEY))
     ]
-    told = {path for path, _ in kept}
+    reported = {path for path, _ in kept}
     return kept + [
-        (path, slip or _nothing_at(path)) for path, slip in empty.items() if path not in told
+        (path, typo or _nothing_at(path)) for path, typo in empty.items() if path not in reported
     ]
 
 
 def _empty_values(node: Node, path: Path = ()) -> Iterator[tuple[Path, str | None]]:
-    """The path of each null, and the slip to which it is due, if it is due to one."""
+    """The path of each null, and the typo that caused it, if one did."""
     entries: Any = node.value.items() if isinstance(node.value, dict) else ()
     entries = enumerate(node.value) if isinstance(node.value, list) else entries
     for key, child in entries:
         if child.value is None:
-            yield (*path, key), child.slip
+            yield (*path, key), child.typo
         else:
             yield from _empty_values(child, (*path, key))
 
@@ -648,15 +661,18 @@ def _count(layers: Any, path: Path) -> tuple[int, list[tuple[Path, str]]]:
     return total, errors
 
 
-def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
-    """An error that pydantic found: its path, and a message in the words of a declaration."""
-    path = detail["loc"]
+def _in_words(detail: dict[str, Any], above: Path = ()) -> tuple[Path, str]:
+    """An error that pydantic found: its path, and a message in the words of a declaration.
+
+    above: the path of the part of a declaration that was validated.
+    """
+    path = (*above, *detail["loc"])
     key = path[-1] if path else ""
     place = ".".join(map(str, path)).replace("data.sets.", "data.")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        hint = did_you_mean(str(key), known) or f"; there are {', '.join(known)}"
+        hint = suggestion(str(key), known)
         message = f"{_UNKNOWN_KEY} '{key}'{hint}"
     elif kind == "missing":
         message = f"'{place}' is missing"
@@ -675,7 +691,7 @@ def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
         if kind.startswith("model_"):
             wanted = f"a mapping, such as '{key}: {{{_keys_at(path)[0]}: …}}'"
         given = detail["input"]
-        message = f"{place} must be {wanted}, not {given!r}{slips.in_value(given)}"
+        message = f"{place} must be {wanted}, not {given!r}{typos.in_value(given)}"
     return path, message
 
 

@@ -51,3 +51,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         names.setdefault(name.lower(), name)
     close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     return f"; did you mean '{names[close[0]]}'?" if close else ""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """What an unknown word may mean: as `did_you_mean`, or else all names, `; there are …`."""
+    names = list(known)
+    return did_you_mean(word, names) or f"; there are {', '.join(names)}"

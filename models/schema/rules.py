@@ -15,7 +15,7 @@ from wardrobe.models.schema.declaration import (
     Declaration,
     ObjectSpec,
 )
-from wardrobe.models.schema.errors import ErrorDetail, did_you_mean
+from wardrobe.models.schema.errors import ErrorDetail, did_you_mean, suggestion
 from wardrobe.models.schema.inheritance import read
 from wardrobe.models.schema.tree import Path
 
@@ -196,7 +196,7 @@ def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Itera
     """A finding for each name in `training.class_weight` that is not one of the classes."""
     for name in weights:
         if name not in class_names:
-            hint = did_you_mean(name, class_names) or f"; there are {', '.join(class_names)}"
+            hint = suggestion(name, class_names)
             yield (*_CLASS_WEIGHT, name), f"there is no class '{name}'{hint}"
 
 

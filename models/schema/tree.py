@@ -27,12 +27,12 @@ class Origin:
 class Node:
     """A mapping of nodes, a list of nodes or a scalar, with its origin.
 
-    `slip` says to which slip of the keyboard it is due that a value is null.
+    `typo` says which one made the value null, if one did.
     """
 
     value: Any
     origin: Origin
-    slip: str | None = field(default=None, kw_only=True)
+    typo: str | None = field(default=None, kw_only=True)
 
     @property
     def plain(self) -> Any:
@@ -85,7 +85,7 @@ def with_origin(node: Node, change: Callable[[Origin], Origin]) -> Node:
         value = {key: with_origin(child, change) for key, child in value.items()}
     elif isinstance(value, list):
         value = [with_origin(child, change) for child in value]
-    return Node(value, change(node.origin), slip=node.slip)
+    return Node(value, change(node.origin), typo=node.typo)
 
 
 def merge(parent: Node, child: Node, path: Path = ()) -> Node:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from wardrobe.models.schema import slips
+from wardrobe.models.schema import typos
 from wardrobe.models.schema.errors import DeclarationError, ErrorDetail
 from wardrobe.models.schema.tree import Node, Origin
 
@@ -72,7 +72,7 @@ def read_text(text: str, source: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark else None
-        cure = slips.in_lines(text.splitlines(), mark.line) if mark else ""
+        cure = typos.in_lines(text.splitlines(), mark.line) if mark else ""
         cure = cure or _bracket(error)
         message = f"is not YAML: {error.problem or error.context}{cure}"
         raise DeclarationError.at(Origin(source, at), message) from None
@@ -123,7 +123,7 @@ class _Builder:
             return Node(self.sequence(events, depth), origin)
         if event.style:
             return Node(event.value, origin)
-        if not is_prose and (wrong := slips.in_characters(event.value)):
+        if not is_prose and (wrong := typos.in_characters(event.value)):
             self.add_error(event, wrong)
         return Node(_scalar(event.value), origin)
 
@@ -137,14 +137,14 @@ class _Builder:
                 self.node(key, events, depth + 1)
                 self.add_error(key, "a key must be a string")
             name = getattr(key, "value", "")
-            if not getattr(key, "style", "'") and (wrong := slips.in_key(name)):
+            if not getattr(key, "style", "'") and (wrong := typos.in_key(name)):
                 self.add_error(key, wrong)
             is_prose = depth == 0 and name == "about"
             value = self.node(next(events), events, depth + 1, is_prose)
             if isinstance(value.value, (dict, list)):  # a block begins in a line of its own
                 value = Node(value.value, Origin(self.source, key.start_mark.line + 1))
             if value.value is None:
-                value = Node(None, value.origin, slip=slips.in_empty_key(name, before))
+                value = Node(None, value.origin, typo=typos.in_empty_key(name, before))
             before = (name, value.value)
             if name in entries:
                 first = entries[name].origin.line

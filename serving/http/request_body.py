@@ -13,7 +13,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from wardrobe.serving.errors import RequestError, TooLargeError, UnsupportedError
-from wardrobe.serving.turns import let_others_finish
+from wardrobe.serving.scheduling import let_others_finish
 
 ALIGNMENT = 64
 """Bytes; TensorFlow copies arrays that start elsewhere."""

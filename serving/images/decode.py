@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 from wardrobe.serving import deadline
 from wardrobe.serving.errors import PictureError, TooLateError
 from wardrobe.serving.images import foreign
+from wardrobe.serving.scheduling import let_others_finish
 from wardrobe.serving.settings import Limits
-from wardrobe.serving.turns import let_others_finish
 
 Image.init()  # registers the formats
 # What is odd about a stranger's file is no news for the log, and each message would be remembered.

@@ -20,8 +20,8 @@ from PIL import Image
 
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import LONGEST_SIDE, decode
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.preprocess import preprocess, reduce, segment
-from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.serving.settings import Limits, Settings
 
 Pixels = npt.NDArray[np.uint8]
@@ -45,16 +45,7 @@ class Prepared:
     found: Found
 
 
-def read(data: bytes, target: PictureInput, limits: Limits = LIMITS) -> Pixels:
-    """The bytes of a file → `uint8 [height, width]` or `[height, width, 3]`, 0–255, as `target`
-    says.
-
-    Raises as `prepared` does.
-    """
-    return prepared(data, target, limits).pixels
-
-
-def prepared(data: bytes, target: PictureInput, limits: Limits = LIMITS) -> Prepared:
+def prepared(data: bytes, target: PictureInput, limits: Limits) -> Prepared:
     """The bytes of a file as `target` says, and what the picture turned out to be.
 
     Raises `PictureError` for anything but a complete picture within the limits, and for one that

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.segment import (
     NEAR,
     Colours,
@@ -29,7 +30,6 @@ from wardrobe.serving.images.segment import (
     resized_for_grabcut,
     without_halo,
 )
-from wardrobe.serving.inference.artifacts import PictureInput
 
 Grey = npt.NDArray[np.uint8]
 

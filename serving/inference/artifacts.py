@@ -14,7 +14,7 @@ is one model.
                       "logits", see `docs/http-api.md`. "photographs" names the model that answers
                       photographs in place of this one; false: none does
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain;
-                      "unknown" names the class for what is none of the others
+                      "unknown" names the class for everything else
 """
 
 import logging
@@ -32,19 +32,13 @@ from typing import Any, Literal, get_args
 import orjson
 
 from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.images.picture_input import PictureInput, Polarity, Preparation
 
 logger = logging.getLogger(__name__)
-
-Polarity = Literal["dark", "light", "mixed"]
-"""The background of a network's pictures, `ground` in input.json; "mixed" takes either, so that
-none is inverted."""
 
 Layout = Literal["NHW", "NHWC", "NCHW", "flat", "encoded"]
 """The axes of a network's input: N pictures, height, width, channels; all pixels of a picture in
 one axis; or each picture as the bytes of a PNG file."""
-
-Preparation = Literal["none", "resize", "pad", "garment"]
-"""How a picture becomes one of the network's shape, see `serving.images.prepare`."""
 
 Companion = str | Literal[False] | None
 """The name of the model that answers photographs in place of another; False: none does; None: it is
@@ -87,22 +81,6 @@ class Artifact:
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
-
-
-@dataclass(frozen=True)
-class PictureInput:
-    """The pictures that a network takes: 0–255, `shape` (height, width) in pixels, `channels` 1
-    (grey, without an axis of its own) or 3 (RGB), and how they are prepared."""
-
-    shape: tuple[int, int]
-    polarity: Polarity = "dark"
-    channels: int = 1
-    prepare: Preparation = "garment"
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        """The shape of one example of the network: `(height, width)` or `(height, width, 3)`."""
-        return self.shape if self.channels == 1 else (*self.shape, self.channels)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from wardrobe.serving import deadline
 from wardrobe.serving.inference.graph import Array, Network, Signature
 from wardrobe.serving.metrics import BATCH_EXAMPLES, MODEL_SECONDS, InferenceMetrics
-from wardrobe.serving.turns import let_others_begin
+from wardrobe.serving.scheduling import let_others_begin
 
 MAX_BATCH = 64
 """Examples in a shared call; a request with as many gets a call of its own."""
@@ -120,7 +120,7 @@ class Batcher:
         finally:
             seconds = time.perf_counter() - begun
             self._seconds.observe(seconds)
-            self._inferences.executed(seconds)
+            self._inferences.executed(seconds, examples)
 
 
 def _examples(signature: Signature, inputs: Mapping[str, Array]) -> int:

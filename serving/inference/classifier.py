@@ -14,7 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from wardrobe.serving.errors import ArtifactError, NotAPictureModelError, RequestError
-from wardrobe.serving.inference.artifacts import Extras, Layout, PictureInput
+from wardrobe.serving.images.picture_input import PictureInput
+from wardrobe.serving.inference.artifacts import Extras, Layout
 from wardrobe.serving.inference.graph import STRING, Array, Network, Spec
 
 Floats = npt.NDArray[np.float32]

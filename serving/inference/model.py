@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.inference.artifacts import (
     Artifact,
     Companion,
     Extras,
-    PictureInput,
     at,
     check_files,
     read_extras,
@@ -40,7 +40,7 @@ MEASURED_CALLS = 500
 class Model:
     """One loaded version of a model, safe to call from several threads.
 
-    `unknown` is the class for what is none of the others; `photographs` names the model that
+    `unknown` is the class for everything else; `photographs` names the model that
     answers photographs in its place, if the artifact does. `classifier` and `metrics` are None if
     the network does not classify pictures; `why_not` says why.
     """
@@ -64,7 +64,7 @@ class Model:
 
     @property
     def known(self) -> frozenset[str]:
-        """The classes without that for what is none of them."""
+        """The classes without that for everything else."""
         return frozenset(self.labels) - {self.unknown}
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -187,7 +187,7 @@ def _columns(signature: Signature, extras: Extras) -> dict[str, Spec]:
 
 
 def _unknown(labels: tuple[str, ...], extras: Extras) -> str | None:
-    """The class for what is none of the others."""
+    """The class for everything else."""
     if extras.unknown is not None and (extras.unknown not in labels or len(labels) < 2):
         raise ArtifactError(
             f"uncertainty.json: unknown is {extras.unknown!r}; it must be one of the classes, not"

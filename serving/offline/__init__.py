@@ -25,7 +25,7 @@ class Classified:
 
 Engine = Callable[[Iterator[tuple[Source, int]]], Generator[list[Answer], None, None]]
 Progress = Callable[[int, int | None], None]
-"""Is told how many pictures are answered, and how many there are if that can be known."""
+"""Called with the number of pictures answered so far, and in all; None: unknown."""
 
 
 def classify_all(

@@ -1,6 +1,7 @@
 """Our own protocol, `POST /predict`: pictures in, labels out."""
 
 import base64
+import difflib
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -22,6 +23,10 @@ HOW_TO_SEND_JSON = (
     " picture's bytes in base64 or a data URL"
 )
 JSON_KEYS = ("image", "images", "instances")
+OPTIONS = ("model", "version", "top", "explain")
+"""What may stand in the query, or beside the pictures in a form or a JSON document."""
+LONGEST_OPTION = 255
+"""Characters; a folder's name has no more."""
 JSON_SPACE, BYTE_ORDER_MARK = b" \t\r\n\xef\xbb\xbf", b"\xef\xbb\xbf"
 SPACE, URL_SAFE = re.compile(r"\s+"), str.maketrans("-_", "+/")
 MOST_FIELDS = 100
@@ -35,14 +40,14 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
 
     @blueprint.post("/predict")
     def predict() -> tuple[Response, int]:
-        query = request.args.to_dict()
-        name, version = query.get("model"), _number(query, "version", None)
+        uploads, beside = _read(settings.max_pictures)
+        options = _options(beside)
+        name, version = options.get("model"), _number(options, "version", None)
         model = repository.get(name, version)
         is_chosen = name is not None or version is not None
         companion = None if is_chosen else partial(repository.for_photographs, model)
-        uploads = _uploads(settings.max_pictures)
-        top = _number(query, "top", TOP) or TOP
-        explain = _flag(query, "explain")
+        top = _number(options, "top", TOP) or TOP
+        explain = _flag(options, "explain")
         predictions = classify(model, uploads, settings.limits, top, explain, companion)
         if any("error" not in prediction for prediction in predictions):
             return jsonify(predictions=predictions), 200
@@ -52,19 +57,42 @@ def pictures(repository: Repository, settings: Settings) -> Blueprint:
     return blueprint
 
 
-def _uploads(most: int) -> list[Upload]:
+Fields = list[tuple[str, str]]
+"""Names and values that were sent beside the pictures."""
+
+
+def _read(most: int) -> tuple[list[Upload], Fields]:
     """The pictures of the request, whatever type it claims: those of a form or of a JSON document,
-    or else the body itself."""
-    body = bytes(request_body.read())
+    or else the body itself; and what stands beside them."""
+    body, beside = bytes(request_body.read()), Fields()
     if request.mimetype == "multipart/form-data":
-        uploads = _from_form(body, most)
+        uploads, beside = _from_form(body, most)
     elif request.mimetype == "application/json" or body.lstrip(JSON_SPACE)[:1] in (b"{", b"["):
-        uploads = _from_json(body)
+        uploads, beside = _from_json(body)
     else:
         uploads = _from_body(body)
     if len(uploads) > most:
         raise TooLargeError(f"the request has more than {most} pictures; send fewer at a time")
-    return uploads
+    return uploads, beside
+
+
+def _options(beside: Fields) -> dict[str, str]:
+    """The options, wherever they stand. Raises `RequestError` if one has two values, or is misspelt
+    in the address: another model would answer. Parameters of others, such as those of a gateway,
+    are ignored."""
+    for name in request.args:
+        close = difflib.get_close_matches(name.lower(), OPTIONS, n=1)
+        if close and name not in OPTIONS:
+            raise RequestError(f"there is no option {name!r}; did you mean {close[0]!r}?")
+    options: dict[str, str] = {}
+    for name, value in (*request.args.items(multi=True), *beside):
+        if name not in OPTIONS:
+            continue
+        if len(value) > LONGEST_OPTION:
+            raise RequestError(f"{name} has {len(value)} characters; {LONGEST_OPTION} are the most")
+        if options.setdefault(name, value) != value:
+            raise RequestError(f"{name} is both {options[name]!r} and {value!r}; send it once")
+    return options
 
 
 def _from_body(body: bytes) -> list[Upload]:
@@ -80,11 +108,16 @@ def _from_body(body: bytes) -> list[Upload]:
     return [Upload(None, body)]
 
 
-def _from_form(body: bytes, most: int) -> list[Upload]:
-    """The parts called `file`, with a file name or without. Other fields of text are ignored; other
-    files would be missed."""
+def _from_form(body: bytes, most: int) -> tuple[list[Upload], Fields]:
+    """The parts called `file`, with a file name or without, and the fields of text that are not
+    left empty. Other files would be missed."""
     boundary = request.mimetype_params.get("boundary", "")
-    sent = parts(body, boundary, most + MOST_FIELDS) if boundary else []
+    if body and not boundary:
+        raise RequestError(
+            "the Content-Type of the form names no boundary; leave this header to the client, which"
+            " sets it with the boundary"
+        )
+    sent = parts(body, boundary, most + MOST_FIELDS) if body else []
     uploads = [Upload(part.filename, part.data) for part in sent if part.name == "file"]
     others = [part for part in sent if part.name != "file"]
     missed = [part for part in others if part.filename is not None]
@@ -92,11 +125,13 @@ def _from_form(body: bytes, most: int) -> list[Upload]:
         named = ", ".join(dict.fromkeys(repr(part.name) for part in missed or others)) or "no part"
         rest = "which must be named `file`, too" if uploads else "but no file named `file`"
         raise RequestError(f"the form has {named}, {rest}; {HOW_TO_SEND}")
-    return uploads
+    texts = [(part.name or "", part.data.decode(errors="replace")) for part in others]
+    return uploads, [(name, text) for name, text in texts if text]
 
 
-def _from_json(body: bytes) -> list[Upload]:
-    """The pictures of `{"image": …}`, `{"images": […]}` or `{"instances": […]}`."""
+def _from_json(body: bytes) -> tuple[list[Upload], Fields]:
+    """The pictures of `{"image": …}`, `{"images": […]}` or `{"instances": […]}`, and the options
+    beside them."""
     document = json.loads(body.removeprefix(BYTE_ORDER_MARK))
     keys = [key for key in JSON_KEYS if isinstance(document, dict) and key in document]
     if len(keys) != 1:
@@ -108,7 +143,12 @@ def _from_json(body: bytes) -> list[Upload]:
         raise RequestError(
             f"{keys[0]!r} must be a list of at least one picture; {HOW_TO_SEND_JSON}"
         )
-    return [Upload(None, _from_base64(each)) for each in values]
+    options = [
+        (name, each if isinstance(each := document[name], str) else quote(each))
+        for name in OPTIONS
+        if document.get(name) is not None
+    ]
+    return [Upload(None, _from_base64(each)) for each in values], options
 
 
 def _from_base64(value: object) -> bytes | PictureError:
@@ -133,9 +173,9 @@ def _from_base64(value: object) -> bytes | PictureError:
         return PictureError("the picture is not valid base64; encode its bytes again", 400)
 
 
-def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
-    """A positive integer in the query string, `default` if it is missing."""
-    text = query.get(name)
+def _number(options: Mapping[str, str], name: str, default: int | None) -> int | None:
+    """A positive integer, `default` if it is missing."""
+    text = options.get(name)
     if text is None:
         return default
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
@@ -144,8 +184,8 @@ def _number(query: Mapping[str, str], name: str, default: int | None) -> int | N
     return number
 
 
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    text = query.get(name, "").lower()
+def _flag(options: Mapping[str, str], name: str) -> bool:
+    text = options.get(name, "").lower()
     if text not in YES + NO:
         raise RequestError(f"{name} is {text!r}; it must be 1 or 0")
     return text in YES

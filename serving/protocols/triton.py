@@ -7,7 +7,7 @@ from wardrobe.serving.inference.batching import MAX_BATCH
 from wardrobe.serving.inference.graph import STRING, Spec
 from wardrobe.serving.inference.model import Model
 from wardrobe.serving.inference.repository import Repository
-from wardrobe.serving.metrics import inference_counts
+from wardrobe.serving.metrics import MORE, MOST_EXAMPLES, inference_counts
 
 DATATYPES = {
     "bool": "BOOL",
@@ -26,6 +26,9 @@ DATATYPES = {
     STRING: "BYTES",
 }
 """TensorFlow's names of dtypes → those of Triton and of the Open Inference Protocol."""
+
+NOTHING = {"count": 0, "ns": 0}
+"""What is not measured by itself."""
 
 
 def model_config(repository: Repository, model: Model) -> dict[str, Any]:
@@ -116,35 +119,52 @@ def model_statistics(
 def _statistics(
     counts: dict[tuple[str, str, str, str], float], name: str, version: str
 ) -> dict[str, Any]:
-    def count(series: str, outcome: str = "") -> float:
-        return counts.get((f"wardrobe_{series}", name, version, outcome), 0)
+    def count(series: str, of: str = "") -> float:
+        return counts.get((f"wardrobe_{series}", name, version, of), 0)
 
-    def duration(calls: float, seconds: float) -> dict[str, int]:
-        return {"count": int(calls), "ns": max(0, round(1e9 * seconds))}
+    def executions(size: str) -> dict[str, int]:
+        return _duration(count("executions_total", size), count("execution_seconds_total", size))
 
     succeeded = count("inferences_total", "success")
     seconds = count("inference_seconds_total", "success")
-    executed = count("execution_seconds_total")
-    nothing = {"count": 0, "ns": 0}
+    by_size = {
+        size: calls
+        for size in (*map(str, range(1, MOST_EXAMPLES + 1)), MORE)
+        if (calls := executions(size))["count"]
+    }
+    executed = sum(calls["ns"] for calls in by_size.values()) / 1e9
     return {
         "name": name,
         "version": version,
         "last_inference": round(1000 * count("last_inference_timestamp_seconds")),
         "inference_count": int(count("examples_total")),
-        "execution_count": int(count("executions_total")),
+        "execution_count": sum(calls["count"] for calls in by_size.values()),
         "inference_stats": {
-            "success": duration(succeeded, seconds),
-            "fail": duration(
+            "success": _duration(succeeded, seconds),
+            "fail": _duration(
                 count("inferences_total", "fail"), count("inference_seconds_total", "fail")
             ),
-            "queue": duration(succeeded, seconds - executed),
-            "compute_input": nothing,
-            "compute_infer": duration(succeeded, executed),
-            "compute_output": nothing,
-            "cache_hit": nothing,
-            "cache_miss": nothing,
+            "queue": _duration(succeeded, seconds - executed),
+            "compute_input": NOTHING,
+            "compute_infer": _duration(succeeded, executed),
+            "compute_output": NOTHING,
+            "cache_hit": NOTHING,
+            "cache_miss": NOTHING,
         },
-        "batch_stats": [],
+        "batch_stats": [
+            {
+                "batch_size": int(size),
+                "compute_input": NOTHING,
+                "compute_infer": calls,
+                "compute_output": NOTHING,
+            }
+            for size, calls in by_size.items()
+            if size != MORE
+        ],
         "memory_usage": [],
         "response_stats": {},
     }
+
+
+def _duration(calls: float, seconds: float) -> dict[str, int]:
+    return {"count": int(calls), "ns": max(0, round(1e9 * seconds))}

@@ -47,8 +47,12 @@ class Connection:
         self.socket, self.client, self.server = sock, client, server
         self.incoming = incoming
         self.phase: Phase | None = None
+        self.since = 0.0
+        """When the phase began, by `time.monotonic`."""
         self.until = math.inf
-        """When the phase must have ended, by `time.monotonic`."""
+        """When it must have ended."""
+        self.moved = 0
+        """Bytes that have come or gone since the phase began, or since that prolonged it."""
         self.watched = 0
         """The events that the selector tells of it."""
         self.request: Any = None
@@ -77,6 +81,7 @@ class Connection:
         except BlockingIOError:
             return True
         self.incoming.received += piece
+        self.moved += len(piece)
         return bool(piece)
 
     def ask_for_body(self) -> None:
@@ -98,7 +103,9 @@ class Connection:
     def send(self) -> None:
         """Sends more of the answer. Raises `OSError`."""
         with suppress(BlockingIOError):
-            self.unsent = self.unsent[self.socket.send(self.unsent) :]
+            sent = self.socket.send(self.unsent)
+            self.unsent = self.unsent[sent:]
+            self.moved += sent
 
     def leave(self) -> None:
         """Says that nothing more will come; a reset now would take the last answer from the client.

@@ -2,7 +2,8 @@
 
 The loop, in the main thread, never waits for one client. It reads requests until they are whole,
 gives them to threads, sends what of an answer was not taken at once, and closes what takes too
-long. A client that sends or reads slowly so costs memory and no thread.
+long. A client that sends or reads slowly so costs memory and no thread; where room for connections
+runs out, who has been idle for longest is closed.
 
 Small requests that have arrived together go to one thread together; it begins each on a stack of
 its own (a greenlet), so that they share a call of the network. They are a matter of milliseconds,
@@ -11,12 +12,15 @@ the loop goes on and gives further requests to other threads.
 """
 
 import os
+import resource
 import socket
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from heapq import nsmallest
 from http import HTTPStatus
 from queue import SimpleQueue
 from selectors import EVENT_READ, DefaultSelector
@@ -43,18 +47,33 @@ SMALL = 16384
 """Bytes of a body that is expected to be answered in milliseconds."""
 LINGER = 2.0
 """Seconds in which a client may take its last answer, and send a last request when we stop."""
+SLOWEST = 8192
+"""Bytes a second, 64 kbit/s: a body that comes, or an answer that goes, at least as fast may take
+longer than the deadline."""
+LONGEST = 12
+"""By how many times."""
 LOOK = 0.25
 """Seconds between two looks at which connections are late."""
 ACCEPTED = 16
 """New connections that are accepted at a time, so that another worker gets its share."""
 PAUSE = 0.5
 """Seconds without new connections after the system had no room for one."""
+SPARE = 128
+"""File descriptors that are left to whatever is no connection."""
 
 PROBES = ("/health/live", "/v2/health/live")
 """Answered by the loop itself, however busy the threads are."""
 UNBOUNDED = ("GET", "HEAD", "OPTIONS")
 """Methods that cost little: not refused when the queue is full."""
 FULL = "the server is full; try again in a second"
+
+
+def _most_connections(allowed: int) -> int:
+    """`allowed`, or as many as there are file descriptors for."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return allowed
+    return max(2 * ACCEPTED, min(allowed, descriptors - SPARE))
 
 
 @dataclass(eq=False)
@@ -81,6 +100,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         self._at_work = 0  # requests that have a thread
         self._handfuls: list[_Handful] = []  # at work
         self._looked = 0.0
+        self._most = _most_connections(self.cfg.worker_connections)
         self._is_accepting = False
         self._accept_from = 0.0
         self._is_asleep = False
@@ -267,15 +287,18 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         if connection.phase in (Phase.HEAD, Phase.BODY):
             self._refuse(connection, 408, "the request did not arrive whole in time; send it again")
         else:
-            if connection.phase is Phase.SENDING:
-                connection.abort()
             self._drop(connection)
 
     def _enter(self, connection: Connection, phase: Phase) -> None:
+        """Begins a phase, or goes on with it."""
+        seconds = self._seconds[phase]
         if connection.phase is not phase:
-            connection.phase = phase
-            connection.until = time.monotonic() + self._seconds[phase]
+            connection.phase, connection.since, connection.moved = phase, time.monotonic(), 0
+            connection.until = connection.since + seconds
             self._watch(connection, EVENTS.get(phase, connection.watched))
+        elif phase in (Phase.BODY, Phase.SENDING) and connection.moved >= SLOWEST * seconds:
+            connection.moved, latest = 0, connection.since + LONGEST * seconds
+            connection.until = min(time.monotonic() + seconds, latest)
 
     def _watch(self, connection: Connection, events: int) -> None:
         if connection.watched == events:
@@ -289,6 +312,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         connection.watched = events
 
     def _drop(self, connection: Connection) -> None:
+        if connection.phase is Phase.SENDING:
+            with suppress(OSError):
+                connection.abort()
         self._watch(connection, 0)
         self._connections.discard(connection)
         self._large.discard(connection)
@@ -297,8 +323,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]
     # New connections.
 
     def _listen(self) -> None:
-        """Listens, unless there is no room or we stop."""
-        has_room = len(self._connections) < self.cfg.worker_connections
+        """Listens, unless every connection has a request in hand or we stop."""
+        has_room = self._in_hand < self._most
         wanted = self.alive and has_room and time.monotonic() >= self._accept_from
         if wanted == self._is_accepting:
             return
@@ -312,6 +338,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
                 self._selector.unregister(listener)
 
     def _accept(self, listener: socket.socket, server: Any) -> None:
+        self._make_room(len(self._connections) + ACCEPTED - self._most)
         for _ in range(ACCEPTED):
             try:
                 sock, client = listener.accept()
@@ -320,6 +347,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             except ConnectionAbortedError:
                 continue
             except OSError as error:  # no file descriptor is free, most likely
+                self._make_room(ACCEPTED)
                 self._accept_from = time.monotonic() + PAUSE
                 self.log.warning("no new connections for %s s: %s", PAUSE, error)
                 return
@@ -327,6 +355,18 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             connection = Connection(sock, client, server, incoming)
             self._connections.add(connection)
             self._enter(connection, Phase.WAITING)
+
+    def _make_room(self, missing: int) -> None:
+        """Closes as many connections as are missing: those that have kept us waiting for longest,
+        with no request, part of one, or an answer that is not taken."""
+        if missing <= 0:
+            return
+        idle = [each for each in self._connections if each.phase is not Phase.ANSWERING]
+        for connection in nsmallest(missing, idle, key=self._idle_since):
+            self._drop(connection)
+
+    def _idle_since(self, connection: Connection) -> float:
+        return connection.until - self._seconds[connection.phase or Phase.WAITING]
 
     # Between the loop and the threads.
 

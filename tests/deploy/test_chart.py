@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "deploy/helm/wardrobe"
-HELM = os.environ.get("HELM", str(ROOT / ".helm/helm"))
+from tests.deploy.chart import CHART, ROOT, helm, needs_helm, one, rendered
+
 VALUES = [None, *sorted((CHART / "ci").glob("*.yaml"))]
 CUSTOM = {"ServiceMonitor"}  # kinds that operators add; Kubernetes has no schema of them
 
-pytestmark = [
-    pytest.mark.kubernetes,
-    pytest.mark.skipif(shutil.which(HELM) is None, reason="no helm; run `make test-kubernetes`"),
-]
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
-
-
-def rendered(*arguments: str) -> list[dict[str, Any]]:
-    done = helm("template", "shop", str(CHART), *arguments)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
-
-
-def one(kind: str, documents: list[dict[str, Any]]) -> Any:
-    (found,) = [document for document in documents if document["kind"] == kind]
-    return found
+pytestmark = [pytest.mark.kubernetes, needs_helm]
 
 
 @pytest.fixture(params=VALUES, ids=lambda path: path.stem if path else "defaults")

@@ -8,41 +8,28 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import shutil
-import socket
+import re
 import subprocess
 import threading
 import time
 import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.deploy.engine import ENGINE, ROOT, ask, build, eventually, free_port, needs_engine
 from wardrobe.training.data import silhouettes
 
-ROOT = Path(__file__).parents[2]
-ENGINE = shlex.split(os.environ.get("CONTAINER_ENGINE", "docker"))
-pytestmark = [
-    pytest.mark.containers,
-    pytest.mark.skipif(
-        shutil.which(ENGINE[0]) is None, reason=f"there is no {ENGINE[0]}; see CONTAINER_ENGINE"
-    ),
-]
+pytestmark = [pytest.mark.containers, needs_engine]
 
 MODEL = "mlp-256-128-100"
 TRAIN = [MODEL, "--set", "data=silhouettes", "--epochs", "2"]
 PROJECT = "wardrobe-test"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+WORKERS = 2
+"""Of each replica."""
 
 
 class Compose:
@@ -76,32 +63,11 @@ class Compose:
         return ask(f"http://127.0.0.1:{self.port}/v1/models/{MODEL}:predict", body)
 
 
-def ask(url: str, body: bytes | None = None) -> Any:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def eventually(holds: Callable[[], Any], seconds: float) -> Any:
-    """The first answer that is true; failures to ask count as not yet."""
-    ends = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := holds():
-                return answer
-            failure: object = answer
-        except (OSError, urllib.error.HTTPError) as error:
-            failure = error
-        assert time.monotonic() < ends, failure
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="module")
 def service() -> Iterator[Compose]:
     """Both replicas behind the proxy, ready, with Prometheus; the volumes are new."""
-    for image, target in (("wardrobe", ()), ("wardrobe-training", ("--target", "training"))):
-        build = [*ENGINE, "build", "-t", image, *target, "."]
-        subprocess.run(build, cwd=ROOT, check=True, timeout=3600)
+    build("wardrobe")
+    build("wardrobe-training", "--target", "training")
     compose = Compose()
     compose("--profile", "monitoring", "up", "-d", "--no-build", "proxy", "prometheus")
     try:
@@ -159,18 +125,20 @@ def test_what_is_trained_inside_is_served_without_a_restart(service: Compose) ->
 
 def test_unload_is_remembered_in_the_shared_volume(service: Compose) -> None:
     url = f"http://127.0.0.1:{service.port}/v2/repository/models/{MODEL}"
-    ready = f"http://127.0.0.1:{service.port}/v2/models/{MODEL}/ready"
 
-    def is_ready() -> bool:
-        try:
-            return bool(ask(ready)["ready"])
-        except urllib.error.HTTPError:
-            return False
+    def workers() -> float:
+        """In how many workers of the replica that answers a version of the model is available: the
+        proxy keeps connections, so asking the model would reach one worker of each."""
+        metrics = urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics", timeout=30)
+        available = re.compile(
+            rf'wardrobe_model_versions{{model="{MODEL}",state="available",version="\d+"}} (\S+)'
+        )
+        return max(map(float, available.findall(metrics.read().decode())), default=0)
 
     ask(f"{url}/unload", b"{}")
-    eventually(lambda: not any(is_ready() for _ in range(10)), 30)
+    eventually(lambda: all(workers() == 0 for _ in range(10)), 30)
     ask(f"{url}/load", b"{}")
-    eventually(lambda: all(is_ready() for _ in range(10)), 30)
+    eventually(lambda: all(workers() == WORKERS for _ in range(10)), 30)
 
 
 def test_a_replica_is_killed_under_load_and_nothing_is_lost(service: Compose) -> None:

@@ -27,6 +27,7 @@ def test_the_study_of_own_pictures_runs(tmp_path: Path, invoke: Run) -> None:
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
     done = invoke("study", "augmentations.yaml", "--quick", "--jobs", "1", "--json")
     assert done.returncode == 0, done.stderr
+    assert "8 variants to train, in 4 programs: about " in done.stderr
     (verdict,) = json.loads(done.stdout)
     report = (tmp_path / verdict["report"]).read_text()
     assert report.startswith("# Which augmentation helps\n\nvariants: 8 ")

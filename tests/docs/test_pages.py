@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 
 import click
@@ -59,6 +60,14 @@ def test_every_metric_is_named():
     assert len(metrics) >= 10
     for name in metrics:
         assert re.search(rf"`{name}(_total)?\b", text), name
+
+
+def test_every_function_that_the_design_names_is_there():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    names = re.findall(r"`((?:models|training|serving)(?:\.\w+)+)`", text)
+    assert len(names) > 15
+    for name in names:
+        pkgutil.resolve_name(f"wardrobe.{name}")
 
 
 @every_page

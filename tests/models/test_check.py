@@ -110,7 +110,7 @@ def test_a_value_that_a_layer_rejects_stands_where_it_was_written(errors):
     ] == ["6", "11"]
 
 
-def test_defaults_of_a_parent_are_told_at_the_parents_line(write):
+def test_defaults_of_a_parent_are_reported_at_the_parents_line(write):
     from tests.models.conftest import PICTURES
     from wardrobe.models import check, read
 

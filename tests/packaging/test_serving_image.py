@@ -84,6 +84,19 @@ def test_a_command_that_needs_more_says_so(command: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_serve_refuses_the_try_that_it_cannot_make() -> None:
+    program = HIDE.format(missing=missing_modules()) + (
+        "import sys; sys.argv = ['wardrobe', 'serve', '--try']\n"
+        "from wardrobe.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert "start without it, then send a picture: curl -F file=@boot.png URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_network_is_served_by_the_versions_that_it_was_trained_with() -> None:
     everything, serving = locked("requirements.lock"), locked("requirements-serving.lock")
     everything["tensorflow-cpu"] = everything["tensorflow"]

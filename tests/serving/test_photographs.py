@@ -210,7 +210,7 @@ def test_a_companion_prepares_photographs_in_its_own_way(changed, ask, photograp
     assert min(map(min, answer["input"])) > 0  # floor and all
 
 
-def test_a_missing_companion_is_told_once_and_replaced(
+def test_a_missing_companion_is_reported_once_and_replaced(
     changed, ask, photograph, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = changed({"bands/serving.json": {"photographs": "a-lost-one"}})

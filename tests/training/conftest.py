@@ -83,6 +83,12 @@ def three_garments() -> tuple[Any, Any]:
     return drawn.x[chosen], drawn.y[chosen]
 
 
+def idx_bytes(array: np.ndarray) -> bytes:
+    """An IDX file of an array of unsigned bytes."""
+    head = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
 def write_mnist_format(folder: Path, x: Any, y: Any) -> None:
     """Four MNIST-format files of pictures and classes; the first 200 are to train on."""
     files = {
@@ -92,5 +98,4 @@ def write_mnist_format(folder: Path, x: Any, y: Any) -> None:
         "t10k-labels-idx1-ubyte": y[200:],
     }
     for name, values in files.items():
-        head = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-        (folder / name).write_bytes(head + values.astype(np.uint8).tobytes())
+        (folder / name).write_bytes(idx_bytes(values))

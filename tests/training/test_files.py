@@ -29,3 +29,10 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         interrupted()
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_error_names_the_file_that_was_asked_for(tmp_path):
+    file = tmp_path / "no such folder" / "file.txt"
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(file):
+        pass
+    assert caught.value.filename == str(file)

@@ -14,7 +14,6 @@ import pytest
 from tests.training.conftest import SMALL, a_record, declared, trained_on
 from wardrobe.models import DataFacts
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.fit import fit as fitting
 from wardrobe.training.run import Run
 from wardrobe.training.train import TrainedRun
 
@@ -108,16 +107,6 @@ def test_a_schedule_goes_on_and_this_is_told(few_silhouettes, tmp_path, caplog):
     trained_on(few_silhouettes, tmp_path, SMALL, decay, "training.epochs=3", resume=True)
     assert "goes on from the end of" in caplog.text
     assert "as CosineDecay gives it after 2 epochs, from 0 to 0" in caplog.text
-
-
-def test_where_more_epochs_are_compiled_this_is_told(
-    three, few_silhouettes, tmp_path, caplog, monkeypatch
-):
-    without_dropout = "model.layers=[]"
-    trained_on(few_silhouettes, tmp_path, TEXT, without_dropout)
-    monkeypatch.setattr(fitting, "FEWEST_STEPS_TO_COMPILE", 60)
-    trained_on(few_silhouettes, tmp_path, TEXT, without_dropout, SIX, resume=True)
-    assert ("rounds differently" in caplog.text) is (keras.backend.backend() == "tensorflow")
 
 
 STOPS = "callbacks=[{EarlyStopping: {monitor: loss, patience: 0, min_delta: 1000}}]"

@@ -186,7 +186,9 @@ def h5(folder):
         ("declared.yaml", "is a declaration, which has no weights"),
     ],
 )
-def test_what_cannot_be_begun_from_is_told_with_its_line(few_silhouettes, tmp_path, source, reason):
+def test_what_cannot_be_begun_from_is_reported_with_its_line(
+    few_silhouettes, tmp_path, source, reason
+):
     named = source(tmp_path) if callable(source) else source
     text = SMALL.replace("model:\n", f"model:\n  from: {named}\n")
     facts = DataFacts(few_silhouettes.input_shape, few_silhouettes.classes)

@@ -80,7 +80,7 @@ class MLflowRecorder(keras.callbacks.Callback):
         try:
             yield
         except BaseException as error:
-            with suppress(Exception):  # the first failure is the one to tell
+            with suppress(Exception):  # the first failure is the one to report
                 status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
                 self.client.set_terminated(self.run_id, status)
             raise

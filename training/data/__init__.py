@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
-from wardrobe.models.schema.declaration import Data
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.declaration import Data, declared_data
+from wardrobe.models.schema.errors import did_you_mean, suggestion
 from wardrobe.serving.images import foreign
 from wardrobe.serving.images.names import as_text, is_debris
-from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.images.picture_input import PictureInput, Polarity, Preparation
 from wardrobe.training.data import (
     fashion_mnist,
     idx,
@@ -38,8 +39,6 @@ from wardrobe.training.data.dataset import (
     DataSet,
     DataUnavailable,
     Examples,
-    Polarity,
-    Preparation,
     array_hash,
     data_folder,
     measure_polarity,
@@ -88,12 +87,13 @@ def load(
     folder: the folder of data sets, or of Fashion-MNIST's files; None: $WARDROBE_DATA.
     beside: the folders of the declaration's files.
     picture: what pictures are brought to, such as the input of an artifact; None: as declared.
-    progress: is told how far a download is, or the reading of a folder of pictures.
+    progress: called during a download, and while a folder of pictures is read.
     declared: with a name, the other keys of `data`, such as `size=[28, 28]` or `take=1000`.
     Raises DataError if the data set cannot be found, read or split, DataUnavailable if
-    Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
+    Fashion-MNIST cannot be downloaded, DeclarationError if `declared` has errors. What is left out
+    of a folder is logged.
     """
-    wanted = wanted if isinstance(wanted, Data) else Data(name=wanted, **declared)
+    wanted = wanted if isinstance(wanted, Data) else declared_data(name=wanted, **declared)
     if wanted.sets is not None:
         how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
         how |= {"picture": picture, "progress": progress}
@@ -105,6 +105,8 @@ def load(
     for note in collection.notes:
         logger.warning("%s: left out: %s", wanted.name, note)
     train, validate, test = _split(collection, wanted, validation)
+    if wanted.take is None:
+        _tell_untrained(wanted.name, collection, train, test)
     examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=wanted.name,
@@ -115,7 +117,7 @@ def load(
         hashes=collection.hashes,
         split_hash=array_hash(train, validate, test),
         source=collection.source,
-        ground=_polarity(examples.x[train], collection.prepare),
+        polarity=_polarity(examples.x[train], collection.prepare),
         prepare=collection.prepare,
         encoding=encoding,
         test_rows=test_rows,
@@ -124,14 +126,24 @@ def load(
     )
 
 
+def _tell_untrained(name: str, collection: Collection, train: Indices, test: Indices) -> None:
+    """Warns of classes that the test asks for and no training example shows."""
+    y, names = collection.examples.y, collection.class_names
+    for index in np.setdiff1d(y[test], y[train]) if names is not None else ():
+        logger.warning(
+            "%s: the class %r has examples to test on, but none to train on: no network learns it",
+            name, names[index],
+        )  # fmt: skip
+
+
 def _unknown(wanted: Data, collection: Collection) -> str | None:
-    """The class of what is none of the others, as declared.
+    """The class for everything else, as declared.
 
     Raises DataError if the data set has no such class.
     """
     known = collection.class_names or ()
     if wanted.unknown is not None and wanted.unknown not in known:
-        hint = did_you_mean(wanted.unknown, known) or f"; there are {', '.join(known)}"
+        hint = suggestion(wanted.unknown, known)
         raise DataError(f"data.unknown: {wanted.name} has no class {wanted.unknown!r}{hint}")
     return wanted.unknown
 
@@ -165,7 +177,7 @@ def _encoded(
 
 
 def _polarity(images: NDArray[Any], prepare: Preparation) -> Polarity | None:
-    """What training images show things on; None: they are rows of a table."""
+    """The background of training images; None: they are rows of a table."""
     if images.ndim == 2:
         return None
     return "dark" if prepare == "garment" else measure_polarity(images)
@@ -276,9 +288,11 @@ def _on_disk(
 
 
 def of_another_kind(file: Path) -> DataError:
-    """The error for a file that is no data set: what it is, and what to give instead."""
-    kind = foreign.name(beginning(file)) or "no data set"
+    """The error for a file that is not a data set: what it is, and what to give instead."""
+    kind = foreign.name(beginning(file)) or "not a data set"
     unpacked = "unpack it, and " if "archive" in kind else ""
+    if "office" in kind:
+        unpacked = "unpack it, or save the table as CSV, and "
     return DataError(f"{file}: this is {kind}; {unpacked}give the path of {_KINDS}")
 
 
@@ -299,7 +313,7 @@ def _refuse_columns(wanted: Data) -> None:
 def _refuse_files(wanted: Data) -> None:
     for key in ("test", "copies"):
         if getattr(wanted, key) is not None:
-            raise DataError(f"data.{key}: {wanted.name} is no folder of pictures; leave it out")
+            raise DataError(f"data.{key}: {wanted.name} is not a folder of pictures; leave it out")
 
 
 def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import suggestion
 from wardrobe.training.data.dataset import Collection, DataError, counted
 
 Classes = Mapping[str, Sequence[str]]
@@ -27,7 +27,7 @@ def mapping(classes: Classes | None, found: Sequence[str]) -> dict[str, str]:
     for new, olds in classes.items():
         for old in olds:
             if old not in found:
-                hint = did_you_mean(old, found) or f"; there are {', '.join(found)}"
+                hint = suggestion(old, found)
                 raise DataError(f"data.classes: there is no class {old!r}{hint}")
             if named.setdefault(old, new) != new:
                 raise DataError(f"data.classes: {old!r} is in {named[old]!r} and in {new!r}")

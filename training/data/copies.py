@@ -18,9 +18,9 @@ from PIL import Image
 
 from wardrobe.models.schema.declaration import Copies
 from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.preprocess import MAX_ASPECT, Garment, preprocess, reduce, segment
 from wardrobe.serving.images.segment import GRABCUT_SIDE, Floats
-from wardrobe.serving.inference.artifacts import PictureInput
 
 
 def with_copies(image: Image.Image, target: PictureInput, wanted: Copies) -> NDArray[np.uint8]:

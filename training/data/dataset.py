@@ -5,15 +5,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wardrobe.serving.images.picture_input import Polarity, Preparation
 from wardrobe.training.data.columns import Encoding, RawColumn, Target
-
-Preparation = Literal["none", "resize", "pad", "garment"]
-Polarity = Literal["dark", "light", "mixed"]
 
 # Garments may touch the border, so single pictures mislead; nine out of ten do not.
 AGREEMENT = 0.9
@@ -108,26 +106,41 @@ class Part:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set ready for training, and what identifies it in a run's record."""
+    """A data set ready for training, and what identifies it in a run's record.
+
+    train, validation, test: its examples, split.
+    class_names: in the order of the class indices; None: a regression.
+    hashes: SHA-256 of its files or arrays, by name.
+    split_hash: SHA-256 over the indices of the train, validation and test examples.
+    source: where it was found, for people.
+    polarity: the background of the training images; None: they are not images.
+    prepare: how each picture was brought into the form of these.
+    parts: the sets, if it is several that are trained on together.
+    encoding: what made inputs of the columns of a table of one's own.
+    test_rows: the test examples of such a table as they were, by column.
+    unknown: the class for everything else, if there is one.
+    licence: for the model card.
+    """
 
     name: str
     train: Examples
     validation: Examples
     test: Examples
-    class_names: tuple[str, ...] | None  # None: regression
-    hashes: dict[str, str]  # of its files or arrays: name → SHA-256
-    split_hash: str  # SHA-256 over the indices of the train, validation and test examples
-    source: str  # where it was found, for people
-    ground: Polarity | None  # of the training images: what they show things on; None: not images
-    prepare: Preparation = "garment"  # of pictures: how each is brought into the form of these
-    parts: tuple[Part, ...] = ()  # of several sets that are trained on together
-    encoding: Encoding | None = None  # of a table of one's own, whose examples are encoded by it
-    test_rows: Mapping[str, NDArray[Any]] | None = None  # its test examples as they were, by column
-    unknown: str | None = None  # the class of what is none of the others
+    class_names: tuple[str, ...] | None
+    hashes: dict[str, str]
+    split_hash: str
+    source: str
+    polarity: Polarity | None
+    prepare: Preparation = "garment"
+    parts: tuple[Part, ...] = ()
+    encoding: Encoding | None = None
+    test_rows: Mapping[str, NDArray[Any]] | None = None
+    unknown: str | None = None
     licence: str | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
         return self.train.x.shape[1:]
 
     def targets(self, examples: Examples) -> NDArray[Any]:
@@ -136,12 +149,13 @@ class DataSet:
 
     @property
     def unknown_index(self) -> int | None:
-        """The number of the class of what is none of the others."""
+        """The number of the class for everything else."""
         names = self.class_names or ()
         return None if self.unknown is None else names.index(self.unknown)
 
     @property
     def classes(self) -> int | None:
+        """How many classes there are; None: a regression."""
         return None if self.class_names is None else len(self.class_names)
 
 
@@ -155,7 +169,7 @@ def data_folder(explicit: Path | None) -> Path | None:
 
 def measure_polarity(images: NDArray[np.uint8]) -> Polarity:
     """What most images `uint8 [N, H, W]` or `[N, H, W, 3]`, 0–255, have at their border: a dark
-    or a light ground."""
+    or a light background."""
     border = np.ones(images.shape[1:3], dtype=bool)
     border[1:-1, 1:-1] = False
     pixels = images[:, border].reshape(len(images), -1)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from wardrobe.models import DataFacts, Declaration, Document, read, resolve, with_overrides
 from wardrobe.models.schema.declaration import Data, DataPart
 from wardrobe.models.schema.errors import ErrorDetail
-from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
 from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
@@ -37,9 +37,8 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
     Raises:
         DataError: the data set cannot be found, or its files cannot be read.
     """
-    declared = document.get("data")
     try:
-        wanted = Data.model_validate(declared.plain if declared else None)
+        wanted = _wanted(document)
     except ValidationError:
         return fashion_mnist.FACTS
     held_out = document.get("training", "validation")
@@ -48,11 +47,16 @@ def facts_of_data(document: Document, folder: Path | None = None) -> DataFacts:
 
 
 def _as_declared(document: Document) -> DataFacts | None:
-    declared = document.get("data")
     try:
-        return data.as_declared(Data.model_validate(declared.plain if declared else None))
+        return data.as_declared(_wanted(document))
     except DataError:  # that its sets do not fit together is reported where they are read
         return None
+
+
+def _wanted(document: Document) -> Data:
+    """What it declares of its data. Raises ValidationError if that has errors."""
+    declared = document.get("data")
+    return Data.model_validate(declared.plain if declared else None)
 
 
 def _folders(document: Document) -> list[Path]:
@@ -146,31 +150,36 @@ def for_declaration(
 
 
 def load_with_data(
-    declared: Declaration | str,
-    overrides: Sequence[str] = (),
+    declared: Declaration | str, overrides: Sequence[str] = (), folder: Path | None = None
+) -> tuple[Declaration, DataSet]:
+    """Loads a declaration and its data set: `load_declaration`, then `with_data`."""
+    return with_data(load_declaration(declared, overrides, folder), folder)
+
+
+def with_data(
+    declaration: Declaration,
     folder: Path | None = None,
     *,
     progress: Progress | None = None,
     on_stand_in: Callable[[DataUnavailable], None] | None = None,
 ) -> tuple[Declaration, DataSet]:
-    """Loads a declaration and its data set.
+    """A declaration and its data set, or those that stand in for them.
 
     Args:
-        declared, overrides, folder: as in `load_declaration`.
-        progress: is told how far a download is.
+        folder: the folder of data sets, for which the declaration was resolved.
+        progress: called with how far a download is.
         on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be
             downloaded; it is called with the reason first. The declaration then has another name,
             data set and validation share.
 
     Raises:
-        DeclarationError: with every error in the declaration, before anything is downloaded.
+        DeclarationError: with every error that only Keras finds, before anything is downloaded.
         DataError, DataUnavailable: as in `for_declaration`.
     """
-    declaration = load_declaration(declared, overrides, folder)
     if declaration.data.name == fashion_mnist.NAME and not fashion_mnist.find(folder):
         from wardrobe.models.build import build  # imports Keras
 
-        build(declaration)  # reports errors that only Keras finds
+        build(declaration)
     try:
         return declaration, for_declaration(declaration, folder, progress)
     except DataUnavailable as error:
@@ -182,7 +191,7 @@ def load_with_data(
         "training.validation=0.1",
         f"name={declaration.name}-{silhouettes.NAME}",
     )
-    return load_with_data(declared, (*overrides, *stand_in), folder)
+    return load_with_data(declaration, stand_in, folder)
 
 
 def data_of_artifact(
@@ -196,7 +205,7 @@ def data_of_artifact(
 
     Args:
         picture: how the artifact's pictures are prepared; None: it takes rows of a table.
-        folder, progress: as in `load_with_data`.
+        folder, progress: as in `with_data`.
         name: of another data set, to be read as the artifact's was; None: that one.
 
     Raises:

@@ -162,6 +162,6 @@ def rows(path: Path, of: Layout) -> Iterator[tuple[int, list[str]]]:
             if len(cells) != of.width:
                 raise DataError(
                     f"{path}:{reader.line_num}: has {len(cells)} columns, the first line "
-                    f"{of.width}; mend that line"
+                    f"{of.width}; correct that line"
                 )
             yield reader.line_num, [cell.strip() for cell in cells]

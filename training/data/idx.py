@@ -225,8 +225,8 @@ def _mapped_names(found: _Folder) -> list[str] | None:
         return [chr(code) for _, code in rows]
     except (OSError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{file}: each line must hold a label and the code of its character ({error}); mend or "
-            "remove it"
+            f"{file}: each line must hold a label and the code of its character ({error}); correct "
+            "or remove it"
         ) from error
 
 

@@ -18,8 +18,8 @@ from wardrobe.models.schema.declaration import Copies, Data
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import decode
 from wardrobe.serving.images.names import as_text
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import LIMITS, least_side, prepare
-from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import memory
 from wardrobe.training.data.copies import with_copies
 from wardrobe.training.data.dataset import Collection, DataError, Examples, counted

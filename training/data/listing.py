@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import did_you_mean, suggestion
 from wardrobe.serving.images.decode import is_picture
 from wardrobe.serving.images.names import as_text, is_debris
 from wardrobe.training.data.classes import Classes, mapping, note_left_out
@@ -178,7 +178,7 @@ def _declared_split(folder: Path, folders: list[Path], test: str) -> dict[Path, 
     found = {inner.name.lower(): inner for inner in folders}
     split = {inner: names[name] for name, inner in found.items() if name in names}
     if not {"train", "test"} <= set(split.values()):
-        hint = did_you_mean(test, sorted(found)) or f"; there are {', '.join(sorted(found))}"
+        hint = suggestion(test, sorted(found))
         raise DataError(
             f"data.test: {as_text(folder)} must hold the folders 'train' and {test!r}{hint}"
         )

@@ -15,7 +15,7 @@ _CONTAINER = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
-"""Where the limit of a container and how much of it is in use are told."""
+"""Where the system says what the limit of a container is and how much of it is in use."""
 
 
 def require(path: Path, size: int, cure: str) -> None:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data, DataPart
-from wardrobe.models.schema.errors import did_you_mean
-from wardrobe.training.data.dataset import DataError, DataSet, Examples, Part, Polarity
+from wardrobe.models.schema.errors import suggestion
+from wardrobe.serving.images.picture_input import Polarity
+from wardrobe.training.data.dataset import DataError, DataSet, Examples, Part
 
 SPLIT = ("train", "validation", "test")
 NONE = np.arange(0)
@@ -34,9 +35,9 @@ def describe(wanted: Sequence[DataPart], facts: Sequence[DataFacts]) -> DataFact
     if len(shapes) < len(wanted):
         raise DataError("data: a set is named twice; give it once, with all its classes")
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{list(shape)} in {name}" for name, shape in shapes.items())
+        listed = ", ".join(f"{list(shape)} in {name}" for name, shape in shapes.items())
         raise DataError(
-            f"data: the examples differ in shape, {told}: give each the same 'size' and 'colour'"
+            f"data: the examples differ in shape, {listed}: give each the same 'size' and 'colour'"
         )
     found: dict[str, None] = {}
     for part, of in zip(wanted, facts, strict=True):
@@ -73,7 +74,7 @@ def mix(wanted: Data, sets: Sequence[DataSet]) -> DataSet:
         hashes={f"{one.name}: {file}": of for one in sets for file, of in one.hashes.items()},
         split_hash=hashlib.sha256("".join(one.split_hash for one in sets).encode()).hexdigest(),
         source=", ".join(one.source for one in sets),
-        ground=_polarity(sets),
+        polarity=_polarity(sets),
         prepare=sets[0].prepare,
         parts=parts,
         unknown=next((one.unknown for one in sets if one.unknown is not None), None),
@@ -89,13 +90,13 @@ def members_of(part: DataPart, own: Sequence[str], names: Sequence[str]) -> NDAr
     """
     stands_for = _stands_for(part)
     if unknown := [name for name in stands_for if name not in own]:
-        hint = did_you_mean(unknown[0], own) or f"; there are {', '.join(own)}"
+        hint = suggestion(unknown[0], own)
         raise DataError(f"data: stands_for: {part.name} has no class {unknown[0]!r}{hint}")
     members = np.zeros((len(own), len(names)), bool)
     for row, name in zip(members, own, strict=True):
         for member in stands_for.get(name, [name]):
             if member not in names:
-                hint = did_you_mean(member, names) or f"; there are {', '.join(names)}"
+                hint = suggestion(member, names)
                 raise DataError(
                     f"data: stands_for: {name} of {part.name}: no class {member!r}{hint}"
                 )
@@ -117,7 +118,7 @@ def _parts(
     for part, one, share in zip(declared, sets, shares, strict=True):
         own = one.class_names or ()
         if isinstance(part.weight, dict) and (unknown := [*part.weight.keys() - set(own)]):
-            hint = did_you_mean(unknown[0], own) or f"; there are {', '.join(own)}"
+            hint = suggestion(unknown[0], own)
             raise DataError(f"data: weight: {part.name} has no class {unknown[0]!r}{hint}")
         after = {split: first[split] + len(getattr(one, split)) for split in SPLIT}
         examples = {split: range(first[split], after[split]) for split in SPLIT}
@@ -153,15 +154,15 @@ def _refuse_two_preparations(sets: Sequence[DataSet]) -> None:
             f"data: {tables[0]} is a table of its own columns, which no other set has: train on it "
             "alone"
         )
-    prepared = {one.name: one.prepare for one in sets if one.ground is not None}
+    prepared = {one.name: one.prepare for one in sets if one.polarity is not None}
     if len(set(prepared.values())) > 1:
-        told = ", ".join(f"{prepare} for {name}" for name, prepare in prepared.items())
+        listed = ", ".join(f"{prepare} for {name}" for name, prepare in prepared.items())
         raise DataError(
             f"data: a picture is prepared in one way, as the service will do it, not in several "
-            f"({told}): give each set the same 'prepare'"
+            f"({listed}): give each set the same 'prepare'"
         )
 
 
 def _polarity(sets: Sequence[DataSet]) -> Polarity | None:
-    grounds = {one.ground for one in sets}
-    return grounds.pop() if len(grounds) == 1 else "mixed"
+    found = {one.polarity for one in sets}
+    return found.pop() if len(found) == 1 else "mixed"

@@ -8,9 +8,9 @@ from PIL import Image
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
 from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images.picture_input import PictureInput, Preparation
 from wardrobe.serving.images.prepare import prepare
-from wardrobe.serving.inference.artifacts import PictureInput
-from wardrobe.training.data.dataset import Collection, DataError, Preparation
+from wardrobe.training.data.dataset import Collection, DataError
 
 
 def shape_of(facts: DataFacts, wanted: Data) -> tuple[int, ...]:

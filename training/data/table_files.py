@@ -38,7 +38,7 @@ MISSING = frozenset(
 DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
 
 SHOWN = 20
-"""Faults told one by one; of further ones only the number is told."""
+"""Faults that are listed; of further ones only the number is given."""
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.schema.errors import suggestion
 from wardrobe.training.data import delimited, table_files
 from wardrobe.training.data.columns import Floats, Kind, RawColumn, Target
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
@@ -100,30 +100,23 @@ def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
         for one, other in ((first, table), (table, first)):
             for name in one.columns.keys() - other.columns.keys():
                 raise DataError(f"{other.path}: has no column {name!r}, but {one.path} has")
-    known = ", ".join(first.columns)
     for name in sorted(declared - first.columns.keys()):
-        raise DataError(
-            f"{first.path}: has no column {name!r}"
-            f"{did_you_mean(name, list(first.columns)) or f'; there are {known}'}"
-        )
+        raise DataError(f"{first.path}: has no column {name!r}{suggestion(name, first.columns)}")
 
 
 def _target(table: Table, declared: str | None) -> str:
     names = list(table.columns)
-    known = ", ".join(names)
     if declared is None:
         found = [name for name in names if name.lower() in TARGETS]
         if len(found) == 1:
             return found[0]
         raise DataError(
             f"{table.path}: which column is to be predicted? Declare it: data: {{name: …, target: "
-            f"COLUMN}}; there are {known}"
+            f"COLUMN}}; there are {', '.join(names)}"
         )
     if declared not in names:
-        raise DataError(
-            f"{table.path}: target: has no column {declared!r}"
-            f"{did_you_mean(declared, names) or f'; there are {known}'}"
-        )
+        hint = suggestion(declared, names)
+        raise DataError(f"{table.path}: target: has no column {declared!r}{hint}")
     return declared
 
 
@@ -132,7 +125,7 @@ def _joined(tables: Sequence[Table], name: str) -> NDArray[Any]:
 
 
 def _kinds(tables: Sequence[Table], target: str, declared: Kinds) -> dict[str, Kind]:
-    """What each column holds. Raises DataError naming all of which that cannot be told."""
+    """What each column holds. Raises DataError naming all whose values do not tell."""
     kinds, problems = dict(declared), []
     for name in tables[0].columns.keys() - declared.keys():
         try:
@@ -239,7 +232,7 @@ def _numbers(tables: Sequence[Table], name: str) -> Floats:
         cure = (
             "Write numbers with a point, as 3.14, and without a comma"
             if comma
-            else f"Mend them, leave them empty, or declare 'columns: {{{name}: category}}'"
+            else f"Correct them, leave them empty, or declare 'columns: {{{name}: category}}'"
         )
         raise_faults(_faults(tables, name, wrong, "holds {!r}, which is not a number"), cure)
         values = np.array(
@@ -247,7 +240,7 @@ def _numbers(tables: Sequence[Table], name: str) -> Floats:
         )
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-    raise_faults(_faults(tables, name, np.isinf(narrow), "is not a finite number"), "Mend them")
+    raise_faults(_faults(tables, name, np.isinf(narrow), "is not a finite number"), "Correct them")
     return narrow
 
 

@@ -3,8 +3,8 @@
 Two numbers are fitted on the validation examples. The temperature is applied by the artifact's
 graph: of the answers given with probability 0.8, about 80 % are right. Below the limit an answer
 is called uncertain; a service reads it from `assets.extra/uncertainty.json`. Where one of the
-classes is what is none of the others, an answer of that class is always uncertain, and the limit
-is fitted on the others.
+classes stands for everything else, an answer of that class is always uncertain, and the limit is
+fitted on the others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SMALLEST = 1e-30
 class Calibration:
     """`temperature` of the logits, and the probability below which an answer is uncertain.
 
-    `unknown` is the index of the class of what is none of the others, if there is one.
+    `unknown` is the index of the class for everything else, if there is one.
     """
 
     temperature: float

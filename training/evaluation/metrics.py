@@ -187,7 +187,7 @@ def regression(values: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, 
 
 
 def blind_spots(measures: Mapping[str, Any]) -> list[str]:
-    """What the measures of a classifier cannot tell, or tell of no use: a sentence each."""
+    """The classes about which the measures of a classifier say nothing: a sentence each."""
     if "confusion" not in measures:
         return []
     confusion = np.array(measures["confusion"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,5 +17,4 @@ def predict(
     A call of a Keras model is an inference: nothing is dropped out and no statistics move.
     """
     batches = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
-    outputs = [network(batch.astype(np.float32)) for batch in batches]
-    return np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
+    return np.concatenate([np.asarray(network(batch.astype(np.float32))) for batch in batches])

@@ -20,7 +20,7 @@ table of one's own its columns and its target |
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -47,6 +47,7 @@ def export(
     data: DataSet,
     record: Record,
     artifacts: Path,
+    write: saved_model.Write,
     served_beside: Sequence[Path] = (),
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
@@ -60,20 +61,21 @@ def export(
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
     """
     versions = artifacts / declaration.name
-    partial = versions / f".partial-{os.getpid()}"
+    # Named at random: threads share the number of their process, and containers all have number 1.
+    partial = versions / f".partial-{secrets.token_hex(8)}"
     if written := _written_by(record.id, versions):
         return written
     outputs = Outputs.of_head(
         declaration.model.head.activation,
         data.encoding,
         temperature=record.calibration.get("temperature", 1.0),
-        empty=255 if data.ground == "light" else 0,
+        empty=255 if data.polarity == "light" else 0,
     )
     try:
         versions.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(versions)
         columns = data.encoding.columns if data.encoding else ()
-        saved_model.write(network, outputs, partial, columns)
+        write(network, outputs, partial, columns)
         (partial / "assets.extra").mkdir()
         for name, text in _extra(declaration, data, record).items():
             (partial / "assets.extra" / name).write_text(text, encoding="utf-8")
@@ -115,7 +117,7 @@ def _where(declaration: Declaration, data: DataSet) -> dict[str, str]:
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:
-    """The artifact that a run has written; what is wrong with others is no concern of it."""
+    """The artifact that a run has written; broken ones beside it do not matter."""
     for file in versions.glob("[0-9]*/assets.extra/run.json"):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["id"] == run_id:
@@ -145,7 +147,7 @@ def _input(data: DataSet) -> dict[str, Any]:
         "shape": shape,
         "channels": 1 if len(shape) == 2 else shape[2],
         "range": [0, 255],
-        "ground": data.ground,
+        "ground": data.polarity,
         "prepare": data.prepare,
     }
 

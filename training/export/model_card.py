@@ -155,7 +155,7 @@ def _inputs(data: DataSet) -> str:
     if len(data.input_shape) == 1:
         return f"`features`: float32 `[N, {shape}]`. "
     return (
-        f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.ground} ground. "
+        f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.polarity} background. "
         f"In training as in serving, a picture {_PREPARED[data.prepare]}. "
     )
 

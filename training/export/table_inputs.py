@@ -33,7 +33,7 @@ class TableInputs:
 
     @property
     def lookups(self) -> list[keras.layers.Layer]:
-        """The layers with a table of words, which Keras must be told to export."""
+        """The layers with a table of words, which Keras exports only if they are tracked."""
         return [self.layers[each.name] for each in self.columns if each.categories is not None]
 
     @property

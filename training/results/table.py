@@ -125,7 +125,7 @@ def _of_other_data(name: str, runs: list[Record], entries: dict[str, Entry]) -> 
 
 
 def _recall(runs: Sequence[Record]) -> str:
-    """How many test examples of each class are told rightly, in the classes of each data set."""
+    """The recall of each class on the test examples, in the classes of each data set."""
     tests = [run.metrics["test"] for run in runs]
     sets = [list(test.get("by_set", {"": test}).values()) for test in tests]
     rows = []

@@ -7,7 +7,7 @@ import pytest
 from wardrobe.models import DataFacts
 from wardrobe.models.build import build
 from wardrobe.models.build.keras_objects import KerasFactory, known_names
-from wardrobe.models.build.metrics import OneHotLabels, metrics, try_out
+from wardrobe.models.build.metrics import OneHotLabels, build_metrics, try_out
 
 BASE = "name: small\nmodel: {layers: [{Dense: {units: 8}}]}\n"
 
@@ -76,7 +76,7 @@ def test_whatever_keras_has_is_one_number_or_refused(declare, name, head):
     facts = DataFacts((28, 28), {"softmax": 10, "sigmoid": 2, "linear": None}[head])
     overrides = [f"metrics=[{name}]", f"model.head.activation={head}"]
     declaration, factory = declare(BASE, *overrides, facts=facts), KerasFactory(1)
-    made = metrics(declaration, factory)
+    made = build_metrics(declaration, factory)
     try_out(declaration, factory, None, made)
     if not factory.errors and name != "accuracy":  # which Keras makes itself
         outputs = OUTPUTS if head == "softmax" else OUTPUTS[:, :1]

@@ -129,7 +129,7 @@ def test_what_only_the_defaults_say_cannot_be_deleted(write, key):
         resolve(read(str(file)), FACTS)
 
 
-def test_an_empty_value_of_a_parent_is_told_at_the_parents_line(write):
+def test_an_empty_value_of_a_parent_is_reported_at_the_parents_line(write):
     write("name: parent\nfoo:\nmodel: {layers: []}\n", "parent")
     (error,) = check(read(str(write("name: child\nextends: parent\n", "child"))), FACTS)
     assert (error.file.endswith("parent.yaml"), error.line) == (True, 2)

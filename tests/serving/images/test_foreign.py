@@ -1,4 +1,4 @@
-"""A file that is no picture is called what it is."""
+"""A file that is not a picture is called what it is."""
 
 import pytest
 from hypothesis import given
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images import foreign
-from wardrobe.serving.images.prepare import read
-from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.images.picture_input import PictureInput
+from wardrobe.serving.images.prepare import LIMITS, prepared
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_what_cannot_be_told_is_not_guessed():
 
 def test_the_service_says_it():
     with pytest.raises(PictureError, match="this is an HTML page, not a PNG, JPEG") as caught:
-        read(b"<html>", PictureInput((28, 28)))
+        prepared(b"<html>", PictureInput((28, 28)), LIMITS)
     assert caught.value.status == 415
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wardrobe.serving.errors import PictureError
-from wardrobe.serving.images.prepare import prepare, read
+from wardrobe.serving.images.picture_input import PictureInput
+from wardrobe.serving.images.prepare import LIMITS, prepare, prepared
 from wardrobe.serving.images.preprocess import preprocess
-from wardrobe.serving.inference.artifacts import PictureInput
 
 sides = st.integers(1, 90)
 
@@ -61,7 +61,8 @@ def test_without_preparation_another_size_is_refused():
 def test_without_preparation_a_large_picture_keeps_its_size():
     file = io.BytesIO()
     Image.new("L", (1200, 900), 9).save(file, "jpeg")
-    assert read(file.getvalue(), PictureInput((900, 1200), prepare="none")).shape == (900, 1200)
+    target = PictureInput((900, 1200), prepare="none")
+    assert prepared(file.getvalue(), target, LIMITS).pixels.shape == (900, 1200)
 
 
 def test_a_large_network_gets_as_many_pixels_as_the_picture_has():
@@ -70,7 +71,7 @@ def test_a_large_network_gets_as_many_pixels_as_the_picture_has():
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
     target = PictureInput((1000, 1000), prepare="resize")
-    np.testing.assert_array_equal(read(file.getvalue(), target), pixels)
+    np.testing.assert_array_equal(prepared(file.getvalue(), target, LIMITS).pixels, pixels)
 
 
 def test_garments_are_cut_out():

@@ -12,9 +12,10 @@ from benchmarks.pictures import rendered
 from tests.conftest import needs_fashion_mnist
 from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.decode import decode
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.preprocess import preprocess
 from wardrobe.serving.images.segment import photographed_garment, plain_background
-from wardrobe.serving.inference.artifacts import PictureInput, at
+from wardrobe.serving.inference.artifacts import at
 from wardrobe.serving.inference.model import load
 from wardrobe.serving.settings import Limits
 from wardrobe.training import data

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from wardrobe.serving.errors import ArtifactError
-from wardrobe.serving.inference.artifacts import Artifact, Extras, PictureInput, find, read_extras
+from wardrobe.serving.images.picture_input import PictureInput
+from wardrobe.serving.inference.artifacts import Artifact, Extras, find, read_extras
 
 
 def make(folder: Path, *versions: str) -> Path:

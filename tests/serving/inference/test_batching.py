@@ -12,7 +12,7 @@ from wardrobe.serving import deadline
 from wardrobe.serving.errors import RequestError, TooLateError
 from wardrobe.serving.inference.batching import MAX_BATCH, Batcher
 from wardrobe.serving.inference.graph import Signature, Spec
-from wardrobe.serving.turns import let_others_finish
+from wardrobe.serving.scheduling import let_others_finish
 
 
 class Doubling:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wardrobe.serving.errors import ModelNotFoundError, ModelUnavailableError
-from wardrobe.serving.inference.artifacts import PictureInput
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.inference.repository import Repository
 
 

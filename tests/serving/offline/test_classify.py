@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -19,9 +20,10 @@ import pytest
 
 import wardrobe
 from tests.serving.offline.pictures import draw_into
-from wardrobe.serving.offline import classify_all, processes
+from wardrobe.serving.offline import classify_all
 from wardrobe.serving.offline.classifier import Classifier
 from wardrobe.serving.offline.inputs import read
+from wardrobe.serving.offline.processes import Processes
 
 COUNT = 200
 MODEL = "softmax-regression"
@@ -30,7 +32,7 @@ ARTIFACT = wardrobe.load(MODEL).folder
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Drawn garments, of which one is no picture."""
+    """Drawn garments, of which one is not a picture."""
     return draw_into(tmp_path_factory.mktemp("pictures"), COUNT)
 
 
@@ -152,9 +154,9 @@ def test_a_killed_program_loses_and_repeats_nothing(wardrobe_program, folder, ex
     assert read_back(tmp_path / "answers.csv") == labels
 
 
-def test_a_killed_process_is_told_in_words(folder, tmp_path):
+def test_a_killed_process_is_reported_in_words(folder, tmp_path):
     def engine(unanswered):
-        answers = processes.answers(unanswered, ARTIFACT, 1)
+        answers = processes.answers(unanswered, ARTIFACT)
         yield next(answers)
         for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -168,11 +170,29 @@ def test_a_killed_process_is_told_in_words(folder, tmp_path):
             member = tarfile.TarInfo(f"{number}.png")
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
-    with pytest.raises(wardrobe.ServingError, match="go on with --resume"):
+    with (
+        pytest.raises(wardrobe.ServingError, match="go on with --resume"),
+        Processes(1) as processes,
+    ):
         classify_all([str(archive)], tmp_path / "a.csv", engine, False, lambda done, total: None)
 
 
-def test_wrong_usage_is_told_before_anything_is_read(folder, tmp_path):
+def test_a_script_needs_no_guard_for_the_processes(folder, tmp_path):
+    """A spawned process runs the main script again, unless it is told not to."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import wardrobe\nprint('begun')\nwardrobe.classify({str(folder)!r}, 'a.csv', {MODEL!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
+    assert len(read_back(tmp_path / "a.csv")) == COUNT
+
+
+def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):
+    with pytest.raises(wardrobe.ServingError, match="there is no model 'nonsense'"):
+        wardrobe.classify([folder], tmp_path / "answers.csv", "nonsense")
     with pytest.raises(wardrobe.ServingError, match=r"\.jsonl, \.csv, \.parquet"):
         wardrobe.classify([folder], tmp_path / "answers.xlsx", MODEL)
     with pytest.raises(wardrobe.ServingError, match="is not there"):

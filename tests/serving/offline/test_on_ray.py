@@ -50,7 +50,7 @@ def test_a_lost_node_costs_nothing_but_time(folder, tmp_path):
     assert np.abs(probabilities - expected).max() < 1e-5
 
 
-def test_an_address_without_a_cluster_is_told_in_words(folder, tmp_path):
+def test_an_address_without_a_cluster_is_reported_in_words(folder, tmp_path):
     began = time.monotonic()
     with pytest.raises(wardrobe.ClusterError, match=r"no Ray cluster at 127\.0\.0\.1:9.*ray start"):
         wardrobe.classify([folder], tmp_path / "a.csv", MODEL, cluster="127.0.0.1:9")

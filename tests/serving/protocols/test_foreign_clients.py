@@ -64,6 +64,9 @@ def test_tritons_configuration_and_statistics(results: dict[str, Any]) -> None:
     assert statistics["inference_stats"]["success"]["count"] == 14
     assert statistics["inference_stats"]["success"]["ns"] > 0
     assert statistics["last_inference"] > 1.7e12
+    (batch,) = statistics["batch_stats"]
+    assert (batch["batch_size"], batch["compute_infer"]["count"]) == (2, 14)
+    assert batch["compute_infer"]["ns"] > 0
     every = results["tritonclient"]["all statistics"]["model_stats"]
     assert {(each["name"], each["version"]) for each in every} == {
         ("bands", "1"),

@@ -133,7 +133,7 @@ def test_broken_chunks_and_trailers_are_the_clients_fault(
         b"POST %s HTTP/1.1\r\nHost: x\r\nContent-",
     ],
 )
-def test_a_request_that_is_cut_short_is_told_so(impatient, connect, route, sent) -> None:
+def test_a_request_that_is_cut_short_is_reported_so(impatient, connect, route, sent) -> None:
     raw = connect(impatient, sent.replace(b"%s", route.encode()))
     raw.socket.shutdown(socket.SHUT_WR)
     (answer,) = raw.answers()
@@ -178,7 +178,9 @@ def test_a_picture_may_come_in_chunks_of_any_size_with_extensions_and_trailers(
     assert raw.answer().body == b'{"live":true}'
 
 
-def test_a_client_that_asks_whether_to_go_on_is_told_to(impatient, connect, encode, band) -> None:
+def test_a_client_that_asks_whether_to_go_on_is_reported_to(
+    impatient, connect, encode, band
+) -> None:
     picture = encode(band(4))
     expect = (f"Content-Length: {len(picture)}", "Expect: 100-continue")
     raw = connect(impatient, post("/predict", *expect))

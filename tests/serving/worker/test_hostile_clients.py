@@ -62,6 +62,14 @@ def test_clients_that_do_not_read_hold_no_thread_and_are_closed(
                 pass  # TimeoutError where it was not closed
 
 
+def test_other_programs_that_write_to_the_same_pipe_wait_as_before(start, good: Path) -> None:
+    read, write = os.pipe()
+    start([good], 1, stdout=write)
+    assert os.get_blocking(write)
+    os.close(read)
+    os.close(write)
+
+
 def test_clients_of_a_byte_at_a_time_hold_nobody_up(server, connect, encode, band) -> None:
     picture = encode(band(6))
     whole = post(picture * 100)
@@ -187,6 +195,48 @@ def test_a_log_that_nobody_reads_holds_nobody_up(start, good: Path, connect) -> 
     lines = os.read(server.process.stdout.fileno(), 50000).splitlines()[:-1]
     assert len(lines) > 100
     assert all(line.startswith(b"{") and line.endswith(b"}") for line in lines)
+
+
+def test_an_upload_that_is_slow_but_steady_is_answered(impatient, connect, encode, band) -> None:
+    request = post(encode(band(6)) + bytes(40_000))
+    raw = connect(impatient, request[:200])
+    for start in range(200, len(request), 6000):  # 20,000 bytes a second, for two deadlines
+        time.sleep(0.3)
+        raw.send(request[start : start + 6000])
+    assert raw.answer().status == 200
+
+
+def test_an_upload_that_is_steady_but_too_slow_is_given_up(impatient, connect) -> None:
+    raw = connect(impatient, post(bytes(100_000))[:200])
+    with suppress(OSError):
+        for _ in range(8):
+            time.sleep(0.2)
+            raw.send(bytes(1000))
+    assert raw.answer().status == 408
+
+
+@pytest.mark.slow
+def test_an_upload_is_given_up_in_the_end_however_steady_it_is(impatient, connect) -> None:
+    raw, begun = connect(impatient, post(bytes(10_000_000))[:200]), time.monotonic()
+    with suppress(OSError):
+        while time.monotonic() < begun + 20:
+            time.sleep(0.1)
+            raw.send(bytes(4000))
+    assert 11 < time.monotonic() - begun < 16
+
+
+@needs_proc
+def test_idle_connections_make_room_for_others(start, good: Path, connect, encode, band) -> None:
+    server = start([good], 1)
+    held = [connect(server, (b"GET / HT", b"", post(bytes(99))[:120])[i % 3]) for i in range(1500)]
+    begun = time.monotonic()
+    for _ in range(50):
+        assert connect(server, post(encode(band(6)))).answer().status == 200
+    assert time.monotonic() - begun < 2
+    (worker,) = server.children()
+    assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 1200
+    for raw in held:
+        raw.socket.close()
 
 
 @needs_proc

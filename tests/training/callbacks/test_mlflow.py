@@ -121,7 +121,7 @@ def test_a_declared_run_goes_on_in_the_same_run_of_mlflow(
     assert [loss.value for loss in losses] == run.history["loss"]
 
 
-def test_a_server_that_does_not_answer_is_told_before_anything_is_written(invoke, tmp_path):
+def test_a_server_that_does_not_answer_is_reported_before_anything_is_written(invoke, tmp_path):
     (tmp_path / "small.yaml").write_text(SMALL)
     done = invoke("train", "small.yaml", "--mlflow", "http://me:secret@127.0.0.1:9")
     assert done.returncode == 1

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,21 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.conftest import idx_bytes
 from wardrobe.training.data import idx
 
 FolderWriter = Callable[..., Path]
 IdxWriter = Callable[[np.ndarray], bytes]
 
 
-@pytest.fixture(scope="session")
-def idx_bytes() -> IdxWriter:
-    """Makes an IDX file of an array of unsigned bytes."""
-
-    def encode(array: np.ndarray) -> bytes:
-        header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-        return header + array.astype(np.uint8).tobytes()
-
-    return encode
+@pytest.fixture(scope="session", name="idx_bytes")
+def idx_bytes_() -> IdxWriter:
+    return idx_bytes
 
 
 @pytest.fixture(autouse=True)

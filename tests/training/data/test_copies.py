@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from wardrobe.models.schema.declaration import Copies, Data
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import prepare
-from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import DataError, cache, load
 from wardrobe.training.data.copies import with_copies
 
@@ -140,5 +140,5 @@ def test_the_class_of_the_unknown_must_be_one(photographs):
 
 @pytest.mark.parametrize("key", [{"test": "validation"}, {"copies": Copies(number=1)}])
 def test_what_is_no_folder_of_pictures_has_neither(key):
-    with pytest.raises(DataError, match="no folder of pictures; leave it out"):
+    with pytest.raises(DataError, match="not a folder of pictures; leave it out"):
         load("silhouettes", prepare="garment", **key)

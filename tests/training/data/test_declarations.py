@@ -12,6 +12,7 @@ from wardrobe.training.data.declarations import (
     describe_data,
     load_declaration,
     load_with_data,
+    with_data,
 )
 
 TEXT = "name: mine\ndata: {name: rings, take: 100}\nmodel: {layers: []}\n"
@@ -46,7 +47,9 @@ def test_without_its_data_a_declaration_is_read_for_fashion_mnist(file, tmp_path
 
 def test_the_stand_in_is_announced_and_has_another_name(no_network):
     reasons = []
-    declaration, data = load_with_data("softmax-regression", on_stand_in=reasons.append)
+    declaration, data = with_data(
+        load_declaration("softmax-regression"), on_stand_in=reasons.append
+    )
     assert [str(reason) for reason in reasons] == ["no network"]
     assert declaration.name == "softmax-regression-silhouettes"
     assert data.name == "silhouettes"
@@ -100,7 +103,7 @@ def test_a_path_is_relative_to_the_declaration_and_the_artifact_finds_it_again(
         ("classes: {a: []}", r"data\.classes\.a: must be a list of class names"),
     ],
 )
-def test_errors_in_data_are_told_with_the_line(tmp_path, data, message):
+def test_errors_in_data_are_reported_with_the_line(tmp_path, data, message):
     file = tmp_path / "mine.yaml"
     file.write_text(f"name: mine\ndata: {{name: silhouettes, {data}}}\nmodel: {{layers: []}}\n")
     with pytest.raises(DeclarationError, match=rf"mine\.yaml:2: {message}"):
@@ -111,7 +114,7 @@ def test_what_data_can_say_leaves_the_digests_of_others_as_they_were(file):
     assert set(load_declaration(str(file)).tree.plain["data"]) == {"name", "take"}
 
 
-def test_each_of_several_sets_is_told_at_its_own_line(tmp_path):
+def test_each_of_several_sets_is_reported_at_its_own_line(tmp_path):
     file = tmp_path / "several.yaml"
     file.write_text(
         "name: several\nmodel: {layers: []}\ndata:\n"

@@ -91,7 +91,7 @@ class TestTheRealFiles:
         assert data.test.y[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
         assert data.class_names == fashion_mnist.CLASS_NAMES
         assert data.hashes == fashion_mnist.HASHES
-        assert data.ground == "dark"
+        assert data.polarity == "dark"
 
     def test_can_be_split_anew(self, official):
         official_split = load("fashion-mnist", folder=official)

@@ -272,7 +272,7 @@ def test_what_macos_leaves_beside_them_is_passed_over(write_idx_folder):
     assert len(load(str(folder)).test) == 20
 
 
-def test_two_sets_in_one_folder_are_told_apart(write_idx_folder, idx_bytes):
+def test_two_sets_in_one_folder_are_reported_apart(write_idx_folder, idx_bytes):
     folder = write_idx_folder()
     (folder / f"emnist-digits-{TRAIN}").write_bytes(idx_bytes(np.ones((5, 9, 7))))
     with pytest.raises(DataError, match=r"several data sets.*'emnist-digits-'.*folder of its own"):

@@ -127,7 +127,7 @@ def test_a_garment_is_bright_on_dark_and_centred(picture_folder):
         picture.paste("black", (2, 10, 22, 50))
         picture.save(file, "png")
     data = load(str(picture_folder), size=[28, 28], prepare="garment")
-    assert (data.ground, data.prepare) == ("dark", "garment")
+    assert (data.polarity, data.prepare) == ("dark", "garment")
     assert (data.train.x[:, 14, 14] == 255).all()
     assert data.train.x[:, :, 0].max() == 0
 
@@ -202,7 +202,7 @@ def test_what_is_left_out_is_said(picture_folder, caplog):
     ]
 
 
-def test_progress_is_told_once_it_takes_long(picture_folder, monkeypatch):
+def test_progress_is_reported_once_it_takes_long(picture_folder, monkeypatch):
     told = []
     load(str(picture_folder), progress=lambda *call: told.append(call))
     assert told == []

@@ -6,14 +6,14 @@ import pytest
 from wardrobe.training.data import DataError, DataFacts, describe, load
 from wardrobe.training.data.lecture_tables import TABLES
 
-PLANE = ["xor", "rings", "moons", "spirals"]
+PLANE = ["xor", "rings", "moons", "spirals", "checkerboard"]
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_is_float32_and_always_the_same(name):
     data = load(name)
     assert data.train.x.dtype == np.float32
-    assert data.ground is None
+    assert data.polarity is None
     assert (data.split_hash, data.hashes) == (load(name).split_hash, load(name).hashes)
     assert describe(name) == DataFacts(data.input_shape, data.classes)
 

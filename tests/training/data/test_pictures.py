@@ -6,8 +6,8 @@ from PIL import Image
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
+from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import prepare
-from wardrobe.serving.inference.artifacts import PictureInput
 from wardrobe.training.data import describe, load
 from wardrobe.training.data.dataset import DataError
 

@@ -24,7 +24,7 @@ def test_it_is_shaped_like_fashion_mnist_but_never_called_so(silhouettes):
     assert silhouettes.name == "silhouettes"
     assert "fashion" not in silhouettes.source.lower()
     assert silhouettes.class_names == fashion_mnist.CLASS_NAMES
-    assert silhouettes.ground == "dark"
+    assert silhouettes.polarity == "dark"
     assert silhouettes.train.x.dtype == np.uint8
     assert len(silhouettes.train) + len(silhouettes.validation) == 12_000
     assert np.bincount(silhouettes.test.y).tolist() == [200] * 10

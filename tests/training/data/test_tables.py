@@ -139,7 +139,7 @@ class TestValues:
         assert str(error.value).splitlines() == [
             f"{path}:3: column 'age' holds 'fifty', which is not a number",
             f"{path}:5: column 'age' holds '6l', which is not a number",
-            "Mend them, leave them empty, or declare 'columns: {age: category}'",
+            "Correct them, leave them empty, or declare 'columns: {age: category}'",
         ]
 
     def test_that_are_mostly_numbers_are_not_taken_for_categories(self, write):
@@ -168,7 +168,8 @@ class TestValues:
         table = read(write("age;hours;income\n0,5;1;h\n-1,25;2,5;l\n;3;h\n"))
         assert table["age"][:2] == [0.5, -1.25]
         assert table["hours"] == [1, 2.5, 3]
-        with pytest.raises(DataError, match=r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nMend"):
+        message = r"(?s)^[^\n]*:4: column 'age' holds '4O'[^\n]*\nCorrect them"
+        with pytest.raises(DataError, match=message):
             read(write("age;income\n0,5;h\n1,5;l\n4O;h\n2,5;l\n"))
 
     @pytest.mark.parametrize("cell", ["1e300", "inf", "-Infinity"])
@@ -282,6 +283,14 @@ class TestAFolder:
             folder = write(people(rows), f"{name}.csv").parent
         data = load(str(folder), target="income")
         assert (len(data.train), len(data.validation), len(data.test)) == (100, 15, 20)
+
+    def test_tells_of_a_class_that_only_the_test_has(self, write, caplog):
+        write(people(100), "train.csv")
+        folder = write(people(20).replace("high", "highest"), "test.csv").parent
+        load(str(folder), target="income")
+        assert "the class 'highest' has examples to test on, but none to train on" in caplog.text
+        load(str(folder), target="income", take=10)
+        assert len(caplog.records) == 1
 
     def test_leaves_out_what_cannot_be_used_and_says_so(self, write):
         write(people(100), "train.csv")

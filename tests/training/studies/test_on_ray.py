@@ -188,6 +188,18 @@ def test_where_there_are_gpus_a_task_takes_a_part_of_one(cluster, study):
     assert found == [{"CPU": 1.0, "GPU": 0.25}]
 
 
+def test_a_cluster_of_its_own_asks_for_a_token_and_the_next_one_does_not(
+    cluster, study, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ray keeps the token there
+    for address in ("local", cluster.address):
+        found: list[Any] = []
+        task = executor.Task(resources, found.append, expand(study)[0].declaration)
+        with on_cluster(address) as engine:
+            assert list(engine.run([task])) == [task]
+        assert found == [{"CPU": 1.0}]
+
+
 def test_a_lost_node_costs_its_unfinished_tasks_only(cluster, study, tmp_path):
     local, remote = tmp_path / "local", tmp_path / "remote"
     runner.run([study], local, executor.processes(1), False, no_progress)

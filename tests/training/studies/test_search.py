@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+
+from tests.conftest import heed_ctrl_c
+from tests.training.studies.postgresql import needs_postgresql, server
 
 TEXT = """\
 title: Searched
@@ -95,10 +102,53 @@ def test_several_processes_work_on_one_search(wardrobe_program, tmp_path):
     assert len(finished) in (4, 5)  # the other one may be at its last trial when the fourth ends
 
 
+@needs_postgresql
+def test_two_processes_search_in_postgresql_and_one_that_is_interrupted_goes_on(
+    wardrobe_program, tmp_path
+):
+    text = TEXT.replace("trials: 4", "trials: 12")
+    (tmp_path / "searched.yaml").write_text(text)
+    with server() as url:
+        command = [wardrobe_program, "study", "searched.yaml", "--storage", url, "--jobs", "1"]
+
+        def begin(runs: str) -> subprocess.Popen[str]:
+            return subprocess.Popen(
+                [*command, "--runs", runs],
+                cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c,
+            )  # fmt: skip
+
+        first, second = begin("first"), begin("second")
+        wait_for_trials(url, 3)
+        second.send_signal(signal.SIGINT)
+        _, said = second.communicate(timeout=100)
+        assert said.rstrip().endswith("interrupted")
+        for one in (begin("second"), first):
+            _, said = one.communicate(timeout=200)
+            assert one.returncode == 0, said
+            assert "12 of 12" in said
+        found = states(url)
+    finished = [state for state in found if state in ("COMPLETE", "PRUNED")]
+    assert len(finished) in (12, 13)  # as above
+    for runs in ("first", "second"):
+        assert (tmp_path / runs / "studies" / "searched" / "report.md").is_file()
+
+
+def wait_for_trials(url: str, count: int) -> None:
+    """Until so many trials are made."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        try:
+            if sum(state in ("COMPLETE", "PRUNED") for state in states(url)) >= count:
+                return
+        except (KeyError, sqlalchemy.exc.SQLAlchemyError):  # no study, or not even a table, yet
+            pass
+        time.sleep(0.2)
+    raise AssertionError("no trials are made")
+
+
 @pytest.mark.parametrize(
     ("storage", "said"),
     [
-        ("postgresql://me:secret@127.0.0.1:9/x", "its driver, psycopg"),
         ("nonsense://me:secret@host/x", "nonsense"),
         ("broken.journal", "it is not a journal"),
         ("sqlite:////no/such/folder/x.db", "unable to open database file"),
@@ -112,6 +162,21 @@ def test_a_storage_that_cannot_be_used_is_told_in_one_message(invoke, tmp_path, 
     assert "Name the file of a journal, or the URL of a PostgreSQL or MySQL" in done.stderr
     assert "secret" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "driver", "package"),
+    [("postgresql", "psycopg", "'wardrobe[postgresql]'"), ("mysql", "MySQLdb", "mysqlclient")],
+)
+def test_a_missing_driver_is_named_with_its_package(invoke, kind, driver, package):
+    if find_spec(driver):
+        pytest.skip(f"{driver} is installed")
+    done = invoke("study", "searched.yaml", "--storage", f"{kind}://me:secret@127.0.0.1:9/x")
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith(
+        f"cannot use the storage {kind}://me:…@127.0.0.1:9/x: its driver, {driver}, is not "
+        f"installed: pip install {package}"
+    )
 
 
 def test_a_storage_is_for_searches(invoke):

@@ -15,17 +15,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.model import Model
 from wardrobe.serving.inference.tensorflow import without_lines
 from wardrobe.training.data import DataSet
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.evaluation.metrics import evaluate
+from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.files import atomic_write
+
+if TYPE_CHECKING:
+    from wardrobe.model import Model
 
 Format = Literal["onnx", "litert"]
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -75,6 +78,8 @@ def convert(
         TrainingError: the packages of `wardrobe[export]` are missing, the network cannot be
             converted, or the int8 file loses too much. Nothing is written then.
     """
+    if format not in get_args(Format):
+        raise TrainingError(f"no format {format!r}; there are {', '.join(get_args(Format))}")
     if data.encoding is not None:
         raise TrainingError(
             "it takes the columns of a table one by one; only a network with one input can be "
@@ -84,7 +89,7 @@ def convert(
     with _in_words(format):
         module = importlib.import_module(f"{__name__}.{format}")
         content = module.write(model.folder, calibration)
-        outputs = _outputs(module.runner(content), data.test.x)
+        outputs = predict(module.runner(content), data.test.x, BATCH)
     expected = model.predict(data.test.x)
     measure = "r_squared" if data.class_names is None else "accuracy"
     score, artifact_score = (
@@ -131,11 +136,6 @@ def input_of(signature: Any) -> tuple[str, Any]:
         )
     ((name, spec),) = taken.items()
     return name, spec
-
-
-def _outputs(predict: Predict, examples: NDArray[Any]) -> NDArray[np.float32]:
-    batches = (examples[start : start + BATCH] for start in range(0, len(examples), BATCH))
-    return np.concatenate([predict(batch.astype(np.float32)) for batch in batches])
 
 
 def _refuse_large_loss(converted: Converted) -> None:

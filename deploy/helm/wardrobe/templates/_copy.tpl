@@ -11,7 +11,8 @@ args:
   {{- if eq (index . 1) "once" }}
   - {{ $copy | quote }}
   {{- else }}
-  - {{ printf "while sleep %d; do %s; done" (int $store.intervalSeconds) $copy | quote }}
+  # A container's first process heeds SIGTERM only if it says so, and only between two commands.
+  - {{ printf "trap 'exit 0' TERM; while sleep %d & wait $!; do %s; done" (int $store.intervalSeconds) $copy | quote }}
   {{- end }}
 env:
   - name: REMOTE

@@ -1,4 +1,4 @@
-"""Keras' global settings are wardrobe's, whatever else says otherwise."""
+"""What a network is trained with, and Keras' global settings, which are always wardrobe's."""
 
 import json
 import os
@@ -8,7 +8,10 @@ import sys
 import keras
 import pytest
 
+from wardrobe.models import DataFacts, read, resolve
 from wardrobe.models.build import build
+
+PICTURES = DataFacts(input_shape=(28, 28), classes=10)
 
 BUILD = """
 import keras
@@ -18,6 +21,24 @@ network = build(resolve(read("softmax-regression"), DataFacts((28, 28), 10))).ne
 config = keras.config
 print(network.dtype, config.floatx(), config.image_data_format(), config.epsilon())
 """
+
+
+def test_weight_decay_spares_what_is_excluded():
+    optimizer = build(resolve(read("mlp-he-bn"), PICTURES)).optimizer
+    network = build(resolve(read("mlp-he-bn"), PICTURES)).network
+    decayed = {v.name for v in network.trainable_variables if optimizer._use_weight_decay(v)}
+    assert decayed == {"kernel"}
+
+
+def test_gradient_accumulation_counts_updates_not_batches(declare):
+    schedule = "{CosineDecay: {initial_learning_rate: 1.0, decay_epochs: 4}}"
+    declaration = declare(
+        "name: x\nmodel: {layers: []}",
+        f"optimizer.Adam.learning_rate={schedule}",
+        "optimizer.Adam.gradient_accumulation_steps=5",
+    )
+    optimizer = build(declaration, steps_per_epoch=100).optimizer
+    assert optimizer._learning_rate.decay_steps == 4 * 100 // 5
 
 
 def test_a_keras_json_of_another_project_changes_nothing(tmp_path):

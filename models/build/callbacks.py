@@ -1,27 +1,50 @@
-"""What callbacks watch: whether it is measured, which way is better, and where it is written."""
+"""Callbacks, and whether what they watch is measured, has a direction and can be written."""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import keras
+
 from wardrobe.models.build.keras_objects import KerasFactory
-from wardrobe.models.schema.declaration import Declaration, ObjectSpec
-from wardrobe.models.schema.errors import did_you_mean
+from wardrobe.models.build.metrics import direction
+from wardrobe.models.schema.declaration import FILE_ARGUMENTS, Declaration, ObjectSpec
+from wardrobe.models.schema.errors import did_you_mean, suggestion
 
 _MODES = ("auto", "min", "max")
 
 
-def check_callbacks(declaration: Declaration, factory: KerasFactory, metrics: list[Any]) -> None:
-    """Reports what callbacks would stumble over after the first epoch, or misjudge in silence."""
+def build_callbacks(
+    declaration: Declaration, factory: KerasFactory, metrics: list[Any], folder: Path
+) -> list[keras.callbacks.Callback]:
+    """The declared callbacks, in their order; the files that they write go into the folder.
+
+    Reports what they would stumble over after the first epoch, or misjudge in silence, given the
+    `metrics` that are measured.
+    """
     directions = {"loss": "down"} | dict(_directions(metrics))
+    created = []
     for index, callback in enumerate(declaration.callbacks):
         spec = ObjectSpec.parse(callback, ("callbacks", index))
+        created.append(factory.create("callback", _within(folder, spec), spec.path))
         if spec.name in ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint"):
             _check_monitor(declaration, factory, spec, directions)
         if spec.name == "ModelCheckpoint":
             _check_pattern(declaration, factory, spec, list(directions))
+    return created
+
+
+def _within(folder: Path, spec: ObjectSpec) -> ObjectSpec:
+    """The callback with the paths of its files below the folder."""
+    arguments = {"log_dir": "tensorboard"} if spec.name == "TensorBoard" else {}
+    arguments |= spec.arguments
+    for argument in FILE_ARGUMENTS & set(arguments):
+        arguments[argument] = str(folder / str(arguments[argument]))
+    return replace(spec, arguments=arguments)
 
 
 def _directions(metrics: list[Any]) -> Iterator[tuple[str, str | None]]:
@@ -35,7 +58,7 @@ def _directions(metrics: list[Any]) -> Iterator[tuple[str, str | None]]:
         if seen[name] > 1:  # Keras appends a number, and then knows no direction
             yield f"{name}_{seen[name] - 1}", None
         else:
-            yield name, "up" if metric == "accuracy" else getattr(metric, "_direction", None)
+            yield name, "up" if metric == "accuracy" else direction(metric)
 
 
 def _check_monitor(
@@ -56,7 +79,7 @@ def _check_monitor(
     name = str(monitor).removeprefix("val_")
     if name not in directions:
         known = _reported(declaration, list(directions))
-        hint = did_you_mean(str(monitor), known) or f"; there are {', '.join(known)}"
+        hint = suggestion(str(monitor), known)
         factory.add_error(path, f"there is no metric '{monitor}'{hint}")
     elif name != monitor and not declaration.training.validation:
         factory.add_error(path, f"{spec.name} monitors '{monitor}', but 'training.validation' is 0")
@@ -89,7 +112,7 @@ def _check_pattern(
         ]
         for field in fields:
             if field not in known:
-                hint = did_you_mean(field, known) or f"; there are {', '.join(known)}"
+                hint = suggestion(field, known)
                 factory.add_error(path, f"nothing fills in '{{{field}}}' in a file's name{hint}")
         if set(fields) <= set(known):
             pattern.format(**dict.fromkeys(known, 0.5) | {"epoch": 1, "batch": 1})

@@ -1,4 +1,5 @@
-"""Turns of the requests that a thread of the worker answers together, each in a greenlet.
+"""Cooperative scheduling of the requests that a thread of the worker answers together, each in a
+greenlet.
 
 Outside such a worker there are no others, and both functions return at once.
 """

@@ -1,4 +1,4 @@
-"""Slips of the keyboard that YAML takes for something else, and what to write instead."""
+"""Typos that YAML takes for something else, and what to write instead."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def in_characters(text: str) -> str | None:
 def in_key(key: str) -> str | None:
     """What is wrong with a key that is not in quotes, or None."""
     if (dash := re.match(r"-(\w.*)", key)) is not None:
-        return f"'{key}' is no entry of a list: write '- {dash[1]}', with a space after the dash"
+        return (
+            f"'{key}' is not an entry of a list: write '- {dash[1]}', with a space after the dash"
+        )
     if (brace := re.match(r"(\w+)(\s*|:)\{", key)) is not None:
         missing = "space" if brace[2] == ":" else "colon"
         return f"a {missing} is missing before the {{: write '{brace[1]}: {{…}}'"
@@ -106,8 +108,8 @@ def in_lines(lines: list[str], number: int) -> str:
         if above and _ENTRY.match(line) and (named := _OBJECT_WITHOUT_COLON.match(above[0])):
             return f"; write '{named[1]}:' with a colon, and its arguments further right"
     for line in above + at_fault:
-        if slip := _NO_SPACE_IN_LINE.match(line):
-            return f"; write '{slip[1]}: {slip[2].strip()}', with a space after the colon"
+        if typo := _NO_SPACE_IN_LINE.match(line):
+            return f"; write '{typo[1]}: {typo[2].strip()}', with a space after the colon"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Slips of the keyboard: named at their line, with what to write instead."""
+"""Typos: named at their line, with what to write instead."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_named_with_line_and_cure(errors, text, line, cure):
         "seed: +7\ntraining:\n  epochs: 007",
     ],
 )  # fmt: skip
-def test_what_is_no_slip(errors, text):
+def test_what_is_not_a_typo(errors, text):
     assert errors(f"{HEAD}{text}\n") == []
 
 
@@ -84,6 +84,6 @@ def test_a_file_of_windows_or_of_json_is_read_like_any_other(tmp_path):
     assert read(str(windows)).plain == read(str(json)).plain
 
 
-def test_a_slip_on_the_command_line(errors):
+def test_a_typo_on_the_command_line(errors):
     (found,) = errors(HEAD, "optimizer.Adam={beta_1: 0,9}")
     assert "write 'beta_1: 0.9'" in found
