@@ -66,6 +66,17 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+# Small trainings on JAX mostly compile: optimising their programs does not pay.
+COMPILING_QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
+@pytest.fixture
+def compiling_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the processes that a test starts."""
+    for name, value in COMPILING_QUICKLY.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test finds or leaves data sets in the user's cache."""

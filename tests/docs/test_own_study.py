@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.conftest import Run
 from tests.docs.pages import ROOT, blocks
 
 
+@pytest.mark.usefixtures("compiling_quickly")
 def test_the_study_of_own_pictures_runs(tmp_path: Path, invoke: Run) -> None:
     (study,) = (
         block for block in blocks(ROOT / "docs/studies.md", "yaml") if block.mark == "own pictures"

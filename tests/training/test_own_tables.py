@@ -233,6 +233,7 @@ class TestTheArtifact:
             api.load(people.artifact).predict([row | change])
 
 
+@pytest.mark.usefixtures("compiling_quickly")
 def test_a_network_trained_on_jax_takes_the_same_rows(folder, people, tmp_path):
     declared = tmp_path / "declared.yaml"
     declared.write_text(CLASSES.replace("FILE", str(folder / "people.csv")), encoding="utf-8")
