@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_keeps_a_token = False
+"""Whether Ray has set this process up for the token of a cluster that it began; there is no way
+back."""
+
 
 class ClusterError(Exception):
     """Ray is missing, or the cluster cannot be reached; the message says what to do."""
@@ -24,9 +28,16 @@ def connected(address: str) -> Iterator[None]:
         that is started on this machine and stopped again.
 
     Raises:
-        ClusterError: Ray is not installed, or there is no cluster at the address.
+        ClusterError: Ray is not installed, there is no cluster at the address, or this process had
+            one of its own before.
     """
-    auth_mode = os.environ.get("RAY_AUTH_MODE")
+    global _keeps_a_token
+    if _keeps_a_token and address != "local":
+        raise ClusterError(
+            "this process had a Ray cluster of its own, and Ray would go on asking for its token; "
+            f"connect to {address} from a new process"
+        )
+    chose_auth_mode = "RAY_AUTH_MODE" in os.environ and not _keeps_a_token
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a future default; it warns
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
@@ -48,13 +59,12 @@ def connected(address: str) -> Iterator[None]:
         ) from error
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterError(f"the Ray cluster at {address} does not answer: {error}") from error
+    if address == "local" and not chose_auth_mode:
+        _keeps_a_token = "RAY_AUTH_MODE" in os.environ  # set by Ray
     try:
         yield
     finally:
         ray.shutdown()
-        if auth_mode is None and os.environ.pop("RAY_AUTH_MODE", None):
-            # Ray asks for a token on a cluster that it starts itself; another one may have none.
-            ray._raylet.Config.initialize("")
 
 
 def _reachable(address: str) -> str:
