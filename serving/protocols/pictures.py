@@ -89,7 +89,10 @@ def _options(beside: Fields) -> dict[str, str]:
         if name not in OPTIONS:
             continue
         if len(value) > LONGEST_OPTION:
-            raise RequestError(f"{name} has {len(value)} characters; {LONGEST_OPTION} are the most")
+            raise RequestError(
+                f"{name} is {value[:80]!r}… and has {len(value)} characters;"
+                f" {LONGEST_OPTION} are the most"
+            )
         if options.setdefault(name, value) != value:
             raise RequestError(f"{name} is both {options[name]!r} and {value!r}; send it once")
     return options

@@ -82,7 +82,7 @@ def test_an_option_with_two_values_or_a_wrong_one_is_refused(client, encode, ban
         ("?top=2&top=3", {}, "top is both '2' and '3'; send it once"),
         ("", {"top": [3]}, "top is '[3]'; it must be a whole number of at least 1"),
         ("", {"explain": 2}, "explain is '2'; it must be 1 or 0"),
-        ("", {"model": "x" * 10_000}, "model has 10000 characters; 255 are the most"),
+        ("", {"top": "9" * 300}, f"top is '{'9' * 80}'… and has 300 characters; 255 are the most"),
     ):
         response = client.post(f"/predict{query}", json=document | option)
         assert (response.status_code, response.json) == (400, {"error": message})
