@@ -154,9 +154,9 @@ class Model:
         """
         if top < 1:
             raise RequestError(f"top is a number of classes, at least 1, not {top}")
-        if isinstance(pictures, str | PathLike | bytes | Image.Image) or hasattr(pictures, "read"):
-            pictures = [pictures]
-        given = iter(pictures)
+        is_one = isinstance(pictures, str | PathLike | bytes | Image.Image)
+        is_one = is_one or hasattr(pictures, "read")
+        given: Iterator[Any] = iter([pictures] if is_one else pictures)  # type: ignore[arg-type]
         answers: list[dict[str, Any]] = []
         while uploads := [_upload(picture) for picture in islice(given, TOGETHER)]:
             answers += classify(self._served, uploads, LIMITS, top, explain, self._for_photographs)

@@ -130,7 +130,9 @@ def load(
 def _tell_untrained(name: str, collection: Collection, train: Indices, test: Indices) -> None:
     """Warns of classes that the test asks for and no training example shows."""
     y, names = collection.examples.y, collection.class_names
-    for index in np.setdiff1d(y[test], y[train]) if names is not None else ():
+    if names is None:
+        return
+    for index in np.setdiff1d(y[test], y[train]):
         logger.warning(
             "%s: the class %r has examples to test on, but none to train on: no network learns it",
             name, names[index],

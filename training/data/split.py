@@ -87,8 +87,8 @@ def _validation_size(validation: int | float | None, available: int) -> int:
             size = min(LARGEST_DEFAULT_VALIDATION, available // 5)
         case Integral():
             size = int(validation)
-        case Real() as share if 0 < share < 1:
-            size = round(share * available)
+        case Real() if 0 < validation < 1:
+            size = round(validation * available)
         case _:
             raise DataError(
                 f"validation: {validation!r} is neither a number of examples nor a share"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import keras
 
@@ -20,7 +20,7 @@ from wardrobe.training.fit import keras_private
 
 Logs = dict[str, float]
 
-Member = keras.callbacks.CallbackList
+Member: TypeAlias = keras.callbacks.CallbackList
 """One network, its `model`, with its callbacks."""
 
 SECONDS_PER_CALL = 1.0

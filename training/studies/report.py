@@ -71,7 +71,7 @@ def _draw(
     from wardrobe.training.studies.figures import FIGURES
     from wardrobe.training.studies.figures.style import styled
 
-    shown = [record for record in records if _is_shown(record, options.get("where", {}))]
+    drawn = [record for record in records if _is_shown(record, options.get("where", {}))]
     if name not in FIGURES:
         line = study.tree.origin_of(("figure",)).line
         hint = did_you_mean(name, FIGURES) or f"; choose from {', '.join(FIGURES)}"
@@ -79,7 +79,7 @@ def _draw(
         raise DeclarationError([detail])
     with styled():
         try:
-            figure = FIGURES[name](shown, options)
+            figure = FIGURES[name](drawn, options)
         except KeyError as error:
             raise TrainingError(
                 f"{study.name}: {name} needs {error}, which no measure provides"
