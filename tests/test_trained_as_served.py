@@ -16,6 +16,7 @@ from tests.conftest import keras_and_temperature
 from wardrobe import api
 from wardrobe.models.schema.declaration import Data
 from wardrobe.serving.app import create_app
+from wardrobe.serving.images import PREPARATION
 from wardrobe.serving.settings import Settings
 from wardrobe.training.data import DataSet, image_folder
 from wardrobe.training.data.declarations import load_with_data
@@ -133,6 +134,13 @@ def test_training_files_get_the_answers_that_training_measured(kind, how, folder
     expected = keras_and_temperature(run.folder, collection.examples.x.astype(np.float32))
     found = answers(tmp_path / "artifacts", files, listing.class_names)
     np.testing.assert_allclose(found, expected, atol=2e-6)
+
+    extra = run.artifact / "assets.extra"
+    version = json.loads((extra / "input.json").read_text()).get("preparation")
+    assert version == (PREPARATION if "garment" in how else None)
+    assert (
+        f"version {PREPARATION} of this preparation" in (extra / "card.md").read_text()
+    ) is bool(version)
 
     measured = api.evaluate(run.artifact)
     assert measured["accuracy"] == pytest.approx(run.metrics["test"]["accuracy"])

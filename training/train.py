@@ -112,7 +112,7 @@ def train(
         fit.watchers.append(recorder)
     if fit.transferred:
         logger.warning("%s %s", declaration.name, fit.transferred)
-    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
+    teacher = train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
     record = Record.of(
         declaration,
         data,
@@ -132,7 +132,21 @@ def train(
             record = replace(record, continues=shorter.record.id)
         elif resume and extend:
             _tell_new_run(runs, declaration)
-        run = Run.start(folder, record, declaration)
+        try:
+            run = Run.start(folder, record, declaration)
+        except FileExistsError:  # a run of the same second was faster; this one needs another name
+            return train(
+                declaration,
+                data,
+                runs=runs,
+                artifacts=artifacts,
+                command=command,
+                served_beside=served_beside,
+                resume=resume,
+                extend=extend,
+                callbacks=callbacks,
+                mlflow=mlflow,
+            )
     recording = recorder.recording(run, declaration) if recorder else nullcontext()
     with run.recorded(), recording, saved_model.writing() as write:
         fitted = fit.run(teacher.folder if teacher else None)
@@ -168,15 +182,18 @@ def _tell_new_run(runs: Path, declaration: Declaration) -> None:
         )  # fmt: skip
 
 
-def _train_teacher(
+def train_teacher(
     declaration: Declaration,
     data: DataSet,
     runs: Path,
     artifacts: Path,
-    served_beside: Sequence[Path],
-    mlflow: str | None,
+    served_beside: Sequence[Path] = (),
+    mlflow: str | None = None,
 ) -> TrainedRun | None:
-    """The teacher's last run on the same data, finished first if need be; None without teacher."""
+    """The teacher's last run on the same data, finished first if need be; None without teacher.
+
+    Args and errors are those of `train`; `declaration` is the student's.
+    """
     teacher = teacher_of(declaration)
     if teacher is None:
         return None

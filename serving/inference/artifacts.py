@@ -12,7 +12,8 @@ is one model.
                       signature says. Colour pictures have the shape [28, 28, 3] and 3 channels.
                       For networks made elsewhere also "signature", "output", "layout", "scale" and
                       "logits", see `docs/http-api.md`. "photographs" names the model that answers
-                      photographs in place of this one; false: none does
+                      photographs in place of this one; false: none does. "preparation" is the
+                      version of `garment` that prepared what it was trained on
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain;
                       "unknown" names the class for everything else
 """
@@ -101,6 +102,9 @@ class Extras:
     polarity: Polarity | None = None
     channels: int | None = None
     prepare: Preparation | None = None
+    preparation: int | None = None
+    """The version of `garment` that prepared its training pictures; None: none did, or it was
+    trained before that was recorded."""
     signature: str | None = None
     output: str | None = None
     layout: Layout | None = None
@@ -356,6 +360,7 @@ def read_extras(artifact: Artifact) -> Extras:
         polarity=_choice(left_open, "ground", Polarity),
         channels=_channels(left_open),
         prepare=_choice(left_open, "prepare", Preparation),
+        preparation=_declared(declared, "preparation", int),
         signature=_declared(declared, "signature", str),
         output=_declared(declared, "output", str),
         layout=_choice(declared, "layout", Layout),
@@ -384,7 +389,7 @@ def _declared(declared: dict[str, Any], key: str, kind: type) -> Any:
     """A value of `input.json`, None if it is missing."""
     value = declared.get(key)
     if value is not None and not isinstance(value, kind):
-        wanted = "true or false" if kind is bool else "a string"
+        wanted = {bool: "true or false", int: "a whole number", str: "a string"}[kind]
         raise ArtifactError(f"input.json: {key} is {shorten(value)}; it must be {wanted}")
     return value
 

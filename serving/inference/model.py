@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.images import PREPARATION
 from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.inference.artifacts import (
     Artifact,
@@ -18,6 +19,7 @@ from wardrobe.serving.inference.artifacts import (
     at,
     check_files,
     read_extras,
+    warn_once,
 )
 from wardrobe.serving.inference.batching import Batcher
 from wardrobe.serving.inference.classifier import (
@@ -128,6 +130,12 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
     network = Network(artifact.folder, extras.signature)
     found = find_classifier(network, extras)
     classifier, why_not = (None, found) if isinstance(found, str) else (found, "")
+    if classifier and extras.preparation not in (None, PREPARATION):
+        warn_once(
+            f"{artifact.folder} was trained with version {extras.preparation} of the preparation of"
+            f" pictures, and gets them from version {PREPARATION} here; train it again, or expect"
+            " worse answers"
+        )
     labels, metrics = extras.labels or (), None
     if classifier:
         labels = _labels(network.example[classifier.output].shape[1], extras.labels)

@@ -8,13 +8,13 @@ const locked = find("locked"), key = find("key");
 const AGAIN = "send the picture again in a moment.";
 const SILENT = `The server does not answer; ${AGAIN}`;
 
-// Of equal lightness, and different to eyes that tell red and green apart badly.
 const SEEN = {
   "as is": "what the network saw",
   "plain ground": "what the network saw: cut out of its ground",
   "photograph": "what the network saw: cut out of a photograph",
 };
 
+// Of equal lightness, and different to eyes that tell red and green apart badly.
 const FOR = [33, 102, 214], AGAINST = [224, 110, 20];
 
 /** Fill the choice of models, say which versions are not served and why, and ask for a key if the
@@ -94,7 +94,7 @@ function showError(card, { error }) {
 function showAnswer(card, answer) {
   const label = inWords(answer);
   card.querySelector(".label").textContent = label;
-  card.querySelector(".doubt").hidden = !answer.uncertain || Boolean(answer.most_like);
+  card.querySelector(".doubt").hidden = !isGuess(answer);
   card.querySelector(".classes").append(...answer.top.map(bar));
   card.querySelector(".by").textContent = `${answer.model}, version ${answer.version}`;
   announcement.textContent = `${answer.file}: ${label}, ${percent(answer.probability)}`;
@@ -103,10 +103,15 @@ function showAnswer(card, answer) {
   showAttribution(card.querySelector(".attribution"), answer);
 }
 
+/** Whether the answer may well be wrong: what is more likely unknown than not is said without doubt. */
+function isGuess({ uncertain, most_like: closest, probability }) {
+  return closest ? probability < 0.5 : uncertain;
+}
+
 /** The answer's label; of what the network does not know, what it is most like. */
 function inWords({ label, most_like: closest }) {
   if (!closest) return label;
-  const name = closest.label[0].toLowerCase() + closest.label.slice(1);
+  const name = closest.label.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()); // not that of T-shirt
   return `Not one of the ten garments, most like ${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`;
 }
 

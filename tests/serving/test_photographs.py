@@ -14,6 +14,7 @@ from PIL import Image
 import wardrobe
 from wardrobe.serving.app import create_app
 from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.images import PREPARATION
 from wardrobe.serving.inference import artifacts
 from wardrobe.serving.inference.model import load
 from wardrobe.serving.inference.repository import Repository
@@ -218,6 +219,20 @@ def test_a_missing_companion_is_reported_once_and_replaced(
     answers = ask([photograph, photograph], "", client)
     assert answered_by(answers) == [("photograph", "bands")] * 2
     assert caplog.text.count("'a-lost-one' is to answer photographs for bands") == 1
+
+
+@pytest.mark.parametrize(
+    ("trained_with", "warnings"),
+    [({"preparation": PREPARATION + 1}, 1), ({"preparation": PREPARATION}, 0), ({}, 0)],
+)
+def test_a_network_trained_with_another_version_of_the_preparation_is_served_with_a_warning(
+    changed, trained_with: dict[str, int], warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = changed({"mlp-photos/1/assets.extra/input.json": INPUT | trained_with})
+    for _ in range(2):
+        assert Repository([own]).get("mlp-photos").picture is not None
+    said = f"mlp-photos/1 was trained with version {PREPARATION + 1} of the preparation of pictures"
+    assert caplog.text.count(said) == warnings
 
 
 def test_it_is_the_default_only_where_nothing_else_takes_pictures(changed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from tests.training.conftest import SMALL, a_record, declared, trained_on
 from wardrobe.models import DataFacts
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.run import Run
+from wardrobe.training.train import TrainedRun
 
 # Everything that remembers something from epoch to epoch, and nothing that counts the epochs.
 TEXT = """\
@@ -37,10 +39,19 @@ callbacks:
 SIX = "training.epochs=6"
 
 
+@pytest.fixture(scope="module")
+def finished(few_silhouettes, tmp_path_factory):
+    """The folder in which a run of three epochs was trained, and the run."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, trained_on(few_silhouettes, folder, TEXT)
+
+
 @pytest.fixture
-def three(few_silhouettes, tmp_path):
-    """A finished run of three epochs."""
-    return trained_on(few_silhouettes, tmp_path, TEXT)
+def three(finished, tmp_path):
+    """A finished run of three epochs, a copy of the test's own."""
+    original, run = finished
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+    return TrainedRun(tmp_path / run.folder.relative_to(original), run.record)
 
 
 def weights(run, file="model.keras"):

@@ -115,6 +115,7 @@ class DataSet:
     source: where it was found, for people.
     polarity: the background of the training images; None: they are not images.
     prepare: how each picture was brought into the form of these.
+    preparation: the version of `prepare: garment`, if that prepared the pictures.
     parts: the sets, if it is several that are trained on together.
     encoding: what made inputs of the columns of a table of one's own.
     test_rows: the test examples of such a table as they were, by column.
@@ -132,6 +133,7 @@ class DataSet:
     source: str
     polarity: Polarity | None
     prepare: Preparation = "garment"
+    preparation: int | None = None
     parts: tuple[Part, ...] = ()
     encoding: Encoding | None = None
     test_rows: Mapping[str, NDArray[Any]] | None = None

@@ -76,6 +76,7 @@ def mix(wanted: Data, sets: Sequence[DataSet]) -> DataSet:
         source=", ".join(one.source for one in sets),
         polarity=_polarity(sets),
         prepare=sets[0].prepare,
+        preparation=next((one.preparation for one in sets if one.preparation is not None), None),
         parts=parts,
         unknown=next((one.unknown for one in sets if one.unknown is not None), None),
         licence="; ".join(f"{one.name}: {one.licence}" for one in sets if one.licence) or None,

@@ -6,8 +6,9 @@ besides the graph:
 | file | holds |
 |---|---|
 | `labels.json` | the names of the classes, in the order of the outputs |
-| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare`; of a
-table of one's own its columns and its target |
+| `input.json` | kind and shape of an input; of pictures channels, range, `ground`, `prepare` and,
+if garments were cut out of its own, `preparation`, the version that did; of a table of one's own
+its columns and its target |
 | `declaration.yaml` | the declaration as resolved |
 | `metrics.json` | the measures on the validation and test examples |
 | `calibration.json` | a classifier's temperature, which the graph applies, and its effect |
@@ -20,7 +21,7 @@ table of one's own its columns and its target |
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -61,7 +62,8 @@ def export(
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
     """
     versions = artifacts / declaration.name
-    partial = versions / f".partial-{os.getpid()}"
+    # Named at random: threads share the number of their process, and containers all have number 1.
+    partial = versions / f".partial-{secrets.token_hex(8)}"
     if written := _written_by(record.id, versions):
         return written
     outputs = Outputs.of_head(
@@ -148,6 +150,7 @@ def _input(data: DataSet) -> dict[str, Any]:
         "range": [0, 255],
         "ground": data.polarity,
         "prepare": data.prepare,
+        **({} if data.preparation is None else {"preparation": data.preparation}),
     }
 
 

@@ -156,8 +156,14 @@ def _inputs(data: DataSet) -> str:
         return f"`features`: float32 `[N, {shape}]`. "
     return (
         f"`images`: float32 `[N, {shape}]`, raw pixels 0–255, on a {data.polarity} background. "
-        f"In training as in serving, a picture {_PREPARED[data.prepare]}. "
+        f"In training as in serving, a picture {_PREPARED[data.prepare]}. {_version(data)}"
     )
+
+
+def _version(data: DataSet) -> str:
+    if data.preparation is None:
+        return ""
+    return f"It was trained with version {data.preparation} of this preparation. "
 
 
 def _columns(encoding: Encoding) -> str:

@@ -191,12 +191,15 @@ class Fit:
         return x, targets, np.tile(self.weights, self.sampler.copies)
 
 
-def fit_together(fits: Sequence[Fit]) -> None:
+def fit_together(fits: Sequence[Fit], teacher: Path | None = None) -> None:
     """Trains several networks as one program, on the JAX backend, until the last epoch.
 
-    Each has its own callbacks, its watchers among them, and its own order of examples; its results
-    are those of a training of its own, except for rounding. A member that has stopped early keeps
-    its weights; one whose loss becomes NaN continues with the others.
+    Each has its own callbacks, its watchers among them, and its own order of examples; augmented
+    copies and a teacher's outputs do not depend on the seed, so that all share them. The results of
+    a member are those of a training of its own, except for rounding. One that has stopped early
+    keeps its weights; one whose loss becomes NaN continues with the others.
+
+    teacher: the folder of the declared teacher's run.
 
     Raises:
         ValueError: the declarations are not compatible.
@@ -204,7 +207,7 @@ def fit_together(fits: Sequence[Fit]) -> None:
     check_compatible([fit.declaration for fit in fits])
     first, *others = fits
     members = [fit.member([*fit.parts.callbacks, *fit.watchers]) for fit in fits]
-    programs = first.programs(first.training_arrays(), others)
+    programs = first.programs(first.training_arrays(teacher), others)
     train(members, *programs, range(first.declaration.training.epochs))
     finish(members)
 

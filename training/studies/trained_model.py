@@ -67,10 +67,12 @@ def trained(
     data: DataSet,
     folder: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    teacher: Path | None = None,
 ) -> list[TrainedModel]:
     """Networks trained together, each to its own end.
 
-    Files that declared callbacks write go into `folder`. The history has Keras' names, but
+    Files that declared callbacks write go into `folder`; `teacher` is that of the declared
+    teacher's `model.keras`. The history has Keras' names, but
     `validation_` for `val_`, and `seconds`: each one's share of the time since the first step,
     compiling not counted.
     """
@@ -80,7 +82,7 @@ def trained(
     ]
     for fit, model in zip(fits, models, strict=True):
         fit.watchers = [_History(model.history, len(fits)), *callbacks]
-    fit_together(fits)
+    fit_together(fits, teacher)
     return models
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from benchmarks.pictures import rendered
 from tests.conftest import needs_fashion_mnist
 from wardrobe.serving.errors import PictureError
+from wardrobe.serving.images import PREPARATION
 from wardrobe.serving.images.decode import decode
 from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.preprocess import preprocess
@@ -211,6 +212,18 @@ def test_a_garment_is_found_in_a_photograph() -> None:
 def test_the_same_photograph_gives_the_same_pixels() -> None:
     image = Image.fromarray(photograph(2)[0])
     np.testing.assert_array_equal(preprocess(image, DARK), preprocess(image, DARK))
+
+
+def test_whoever_changes_the_preparation_raises_its_version() -> None:
+    """Networks are trained with it: `serving.images.PREPARATION` says so to whoever serves them."""
+    pixels = preprocess(Image.fromarray(photograph(2)[0]), DARK)
+    means = pixels.reshape(7, 4, 7, 4).mean(axis=(1, 3))
+    version_1 = [
+        [0, 237, 248, 248, 247, 246, 49],
+        [0, 177, 227, 250, 242, 182, 36],
+        *[[0, 0, 169, 249, 226, 0, 0]] * 5,
+    ]
+    np.testing.assert_allclose(means, {1: version_1}[PREPARATION], atol=3)
 
 
 def test_a_photographed_garment_is_no_broader_than_in_the_data_set() -> None:
