@@ -87,8 +87,8 @@ def drawing_by_philox() -> Iterator[None]:
     """Has Keras name Philox for the random numbers that it draws on TensorFlow.
 
     Keras leaves the choice to TensorFlow, which takes Philox, too, and gets the same numbers. But
-    if XLA has to choose, a number takes it thirty times as long on a CPU: 65,536 uniform ones 28 ms,
-    not 0.9 ms.
+    if XLA has to choose, a number takes it thirty times as long on a CPU: 65,536 uniform ones take
+    28 ms, not 0.9 ms.
     """
     import tensorflow as tf
 
