@@ -68,6 +68,6 @@ def test_a_class_that_the_data_lack_is_told_with_its_line(few_silhouettes, tmp_p
 def test_augmented_copies_have_the_weights_of_their_originals(few_silhouettes, tmp_path):
     flip = "augmentation={copies: 3, layers: [{RandomFlip: {mode: horizontal}}]}"
     fit = fit_of(few_silhouettes, tmp_path, "training.class_weight={Bag: 5}", flip)
-    x, y, weights = fit.training_arrays(copies=3)
+    x, y, weights = fit.training_arrays()
     assert len(x) == len(y) == len(weights)
     assert np.array_equal(weights, np.where(y == 8, 5, 1))
