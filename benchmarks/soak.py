@@ -74,7 +74,8 @@ def main() -> None:
     artifact = arguments.artifact.absolute()
     requests = well_behaved(artifact)
     hostile.prepare()
-    resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder:
         service = Service.start(artifact, Path(folder))
         try:

@@ -110,8 +110,7 @@ class Way:
 def in_turns(seeds: int, epochs: int) -> tuple[Way, Way]:
     """Trains all seeds together and, after each of their epochs, some of them one by one."""
     from wardrobe.training.data import load
-    from wardrobe.training.fit.ensemble import fit_together
-    from wardrobe.training.fit.fit import Fit
+    from wardrobe.training.fit.fit import Fit, fit_together
 
     data = load("fashion-mnist", validation=0)
     images = len(data.train)

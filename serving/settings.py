@@ -1,5 +1,6 @@
 """The settings of the service: what an operator can choose, the defaults and their reasons."""
 
+import difflib
 import logging
 import os
 import re
@@ -22,6 +23,10 @@ RANGES = {
     "repository_changes": (0, 1),
 }
 """Least and greatest value of the numbers that may be 0; every other one is at least 1."""
+
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s*]+")
+"""What a browser sends as `Origin`: no path, not even a slash; of a page that is a file `null`. Or
+`*`, any of them."""
 
 HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 """Text that every client can send in a header, and that arrives as it was sent."""
@@ -114,6 +119,12 @@ class Settings:
             raise SettingsError(
                 f"prefix is {self.prefix!r}; it must be a path such as /api/wardrobe"
             )
+        for origin in self.cors_origins:
+            if not ORIGIN.fullmatch(origin):
+                raise SettingsError(
+                    f"cors_origins has {origin!r}, which no browser sends; an origin is a scheme, a"
+                    " host and perhaps a port, such as https://shop.example, or * for all"
+                )
         for setting in fields(self):
             if setting.type is int:
                 _check_range(setting.name, getattr(self, setting.name))
@@ -135,6 +146,7 @@ class Settings:
 
         Raises `SettingsError` naming the invalid variable or setting.
         """
+        _tell_misspelt(environment)
         values = {name: value for name, value in given.items() if value is not None}
         for setting in fields(cls):
             variable = f"WARDROBE_{setting.name.upper()}"
@@ -151,6 +163,18 @@ class Settings:
         return cls(**values)
 
 
+def _tell_misspelt(environment: Mapping[str, str]) -> None:
+    """Warn of variables that look like a setting and are none, such as `WARDROBE_APIKEY`: without
+    its key, a service would be open to all."""
+    known = [f"WARDROBE_{setting.name.upper()}" for setting in fields(Settings)]
+    for variable in sorted(environment.keys() - set(known)):
+        close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
+        if variable.startswith("WARDROBE_") and close:
+            logger.warning(
+                "%s is no setting and is passed over; did you mean %s?", variable, close[0]
+            )
+
+
 def _check_range(name: str, value: int) -> None:
     least, greatest = RANGES.get(name, (1, None))
     if greatest is not None and not least <= value <= greatest:
@@ -162,7 +186,8 @@ def _check_range(name: str, value: int) -> None:
 def _parse(variable: str, text: str, kind: object) -> object:
     """The text of an environment variable as a value of its field's type."""
     if kind == tuple[Path, ...]:
-        return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
+        folders = filter(None, text.split(os.pathsep))
+        return tuple(Path(folder).expanduser() for folder in folders)  # no shell has seen it
     if kind == tuple[str, ...]:
         return tuple(origin.strip() for origin in text.split(",") if origin.strip())
     if kind is not int:
@@ -170,4 +195,6 @@ def _parse(variable: str, text: str, kind: object) -> object:
     try:
         return int(text)
     except ValueError:
-        raise SettingsError(f"{variable} is {text!r}; it must be a whole number") from None
+        is_switch = RANGES.get(variable.removeprefix("WARDROBE_").lower()) == (0, 1)
+        wanted = "0 or 1" if is_switch else "a whole number"
+        raise SettingsError(f"{variable} is {text!r}; it must be {wanted}") from None

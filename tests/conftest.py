@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -14,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 import hypothesis
-import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -41,11 +41,16 @@ LONGEST = (
     "test_command_line.py",
     "training/test_train.py",
     "test_zoo.py",
+    "training/test_more_epochs.py",
+    "training/test_own_tables.py",
+    "training/fit/test_on_jax.py",
+    "training/studies/test_executor.py",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Programs that JAX compiled are kept for other processes and for the next run of the tests."""
+    gc.disable()  # a million permanent objects are made by what the tests import
     if getattr(config, "cache", None):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -54,6 +59,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {Path(__file__).parent / name: at for at, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+# Small trainings on JAX mostly compile: optimising their programs does not pay.
+COMPILING_QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
+@pytest.fixture
+def compiling_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the processes that a test starts."""
+    for name, value in COMPILING_QUICKLY.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -126,6 +147,8 @@ def few_silhouettes() -> DataSet:
 
 def keras_and_temperature(run: Path, examples: Any) -> Any:
     """What a run's model.keras gives, its logits divided by the temperature in the record."""
+    import keras  # not above: the process that only distributes the tests needs none
+
     probabilities = keras.models.load_model(run / "model.keras").predict(examples, verbose=0)
     temperature = json.loads((run / "run.json").read_text())["calibration"]["temperature"]
     logits = np.log(probabilities) / temperature

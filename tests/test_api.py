@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -99,6 +101,60 @@ def test_a_declaration_is_loaded_with_values_changed(small):
         wardrobe.load_declaration(small, {"trainign.epochs": 3})
 
 
+def test_values_may_be_those_of_a_grid_of_numpy(small, tmp_path):
+    values = {
+        "seed": np.arange(3)[2],
+        "optimizer.Adam.learning_rate": np.float32(0.5),
+        "deterministic": np.bool_(True),
+        "data": tmp_path,
+        "model.layers": [{"Dense": {"units": np.int64(9)}}],
+    }
+    declaration = wardrobe.load_declaration(small, values)
+    assert (declaration.seed, declaration.deterministic) == (2, True)
+    assert declaration.optimizer == {"Adam": {"learning_rate": 0.5}}
+    assert declaration.data.name == str(tmp_path)
+    assert wardrobe.load_declaration(small, "training.epochs=7").training.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimizer": keras.optimizers.Adam}, "set optimizer: takes a number, a text, a list or"),
+        ([("seed", 3)], 'set: takes a mapping such as {"training.epochs": 3}, not tuple'),
+    ],
+)
+def test_values_that_no_declaration_can_hold(small, values, message):
+    with pytest.raises(wardrobe.DeclarationError) as raised:
+        wardrobe.load_declaration(small, values)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"size": 28}, "data.size: must be the height and the width"),
+        ({"siez": [28, 28]}, "unknown key 'siez'; did you mean 'size'"),
+        ({"take": 0}, "data.take must be greater than or equal to 1, not 0"),
+    ],
+)
+def test_load_data_tells_of_wrong_keys_as_check_does(declared, message):
+    with pytest.raises(wardrobe.DeclarationError, match=message):
+        wardrobe.load_data("silhouettes", **declared)
+
+
+def test_shares_and_numbers_of_examples_may_be_numpys():
+    held_out = [
+        len(wardrobe.load_data("xor-table", validation=size).validation.x) for size in (1, 0.5)
+    ]
+    given = [
+        len(wardrobe.load_data("xor-table", validation=size).validation.x)
+        for size in (np.int64(1), np.float32(0.5))
+    ]
+    assert given == held_out
+    with pytest.raises(wardrobe.DataError, match="neither a number of examples nor a share"):
+        wardrobe.load_data("silhouettes", validation="0.1")
+
+
 def test_a_data_set_is_loaded_as_a_run_splits_it(tmp_path):
     data = wardrobe.load_data("silhouettes", validation=0.25, take=500)
     assert isinstance(data, wardrobe.DataSet)
@@ -147,6 +203,31 @@ def test_train_takes_a_data_set_in_place_of_the_declared_one(small, tmp_path, fe
     assert run.record.data.examples["train"] == 1000
 
 
+def test_arrays_are_no_data_set_and_how_they_become_one(small, tmp_path):
+    with pytest.raises(wardrobe.DataError, match=r"not tuple; arrays are saved with numpy\.savez"):
+        train(small, tmp_path, data=(IMAGES, np.zeros(3)))
+    with pytest.raises(wardrobe.DataError, match="not ndarray"):
+        wardrobe.evaluate("mlp-256-128-100", data=IMAGES)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_callback_is_an_object_and_not_its_class(small, tmp_path):
+    with pytest.raises(wardrobe.TrainingError, match="takes a list of Keras callbacks"):
+        train(small, tmp_path, callbacks=[keras.callbacks.TerminateOnNaN])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_trainings_at_the_same_moment_have_runs_and_artifacts_of_their_own(small, tmp_path):
+    with ThreadPoolExecutor(4) as threads:
+        trained = [threads.submit(train, small, tmp_path) for _ in range(4)]
+        runs = [each.result() for each in trained]
+    assert len({run.folder for run in runs}) == 4
+    assert {run.artifact.name for run in runs} == {"1", "2", "3", "4"}
+    for run in runs:
+        assert run.record.artifact == str(run.artifact)
+        assert wardrobe.load(run.artifact).labels
+
+
 def test_a_version_that_a_client_asks_for_never_becomes_another_network(tmp_path, few_silhouettes):
     run = train("softmax-regression", tmp_path, data=few_silhouettes, epochs=1)
     assert run.artifact.name == "2"  # 1 ships with wardrobe
@@ -156,6 +237,8 @@ def test_another_backend_is_refused_once_keras_is_there(small, tmp_path):
     other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
     with pytest.raises(wardrobe.TrainingError, match=f"choose {other} before Keras is imported"):
         train(small, tmp_path, backend=other)
+    with pytest.raises(wardrobe.TrainingError, match="trains with tensorflow or jax, not with"):
+        train(small, tmp_path, backend="torch")
 
 
 def test_a_model_is_found_by_name_version_and_folder():
@@ -185,13 +268,16 @@ def test_predict_takes_bytes_and_floats_of_the_right_shape(model):
     assert model.explain(IMAGES).shape == (3, 28, 28)
     with pytest.raises(wardrobe.ServingError, match=r"\[N, 28, 28\], not \[28, 28\]"):
         model.predict(IMAGES[0])
+    with pytest.raises(wardrobe.ServingError, match="the examples have different shapes"):
+        model.predict([IMAGES[0], IMAGES[0, :5]])
 
 
 def test_classify_takes_pictures_of_every_kind_and_answers_as_the_service_does(model, tmp_path):
     image, file = Image.fromarray(IMAGES[0]), tmp_path / "a.png"
     image.save(file)
-    answers = model.classify([file, str(file), file.read_bytes(), image, IMAGES[0]])
-    assert [answer["file"] for answer in answers] == [str(file), str(file), None, None, None]
+    given = [file, str(file), file.read_bytes(), bytearray(file.read_bytes()), image, IMAGES[0]]
+    answers = model.classify([*given, io.BytesIO(file.read_bytes())])
+    assert [answer["file"] for answer in answers] == [str(file), str(file), *[None] * 5]
     assert len({str(answer["top"]) for answer in answers}) == 1
 
     client = wardrobe.create_app([PRETRAINED]).test_client()
@@ -199,3 +285,40 @@ def test_classify_takes_pictures_of_every_kind_and_answers_as_the_service_does(m
     (served,) = response.json["predictions"]
     assert served == answers[2]
     assert model.classify([b"no picture"])[0]["status"] == 415
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "RGBX", "I", "F"])
+def test_pillows_images_may_have_any_mode(model, mode):
+    (answer,) = model.classify(Image.fromarray(IMAGES[0]).convert("RGB").convert(mode))
+    assert "label" in answer
+
+
+def test_an_image_that_pillow_has_opened_is_turned_as_its_file_is(model, tmp_path):
+    file, exif = tmp_path / "lying.png", Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(np.pad(IMAGES[0], ((0, 12), (0, 0)))).save(file, exif=exif)
+    (from_file,), (from_image,) = model.classify(file), model.classify(Image.open(file))
+    assert from_image["top"] == from_file["top"]
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (IMAGES[0] / 255, "multiply these by 255"),
+        (IMAGES[0].astype(np.uint16) * 257, "numbers from 0 to 255; scale them first"),
+        (None, "an open file, a Pillow image or an array, not NoneType"),
+    ],
+)
+def test_what_is_no_picture_is_refused(model, picture, message):
+    with pytest.raises(wardrobe.ServingError, match=message):
+        model.classify([picture])
+    with pytest.raises(wardrobe.ServingError, match="top is a number of classes"):
+        model.classify([IMAGES[0]], top=0)
+
+
+def test_one_folder_need_not_stand_in_a_list(tmp_path):
+    assert wardrobe.load("mlp-256-128-100", artifacts=str(PRETRAINED)).name == "mlp-256-128-100"
+    client = wardrobe.create_app(PRETRAINED).test_client()
+    assert client.get("/v1/models/mlp-256-128-100").status_code == 200
+    with pytest.raises(wardrobe.ServingError, match="nowhere"):
+        wardrobe.classify(str(tmp_path / "nowhere"), tmp_path / "answers.csv")

@@ -64,6 +64,15 @@ def says_in_words(done, code=1):
     return done.stderr + done.stdout
 
 
+def test_python_runs_it_as_a_module(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "wardrobe", "train", "nothing.yaml"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    says_in_words(done)
+    assert "nothing.yaml: there is no such file" in done.stderr
+
+
 def test_help_at_every_level(invoke):
     assert all(command in invoke("--help").stdout for command in COMMANDS)
     for command in (*([command] for command in COMMANDS), ["data", "verify"], ["data", "fetch"]):
@@ -115,15 +124,15 @@ def test_check_never_loads_tensorflow(wardrobe):
     assert "tensorflow" not in imported
 
 
-def test_check_looks_for_the_data_set(wardrobe, tmp_path):
+def test_check_looks_for_the_data_set(invoke, tmp_path):
     text = "name: x\ndata:\n  name: silhouetes\nmodel: {layers: []}\n"
     (tmp_path / "x.yaml").write_text(text)
     for command in ("check", "train"):
-        done = wardrobe(command, "x.yaml")
+        done = invoke(command, "x.yaml")
         assert "x.yaml:3: no data set 'silhouetes'; did you mean 'silhouettes'?" in (
             says_in_words(done)
         )
-    assert wardrobe("check", "x.yaml", "--no-data").returncode == 0
+    assert invoke("check", "x.yaml", "--no-data").returncode == 0
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "openvino", "tensorflw"])
@@ -195,14 +204,16 @@ def test_evaluate_measures_what_training_measured(invoke, trained):
         assert expected in words
 
 
-def test_export_writes_another_format_and_says_what_it_is_worth(wardrobe, trained, tmp_path):
+def test_export_writes_another_format_and_says_what_it_is_worth(
+    invoke, wardrobe, trained, tmp_path
+):
     file = tmp_path / "small.onnx"
     done = wardrobe("export", trained / "artifacts/small/1", "--format", "onnx", "--to", file)
     assert done.returncode == 0, done.stderr
     assert f"{file}: " in done.stdout
     assert "accuracy" in done.stdout
     assert done.stderr == ""
-    says_in_words(wardrobe("export", tmp_path, "--format", "onnx", "--to", file))
+    says_in_words(invoke("export", tmp_path, "--format", "onnx", "--to", file))
 
 
 def free_port() -> int:
@@ -387,17 +398,17 @@ def test_a_disk_that_takes_no_more(wardrobe_program, tmp_path, small):
     assert not list(tmp_path.glob("artifacts/small/[0-9]*"))
 
 
-def test_without_the_data_set_the_stand_in_is_trained_on_loudly(wardrobe, tmp_path):
+def test_without_the_data_set_the_stand_in_is_trained_on_loudly(invoke, tmp_path):
     nowhere = {
         "WARDROBE_DATA": "",
         "KERAS_HOME": str(tmp_path / "empty"),
         "https_proxy": "http://127.0.0.1:9",  # no network
     }
-    misspelt = wardrobe("train", "softmax-regression", "--set", "model.layers=[Dens]", **nowhere)
+    misspelt = invoke("train", "softmax-regression", "--set", "model.layers=[Dens]", **nowhere)
     assert "did you mean 'Dense'?" in says_in_words(misspelt)
-    refused = wardrobe("train", "softmax-regression", **nowhere)
+    refused = invoke("train", "softmax-regression", **nowhere)
     assert "cannot be fetched" in says_in_words(refused)
-    done = wardrobe("train", "softmax-regression", "--epochs", "1", "--stand-in", **nowhere)
+    done = invoke("train", "softmax-regression", "--epochs", "1", "--stand-in", **nowhere)
     assert done.returncode == 0, done.stderr
     assert "FASHION-MNIST NOT FOUND" in done.stderr
     assert "NOT Fashion-MNIST" in " ".join(done.stderr.replace("│", " ").split())
@@ -437,9 +448,9 @@ def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monke
     assert kept == before
 
 
-def test_the_end_of_a_training_tells_classes_that_are_never_named(wardrobe, small, tmp_path):
+def test_the_end_of_a_training_tells_classes_that_are_never_named(invoke, small, tmp_path):
     names_nothing_but_bags = "training.class_weight={Bag: 1000}"
-    done = wardrobe("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
+    done = invoke("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
     assert done.returncode == 0, done.stderr
     assert "note: never named by the network: T-shirt/top" in done.stderr
     (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")

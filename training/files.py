@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,13 @@ def atomic_write(path: Path, mode: str = "w", *, synced: bool = True) -> Iterato
 
     A reader finds the old file until the new one is complete. If the block raises, the old file
     stays. `mode` is "w" for UTF-8 text or "wb" for bytes. If it is not `synced`, which takes
-    milliseconds, the file survives the end of this process, but not that of the machine.
+    milliseconds, the file survives the end of this process, but not that of the machine. Several
+    writers, in threads or in containers, do not disturb each other: the last one's file stays.
 
     Raises:
         OSError: the file cannot be written; the error names `path`.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(8)}")
     try:
         with partial.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
             yield stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ def first_declaration(path: Path, name: str, written: str) -> str:
 
 def name_for(path: Path) -> str:
     """A name for a network on the data at a path, as a declaration takes it."""
-    words = re.sub(r"[^a-z0-9]+", "-", path.absolute().name.partition(".")[0].lower()).strip("-")
-    return words or "mine"
+    name = path.absolute().name.partition(".")[0].casefold()
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # é as e
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-") or "mine"
 
 
 def _look(path: Path, written: str) -> _Found:

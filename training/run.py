@@ -147,6 +147,7 @@ class Run:
         """Creates the folder, with the declaration's files and a first record.
 
         Raises:
+            FileExistsError: another run, begun in the same second, has taken the folder.
             TrainingError: the folder cannot be written.
         """
         run = cls(folder, record)
@@ -158,6 +159,8 @@ class Run:
             (folder / "declaration.yaml").write_text(as_yaml(declaration), encoding="utf-8")
             run.note()
             (folder / ".reserve").write_bytes(bytes(RESERVE))
+        except FileExistsError:
+            raise
         except OSError as error:
             raise TrainingError(f"cannot write {folder}: {error.strerror}") from error
         return run

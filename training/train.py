@@ -23,6 +23,7 @@ from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibration
 from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
+from wardrobe.training.export import saved_model
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
@@ -111,7 +112,7 @@ def train(
         fit.watchers.append(recorder)
     if fit.transferred:
         logger.warning("%s %s", declaration.name, fit.transferred)
-    teacher = _train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
+    teacher = train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
     record = Record.of(
         declaration,
         data,
@@ -131,8 +132,23 @@ def train(
             record = replace(record, continues=shorter.record.id)
         elif resume and extend:
             _tell_new_run(runs, declaration)
-        run = Run.start(folder, record, declaration)
-    with run.recorded(), recorder.recording(run, declaration) if recorder else nullcontext():
+        try:
+            run = Run.start(folder, record, declaration)
+        except FileExistsError:  # a run of the same second was faster; this one needs another name
+            return train(
+                declaration,
+                data,
+                runs=runs,
+                artifacts=artifacts,
+                command=command,
+                served_beside=served_beside,
+                resume=resume,
+                extend=extend,
+                callbacks=callbacks,
+                mlflow=mlflow,
+            )
+    recording = recorder.recording(run, declaration) if recorder else nullcontext()
+    with run.recorded(), recording, saved_model.writing() as write:
         fitted = fit.run(teacher.folder if teacher else None)
         run.keep(fitted.network)
         _refuse_divergence(fitted, folder)
@@ -142,7 +158,9 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
-        artifact = export(fitted.network, declaration, data, run.record, artifacts, served_beside)
+        artifact = export(
+            fitted.network, declaration, data, run.record, artifacts, write, served_beside
+        )
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
 
@@ -164,15 +182,18 @@ def _tell_new_run(runs: Path, declaration: Declaration) -> None:
         )  # fmt: skip
 
 
-def _train_teacher(
+def train_teacher(
     declaration: Declaration,
     data: DataSet,
     runs: Path,
     artifacts: Path,
-    served_beside: Sequence[Path],
-    mlflow: str | None,
+    served_beside: Sequence[Path] = (),
+    mlflow: str | None = None,
 ) -> TrainedRun | None:
-    """The teacher's last run on the same data, finished first if need be; None without teacher."""
+    """The teacher's last run on the same data, finished first if need be; None without teacher.
+
+    Args and errors are those of `train`; `declaration` is the student's.
+    """
     teacher = teacher_of(declaration)
     if teacher is None:
         return None

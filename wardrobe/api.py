@@ -36,7 +36,11 @@ BACKENDS = ("tensorflow", "jax")
 """The backends of Keras that can train."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
-"""Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`."""
+"""Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`; numbers may be
+NumPy's."""
+
+Paths = Sequence[str | PathLike[str]] | str | PathLike[str]
+"""Several paths, or one."""
 
 
 def list_models(pretrained: bool = False) -> list[str]:
@@ -140,6 +144,7 @@ def load_data(
 
     Raises:
         DataError: the data set cannot be found, downloaded, read or split.
+        DeclarationError: there is no such key of `data`, or it takes other values.
     """
     from wardrobe.training.data import load
 
@@ -205,10 +210,13 @@ def train(
     overrides = _overrides(set)
     overrides += [] if seed is None else [f"seed={seed}"]
     overrides += [] if epochs is None else [f"training.epochs={epochs}"]
-    declared = os.fspath(declaration) if isinstance(declaration, str | PathLike) else declaration
+    from wardrobe.models import Declaration
+
+    declared = declaration if isinstance(declaration, Declaration) else os.fspath(declaration)
     folder = _path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
     _load_backend()
+    _check_callbacks(callbacks)
     from wardrobe.training.train import train as run_training
 
     return run_training(
@@ -226,7 +234,7 @@ def train(
 
 def load(
     model: str | PathLike[str] | None = None,
-    artifacts: Sequence[str | PathLike[str]] | None = None,
+    artifacts: Paths | None = None,
 ) -> Model:
     """A trained model, ready to answer.
 
@@ -318,10 +326,10 @@ def export(
 
 
 def classify(
-    inputs: Sequence[str | PathLike[str]],
+    inputs: Paths,
     to: str | PathLike[str],
     model: str | PathLike[str] | None = None,
-    artifacts: Sequence[str | PathLike[str]] | None = None,
+    artifacts: Paths | None = None,
     *,
     resume: bool = False,
     jobs: int | None = None,
@@ -349,14 +357,15 @@ def classify(
     """
     from wardrobe.serving.offline import classify_all
 
-    names = [os.fspath(each) for each in inputs]
     choose = partial(_answering, model, artifacts)
     with _engine(choose, jobs or os.cpu_count() or 1, cluster) as engine:
-        return classify_all(names, Path(to), engine, resume, progress or (lambda done, total: None))
+        return classify_all(
+            _several(inputs), Path(to), engine, resume, progress or (lambda done, total: None)
+        )
 
 
 def _answering(
-    model: str | PathLike[str] | None, artifacts: Sequence[str | PathLike[str]] | None
+    model: str | PathLike[str] | None, artifacts: Paths | None
 ) -> tuple[Path, Path | None]:
     """The folders of the artifact that `load` finds, and of the one that answers photographs."""
     found = load(model, artifacts)
@@ -412,7 +421,7 @@ def lab(
     run(port, backend, listening)
 
 
-def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.Flask:
+def create_app(artifacts: Paths | None = None) -> flask.Flask:
     """The service as a Flask application with all models loaded.
 
     Args:
@@ -427,9 +436,7 @@ def create_app(artifacts: Sequence[str | PathLike[str]] | None = None) -> flask.
     return create(service_settings(artifacts))
 
 
-def service_settings(
-    artifacts: Sequence[str | PathLike[str]] | None = None, **given: Any
-) -> Settings:
+def service_settings(artifacts: Paths | None = None, **given: Any) -> Settings:
     """The settings of the service; by default it also serves the artifacts that ship with it.
 
     Raises:
@@ -437,10 +444,10 @@ def service_settings(
     """
     from wardrobe.serving.settings import Settings
 
-    if not artifacts and "WARDROBE_ARTIFACTS" not in os.environ:
-        artifacts = ("artifacts", PRETRAINED)
-    folders = tuple(map(Path, artifacts)) if artifacts else None
-    return Settings.from_environment(artifacts=folders, **given)
+    folders = tuple(map(Path, _several(artifacts)))
+    if not folders and "WARDROBE_ARTIFACTS" not in os.environ:
+        folders = (Path("artifacts"), PRETRAINED)
+    return Settings.from_environment(artifacts=folders or None, **given)
 
 
 def _folders_of_environment() -> list[Path]:
@@ -460,6 +467,7 @@ def evaluation_data(
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
 
+    _check_data(data)
     if data is not None and not isinstance(data, str | PathLike):
         return data
     if data is None or "columns" in model.input:  # another table has the same target
@@ -484,6 +492,7 @@ def _with_data(
     from wardrobe import models
     from wardrobe.training.data import declarations
 
+    _check_data(data)
     if data is None or isinstance(data, str | PathLike):
         overrides += [] if data is None else [f"data={json.dumps(os.fspath(data))}"]
         resolved = declarations.load_declaration(declared, overrides, folder)
@@ -496,14 +505,73 @@ def _with_data(
     ), data
 
 
+def _check_data(data: Any) -> None:
+    """Raises DataError for anything but a name, a path, a `DataSet` or None."""
+    from wardrobe.training.data import DataError, DataSet
+
+    if data is not None and not isinstance(data, str | PathLike | DataSet):
+        raise DataError(
+            "data takes the name of a data set, a path or a wardrobe.DataSet, not "
+            f"{type(data).__name__}; arrays are saved with numpy.savez('mine.npz', x_train=…, "
+            "y_train=…) and given as data='mine.npz'"
+        )
+
+
+def _check_callbacks(callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Raises TrainingError for anything but callbacks, such as their classes."""
+    import keras
+
+    from wardrobe.training.errors import TrainingError
+
+    for each in callbacks:
+        if not isinstance(each, keras.callbacks.Callback):
+            raise TrainingError(
+                "callbacks takes a list of Keras callbacks, such as [keras.callbacks.CSVLogger("
+                f"'log.csv')], not {each!r}"
+            )
+
+
 def _path(given: str | PathLike[str] | None) -> Path | None:
     return None if given is None else Path(given)
 
 
+def _several(given: Paths | None) -> list[str]:
+    """Several paths, or one alone: a text is not a sequence of letters here."""
+    paths = [given] if isinstance(given, str | PathLike) else given or ()
+    return [os.fspath(path) for path in paths]
+
+
 def _overrides(set: Overrides | None) -> list[str]:
+    """Texts `PATH=VALUE`.
+
+    Raises:
+        DeclarationError: a value is nothing that a declaration can hold.
+    """
     if isinstance(set, Mapping):
-        return [f"{path}={json.dumps(value)}" for path, value in set.items()]
-    return list(set or ())
+        return [f"{path}={_as_json(path, value)}" for path, value in set.items()]
+    texts = [set] if isinstance(set, str) else list(set or ())
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise _wrong("set", 'a mapping such as {"training.epochs": 3}', wrong[0])
+    return texts
+
+
+def _as_json(path: str, value: Any) -> str:
+    def plain(value: Any) -> Any:
+        if isinstance(value, PathLike):
+            return os.fspath(value)
+        if hasattr(value, "tolist"):  # numbers and arrays of NumPy, as a grid search has them
+            return value.tolist()
+        raise _wrong(f"set {path}", "a number, a text, a list or a mapping", value)
+
+    return json.dumps(value, default=plain)
+
+
+def _wrong(argument: str, wanted: str, given: Any) -> Exception:
+    """The error for an argument of another type."""
+    from wardrobe.models import DeclarationError, ErrorDetail
+
+    message = f"takes {wanted}, not {type(given).__name__} {given!r:.60}"
+    return DeclarationError([ErrorDetail(argument, None, message)])
 
 
 def _choose_backend(backend: str | None, trains: bool = False) -> None:
@@ -515,23 +583,23 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
     from wardrobe.training.errors import TrainingError
     from wardrobe.training.fit.compilation_cache import keep_programs
 
-    if "keras" not in sys.modules:
-        chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
-        os.environ["KERAS_BACKEND"] = chosen
-        keep_programs()
-    else:
+    chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if "keras" in sys.modules:
         import keras
 
-        chosen = keras.backend.backend()
-        if backend not in (None, chosen):
-            raise TrainingError(
-                f"Keras computes with {chosen} in this process; choose {backend} "
-                f"before Keras is imported, or set KERAS_BACKEND={backend}"
-            )
+        chosen = backend or keras.backend.backend()
     if trains and chosen not in BACKENDS:
         raise TrainingError(
             f"wardrobe trains with {' or '.join(BACKENDS)}, not with Keras' backend {chosen!r}: "
             "give --backend tensorflow, or set KERAS_BACKEND=tensorflow"
+        )
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = chosen
+        keep_programs()
+    elif chosen != keras.backend.backend():
+        raise TrainingError(
+            f"Keras computes with {keras.backend.backend()} in this process; choose {chosen} "
+            f"before Keras is imported, or set KERAS_BACKEND={chosen}"
         )
 
 
@@ -540,4 +608,4 @@ def _load_backend() -> None:
     from wardrobe.serving.inference.tensorflow import load_tensorflow
 
     if "keras" not in sys.modules and os.environ["KERAS_BACKEND"] == "tensorflow":
-        load_tensorflow()
+        load_tensorflow(keras=True)

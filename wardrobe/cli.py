@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -230,8 +231,11 @@ def init(folder: Path, to: Path | None) -> None:
     beside = os.path.relpath(path.absolute(), file.absolute().parent)
     written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
     text = first_declaration(path, name, written)
-    with atomic_write(file) as stream:
-        stream.write(text)
+    try:
+        with atomic_write(file) as stream:
+            stream.write(text)
+    except OSError as error:
+        _fail(f"cannot write {file}: {error.strerror}")
     click.echo(f"written to {file}; now type")
     for command in (["check", file], ["train", file], ["evaluate", f"artifacts/{name}/1"]):
         click.echo(f"  {shlex.join(['wardrobe', *map(str, command)])}")
@@ -602,7 +606,10 @@ def study(
         raise click.UsageError(f"--storage is for searches; {name} has no `search:`")
     folder = runs / "studies"
     engine = on_cluster(cluster) if cluster else executor.processes(jobs)
-    reports = runner.run(studies, folder, engine, pictures, console.show_variants_done, storage)
+    announce = partial(console.announce_cost, processes=None if cluster else jobs)
+    reports = runner.run(
+        studies, folder, engine, pictures, console.show_variants_done, storage, announce
+    )
     if every:
         from wardrobe.training.studies.page import write
 

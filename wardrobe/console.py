@@ -6,11 +6,15 @@ Results go to stdout, everything else to stderr, so that a pipe carries results 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from wardrobe.training.studies.cost import Cost
 
 WIDEST = 1000
 """Columns where the output goes into a file or a pipe: no row is cut or folded there."""
@@ -123,6 +127,22 @@ def picture_progress() -> Iterator[Callable[[int, int | None], None]]:
     finally:
         if bar.tasks:
             bar.stop()
+
+
+def announce_cost(cost: Cost, processes: int | None) -> None:
+    """What a study will cost on so many processes; None: on a cluster."""
+    if not cost.trainings:
+        return
+    cores = min(processes or 1, os.cpu_count() or 1, cost.programs)
+    minutes = cost.seconds / cores / 60
+    time = (
+        f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{max(10, round(60 * minutes, -1)):.0f} s"
+    )
+    where = f"on {cores} core{'s' if cores > 1 else ''}" if processes else "of one core"
+    click.echo(
+        f"{cost.trainings} variants to train, in {cost.programs} programs: about {time} {where}",
+        err=True,
+    )
 
 
 def show_variants_done(done: int, total: int) -> None:

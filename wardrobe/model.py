@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wardrobe.serving.errors import RequestError
 from wardrobe.serving.images.classify import TOP, Upload, classify
@@ -27,16 +27,15 @@ BATCH = 1000
 TOGETHER = 100
 """Pictures that are read and classified in one go, for the same reason."""
 
-Picture = str | PathLike[str] | bytes | Image.Image | NDArray[Any]
-"""A path, the bytes of a file, a Pillow image, or pixels uint8 `[height, width]`, 0–255, with or
-without a last axis of colours."""
-
+Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
+"""A path, the bytes of a file or an open one, a Pillow image, or pixels uint8 `[height, width]`,
+0–255, with or without a last axis of colours."""
 
 Row = Mapping[str, float | str | None]
 """A row of a table: its values by column."""
 
 Columns = Mapping[str, Sequence[float | str | None] | NDArray[Any]]
-"""The rows of a table, column by column."""
+"""The rows of a table, column by column; a pandas data frame or an Arrow table will do, too."""
 
 
 class Model:
@@ -121,8 +120,8 @@ class Model:
 
         examples: pictures, float32 or uint8 `[N, height, width]`, 0–255, prepared as the training
             examples were; or rows of a table `[N, inputs]`. For a table of one's own a dictionary
-            for each row, such as `{"age": 39, "city": "Oslo"}`, or one of whole columns; None, NaN
-            and "" stand for what is missing.
+            for each row, such as `{"age": 39, "city": "Oslo"}`, one of whole columns, or a data
+            frame; None, NaN and "" stand for what is missing.
 
         Raises:
             ServingError: the examples have another shape, or a column is missing.
@@ -131,7 +130,7 @@ class Model:
         if self._served.columns:
             batches = _batches_of(_columns(self._served.columns, examples))
         elif isinstance(examples, np.ndarray | list | tuple):
-            batches = self._batches(np.asarray(examples))
+            batches = self._batches(examples)
         else:
             raise RequestError(
                 f"{self._served.artifact} takes arrays, not {type(examples).__name__}"
@@ -150,12 +149,14 @@ class Model:
         that cannot be read has `error` and `status` instead.
 
         Raises:
-            ServingError: this model does not take pictures.
+            ServingError: this model does not take pictures, or what is given is none.
             OSError: a file cannot be read.
         """
-        if isinstance(pictures, str | PathLike | bytes | Image.Image):
-            pictures = [pictures]
-        given = iter(pictures)
+        if top < 1:
+            raise RequestError(f"top is a number of classes, at least 1, not {top}")
+        is_one = isinstance(pictures, str | PathLike | bytes | Image.Image)
+        is_one = is_one or hasattr(pictures, "read")
+        given: Iterator[Any] = iter([pictures] if is_one else pictures)  # type: ignore[arg-type]
         answers: list[dict[str, Any]] = []
         while uploads := [_upload(picture) for picture in islice(given, TOGETHER)]:
             answers += classify(self._served, uploads, LIMITS, top, explain, self._for_photographs)
@@ -175,8 +176,11 @@ class Model:
         explained = [part for part in parts if part is not None]
         return np.concatenate(explained) if explained else None
 
-    def _batches(self, examples: NDArray[Any]) -> list[NDArray[np.float32]]:
-        array = np.asarray(examples)
+    def _batches(self, examples: NDArray[Any] | Sequence[Any]) -> list[NDArray[np.float32]]:
+        try:
+            array = np.asarray(examples)
+        except ValueError:
+            raise RequestError("the examples have different shapes; all must have one") from None
         wanted = self.input_shape
         fits = array.ndim == len(wanted) + 1 and all(
             size in (None, given) for size, given in zip(wanted, array.shape[1:], strict=True)
@@ -193,6 +197,10 @@ class Model:
 
 def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]]:
     """The tensors of a table's columns, float32 or bytes `[N]`, from rows or whole columns."""
+    if hasattr(examples, "to_pydict"):  # of Arrow
+        examples = examples.to_pydict()
+    elif hasattr(examples, "notna"):  # of pandas, where NaN, NaT and NA stand for what is missing
+        examples = examples.astype(object).where(examples.notna(), None).to_dict("list")
     if not isinstance(examples, Mapping):
         if not all(isinstance(row, Mapping) for row in examples):
             raise RequestError("rows are dictionaries, such as {'age': 39, 'city': 'Oslo'}")
@@ -213,8 +221,13 @@ def _check_columns(specs: Mapping[str, Spec], given: Mapping[str, Any], what: st
         raise RequestError(f"{what} {fault} column {wrong!r}; there must be {', '.join(specs)}")
 
 
-def _tensor(name: str, spec: Spec, values: Iterable[Any]) -> NDArray[Any]:
-    values = list(values)
+def _tensor(name: str, spec: Spec, values: Any) -> NDArray[Any]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise RequestError(
+            f"column {name!r} takes a value for each row, not {values!r}; one row alone is given "
+            "as a list, [row]"
+        )
+    values = [None if value != value else value for value in values]  # NaN
     is_text = spec.dtype == STRING
     for value in values:
         if value is not None and isinstance(value, str) is not is_text:
@@ -233,20 +246,34 @@ def _batches_of(columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[
 
 def _upload(picture: Picture) -> Upload:
     """A picture of any kind as the bytes of a file, which is what the service is sent."""
-    if isinstance(picture, bytes):
-        return Upload(None, picture)
+    if isinstance(picture, bytes | bytearray):
+        return Upload(None, bytes(picture))
     if isinstance(picture, str | PathLike):
         return Upload(as_text(picture), Path(picture).read_bytes())
     if not isinstance(picture, Image.Image):
+        if hasattr(picture, "read"):
+            return Upload(None, picture.read())
         picture = Image.fromarray(_pixels(picture))
     encoded = io.BytesIO()
-    picture.save(encoded, "png")
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode == "HSV":
+        upright = upright.convert("RGB")
+    # PNG knows neither CMYK nor numbers of 32 bits; TIFF, which is not compressed, does.
+    upright.save(encoded, "png" if upright.mode in _OF_PNG else "tiff")
     return Upload(getattr(picture, "filename", None) or None, encoded.getvalue())
+
+
+_OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Pixels as uint8; numbers of another type must be in the range 0–255 already."""
     pixels = np.asarray(array)
+    if pixels.dtype == object:
+        raise RequestError(
+            "a picture is a path, the bytes of a file, an open file, a Pillow image or an array, "
+            f"not {type(array).__name__}"
+        )
     if pixels.dtype.kind not in "uif" or pixels.ndim not in (2, 3):
         raise RequestError(
             f"a picture is an array [height, width] of numbers from 0 to 255, not {pixels.dtype} "
@@ -254,4 +281,6 @@ def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
         )
     if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 255):
         raise RequestError("a picture's pixels are numbers from 0 to 255; scale them first")
+    if pixels.size and pixels.max() <= 1 and (pixels % 1).any():
+        raise RequestError("a picture's pixels are numbers from 0 to 255; multiply these by 255")
     return pixels.round().astype(np.uint8)

@@ -476,6 +476,19 @@ def validate(
     return declaration, []
 
 
+def declared_data(**keys: Any) -> Data:
+    """The `data` of a declaration, its keys given by a script.
+
+    Raises:
+        DeclarationError: with every unknown key and wrong value.
+    """
+    try:
+        return Data(**keys)
+    except ValidationError as error:
+        found = [_in_words(dict(detail), above=("data",)) for detail in error.errors()]
+        raise DeclarationError(ErrorDetail("data", None, text) for _, text in found) from None
+
+
 def _origin(tree: Node, path: Path) -> Origin:
     """Where the wrong value at a path was written; of `Dense: 3`, the number."""
     node = tree.get(*path)
@@ -648,9 +661,12 @@ def _count(layers: Any, path: Path) -> tuple[int, list[tuple[Path, str]]]:
     return total, errors
 
 
-def _in_words(detail: dict[str, Any]) -> tuple[Path, str]:
-    """An error that pydantic found: its path, and a message in the words of a declaration."""
-    path = detail["loc"]
+def _in_words(detail: dict[str, Any], above: Path = ()) -> tuple[Path, str]:
+    """An error that pydantic found: its path, and a message in the words of a declaration.
+
+    above: the path of the part of a declaration that was validated.
+    """
+    path = (*above, *detail["loc"])
     key = path[-1] if path else ""
     place = ".".join(map(str, path)).replace("data.sets.", "data.")
     kind, context = detail["type"], detail.get("ctx", {})

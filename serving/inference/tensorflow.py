@@ -18,8 +18,11 @@ START_UP_MESSAGE = re.compile(
 """Lines on stderr that say nothing to a user: notices, and that there is no GPU."""
 
 
-def load_tensorflow() -> Any:
-    """The module `tensorflow`; finding and checking artifacts does without it."""
+def load_tensorflow(keras: bool = False) -> Any:
+    """The module `tensorflow`; finding and checking artifacts does without it.
+
+    keras: whether Keras is imported with it. Serving needs none: a second and 60 MB in each worker.
+    """
     if "tensorflow" in sys.modules:
         import tensorflow
 
@@ -27,16 +30,39 @@ def load_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
-    has_no_jax = sys.modules.setdefault("jax", None) is None  # type: ignore[arg-type]
-    with without_lines(START_UP_MESSAGE):
+    # TensorFlow Lite and a callback of Keras would import JAX: 100 MB and half a second.
+    unneeded = ("jax",) if keras else ("jax", "keras")
+    with _hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
         import tensorflow
 
         tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
-    if has_no_jax:  # TensorFlow Lite would import it: 100 MB and half a second
-        del sys.modules["jax"]
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # calls its sessions deprecated
-    gc.freeze()  # half a million permanent objects that garbage collection can skip
     return tensorflow
+
+
+@contextmanager
+def _hidden(*modules: str) -> Iterator[None]:
+    """Modules that are taken for not installed, for now; those imported already stay."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """While half a million permanent objects are made, which it skips from then on, too."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

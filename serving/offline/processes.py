@@ -6,6 +6,7 @@ import atexit
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -13,8 +14,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from itertools import islice
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TypeVar
 
 from wardrobe.serving.errors import ServingError
@@ -39,7 +41,7 @@ class Processes:
         self._jobs = jobs
         self._pool = ProcessPoolExecutor(
             jobs,
-            mp_context=multiprocessing.get_context("spawn"),  # TensorFlow does not survive a fork
+            mp_context=_Spawning(),  # TensorFlow does not survive a fork
             initializer=_start,
         )
 
@@ -77,6 +79,23 @@ class Processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+class _Process(SpawnProcess):
+    """A process that does not run the caller's script again, as spawned ones do: what it needs is
+    all in this package, so a script need not begin with `if __name__ == "__main__":`."""
+
+    def start(self) -> None:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _Spawning(SpawnContext):
+    Process = _Process
 
 
 def _batches(unanswered: Iterator[tuple[Source, int]]) -> Iterator[list[Upload | Path]]:

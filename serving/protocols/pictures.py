@@ -1,6 +1,7 @@
 """Our own protocol, `POST /predict`: pictures in, labels out."""
 
 import base64
+import difflib
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -76,13 +77,22 @@ def _read(most: int) -> tuple[list[Upload], Fields]:
 
 
 def _options(beside: Fields) -> dict[str, str]:
-    """The options, wherever they stand. Raises `RequestError` if one has two values."""
+    """The options, wherever they stand. Raises `RequestError` if one has two values, or is misspelt
+    in the address: another model would answer. Parameters of others, such as those of a gateway,
+    are ignored."""
+    for name in request.args:
+        close = difflib.get_close_matches(name.lower(), OPTIONS, n=1)
+        if close and name not in OPTIONS:
+            raise RequestError(f"there is no option {name!r}; did you mean {close[0]!r}?")
     options: dict[str, str] = {}
     for name, value in (*request.args.items(multi=True), *beside):
         if name not in OPTIONS:
             continue
         if len(value) > LONGEST_OPTION:
-            raise RequestError(f"{name} has {len(value)} characters; {LONGEST_OPTION} are the most")
+            raise RequestError(
+                f"{name} is {value[:80]!r}… and has {len(value)} characters;"
+                f" {LONGEST_OPTION} are the most"
+            )
         if options.setdefault(name, value) != value:
             raise RequestError(f"{name} is both {options[name]!r} and {value!r}; send it once")
     return options
@@ -105,7 +115,12 @@ def _from_form(body: bytes, most: int) -> tuple[list[Upload], Fields]:
     """The parts called `file`, with a file name or without, and the fields of text that are not
     left empty. Other files would be missed."""
     boundary = request.mimetype_params.get("boundary", "")
-    sent = parts(body, boundary, most + MOST_FIELDS) if boundary else []
+    if body and not boundary:
+        raise RequestError(
+            "the Content-Type of the form names no boundary; leave this header to the client, which"
+            " sets it with the boundary"
+        )
+    sent = parts(body, boundary, most + MOST_FIELDS) if body else []
     uploads = [Upload(part.filename, part.data) for part in sent if part.name == "file"]
     others = [part for part in sent if part.name != "file"]
     missed = [part for part in others if part.filename is not None]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +43,7 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_own_photographs_from_folder_to_answer_in_five_commands(photographs):
+def test_own_photographs_from_folder_to_answer_in_five_commands(photographs, invoke):
     page = ROOT / "docs" / "data.md"
     (declaration,) = (block for block in blocks(page, "yaml") if block.mark == MARK)
     (commands,) = (block for block in blocks(page, "sh") if block.mark == MARK)
@@ -54,13 +52,11 @@ def test_own_photographs_from_folder_to_answer_in_five_commands(photographs):
     assert len(first) == 3
 
     def run(command: str) -> str:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            command, shell=True, cwd=photographs, env=os.environ | {"PATH": path},
-            capture_output=True, text=True,
-        )  # fmt: skip
+        program, *arguments = shlex.split(command)
+        assert program == "wardrobe"
+        done = invoke(*arguments)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(done.stdout)
 
     for command in first:
         run(command)

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.conftest import Run
 from tests.docs.pages import ROOT, blocks
 
 
+@pytest.mark.usefixtures("compiling_quickly")
 def test_the_study_of_own_pictures_runs(tmp_path: Path, invoke: Run) -> None:
     (study,) = (
         block for block in blocks(ROOT / "docs/studies.md", "yaml") if block.mark == "own pictures"
@@ -25,6 +27,7 @@ def test_the_study_of_own_pictures_runs(tmp_path: Path, invoke: Run) -> None:
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
     done = invoke("study", "augmentations.yaml", "--quick", "--jobs", "1", "--json")
     assert done.returncode == 0, done.stderr
+    assert "8 variants to train, in 4 programs: about " in done.stderr
     (verdict,) = json.loads(done.stdout)
     report = (tmp_path / verdict["report"]).read_text()
     assert report.startswith("# Which augmentation helps\n\nvariants: 8 ")

@@ -31,10 +31,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_it_leads_from_a_table_to_an_answer(folder, wardrobe):
+def test_it_leads_from_a_table_to_an_answer(folder, invoke):
     *commands, serve = block("sh").splitlines()
     for command in commands:
-        done = wardrobe(*shlex.split(command)[1:])
+        done = invoke(*shlex.split(command)[1:])
         assert done.returncode == 0, (command, done.stderr)
     assert serve == "wardrobe serve"
 

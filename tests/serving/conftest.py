@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,10 +189,27 @@ class Running:
         return [int(child) for child in task.read_text().split()]
 
 
+Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """`start(folders, workers=2, SETTING=value…)`: a server that says it is up; it is stopped with
+    the tests of its file."""
+    with servers(tmp_path_factory) as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
-    """`start(folders, workers=2, SETTING=value…)`: a server that says it is up; it is stopped when
-    the tests end."""
+def start_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same for servers that several files share."""
+    with servers(tmp_path_factory) as start:
+        yield start
+
+
+@contextmanager
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts servers, and stops them all at the end."""
     started: list[subprocess.Popen[bytes]] = []
     program = (
         "from wardrobe.serving.server import serve; from wardrobe.serving.settings import Settings;"
@@ -211,6 +229,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
                 "WARDROBE_ARTIFACTS": os.pathsep.join(map(str, folders)),
                 "WARDROBE_PORT": "0",
                 "WARDROBE_WORKERS": str(workers),
+                "WARDROBE_DRAIN_SECONDS": "0",  # nobody waits for the end of a test
             }
             | {f"WARDROBE_{name}": value for name, value in options.items()}
         )
@@ -239,6 +258,6 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
 
 
 @pytest.fixture(scope="session")
-def server(start: Callable[..., Running], good: Path, flawed: Path) -> Running:
+def server(start_for_all: Start, good: Path, flawed: Path) -> Running:
     """Two workers over the sound artifacts and the flawed ones."""
-    return start([good, flawed])
+    return start_for_all([good, flawed])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import resource
 import shlex
 
 import numpy as np
@@ -96,6 +97,19 @@ def test_every_value_has_a_reason_beside_it(tmp_path):
         assert ("  # " in line) is is_value, line
 
 
+def test_a_full_disk_leaves_no_half_of_a_declaration(tmp_path, monkeypatch):
+    mnist(tmp_path / "garments")
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        done = CliRunner().invoke(cli.main, ["init", "garments"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (done.exit_code, done.output) == (1, "cannot write garments.yaml: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["garments"]
+
+
 def test_the_command_says_what_to_type_next_and_overwrites_nothing(tmp_path, monkeypatch):
     mnist(tmp_path / "My Garments")
     monkeypatch.chdir(tmp_path)
@@ -124,7 +138,7 @@ def test_where_there_are_no_data_nothing_is_written(tmp_path, monkeypatch, name,
 
 
 def test_names_are_those_that_a_declaration_takes(tmp_path):
-    assert name_for(tmp_path / "Köln & Bonn (2024).csv") == "k-ln-bonn-2024"
+    assert name_for(tmp_path / "Köln & Bonn (2024).csv") == "koln-bonn-2024"
     assert name_for(tmp_path / "…") == "mine"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -13,8 +14,8 @@ import pytest
 from tests.training.conftest import SMALL, a_record, declared, trained_on
 from wardrobe.models import DataFacts
 from wardrobe.training.errors import TrainingError
-from wardrobe.training.fit import fit as fitting
 from wardrobe.training.run import Run
+from wardrobe.training.train import TrainedRun
 
 # Everything that remembers something from epoch to epoch, and nothing that counts the epochs.
 TEXT = """\
@@ -38,10 +39,19 @@ callbacks:
 SIX = "training.epochs=6"
 
 
+@pytest.fixture(scope="module")
+def finished(few_silhouettes, tmp_path_factory):
+    """The folder in which a run of three epochs was trained, and the run."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, trained_on(few_silhouettes, folder, TEXT)
+
+
 @pytest.fixture
-def three(few_silhouettes, tmp_path):
-    """A finished run of three epochs."""
-    return trained_on(few_silhouettes, tmp_path, TEXT)
+def three(finished, tmp_path):
+    """A finished run of three epochs, a copy of the test's own."""
+    original, run = finished
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+    return TrainedRun(tmp_path / run.folder.relative_to(original), run.record)
 
 
 def weights(run, file="model.keras"):
@@ -97,16 +107,6 @@ def test_a_schedule_goes_on_and_this_is_told(few_silhouettes, tmp_path, caplog):
     trained_on(few_silhouettes, tmp_path, SMALL, decay, "training.epochs=3", resume=True)
     assert "goes on from the end of" in caplog.text
     assert "as CosineDecay gives it after 2 epochs, from 0 to 0" in caplog.text
-
-
-def test_where_more_epochs_are_compiled_this_is_told(
-    three, few_silhouettes, tmp_path, caplog, monkeypatch
-):
-    without_dropout = "model.layers=[]"
-    trained_on(few_silhouettes, tmp_path, TEXT, without_dropout)
-    monkeypatch.setattr(fitting, "FEWEST_STEPS_TO_COMPILE", 60)
-    trained_on(few_silhouettes, tmp_path, TEXT, without_dropout, SIX, resume=True)
-    assert ("rounds differently" in caplog.text) is (keras.backend.backend() == "tensorflow")
 
 
 STOPS = "callbacks=[{EarlyStopping: {monitor: loss, patience: 0, min_delta: 1000}}]"

@@ -148,6 +148,23 @@ class TestAServedRow:
         (answer,) = asked(client, "people", {"instances": [row | {"self": 5}]})["predictions"]
         assert sum(answer) == pytest.approx(1)
 
+    def test_may_be_a_data_frame(self, people, folder):
+        pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+        model = api.load(people.artifact)
+        frame = pandas.DataFrame(rows_of(data_of(people, folder).test_rows))
+        frame["city"] = [each or np.nan for each in frame["city"]]
+        frame.loc[0, ["city", "age"]] = np.nan
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        expected = model.predict(rows)
+        for given in (frame, pyarrow.Table.from_pandas(frame), frame.to_dict("list")):
+            assert model.predict(given) == pytest.approx(expected, abs=1e-6)
+
+    @pytest.mark.parametrize("value", [3, "Oslo"])
+    def test_alone_is_given_as_a_list(self, people, value):
+        model = api.load(people.artifact)
+        with pytest.raises(ServingError, match=r"one row alone is given as a list, \[row\]"):
+            model.predict(dict.fromkeys(model.input["columns"], value))
+
     def test_without_a_column_is_refused(self, client):
         body = json.dumps({"instances": [{"age": 39}]})
         answer = client.post("/v1/models/people:predict", data=body)
@@ -216,6 +233,7 @@ class TestTheArtifact:
             api.load(people.artifact).predict([row | change])
 
 
+@pytest.mark.usefixtures("compiling_quickly")
 def test_a_network_trained_on_jax_takes_the_same_rows(folder, people, tmp_path):
     declared = tmp_path / "declared.yaml"
     declared.write_text(CLASSES.replace("FILE", str(folder / "people.csv")), encoding="utf-8")

@@ -100,7 +100,7 @@ def test_with_one_right_class_it_is_the_categorical_loss_and_its_gradient():
 
 def test_each_set_has_its_share_of_every_batch(both):
     declaration, data = both
-    sampler = Fit(declaration, data, None).sampler()
+    sampler = Fit(declaration, data, None).sampler
     sampler.on_epoch_begin(3)
     first = data.parts[1].examples["train"].start
     for start in range(0, len(sampler.indices) - 99, 100):

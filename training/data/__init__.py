@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
-from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.declaration import Data, declared_data
 from wardrobe.models.schema.errors import did_you_mean, suggestion
 from wardrobe.serving.images import PREPARATION, foreign
 from wardrobe.serving.images.names import as_text, is_debris
@@ -89,9 +90,10 @@ def load(
     progress: called during a download, and while a folder of pictures is read.
     declared: with a name, the other keys of `data`, such as `size=[28, 28]` or `take=1000`.
     Raises DataError if the data set cannot be found, read or split, DataUnavailable if
-    Fashion-MNIST cannot be downloaded. What is left out of a folder is logged.
+    Fashion-MNIST cannot be downloaded, DeclarationError if `declared` has errors. What is left out
+    of a folder is logged.
     """
-    wanted = wanted if isinstance(wanted, Data) else Data(name=wanted, **declared)
+    wanted = wanted if isinstance(wanted, Data) else declared_data(name=wanted, **declared)
     if wanted.sets is not None:
         how: dict[str, Any] = {"validation": validation, "folder": folder, "beside": beside}
         how |= {"picture": picture, "progress": progress}
@@ -103,6 +105,8 @@ def load(
     for note in collection.notes:
         logger.warning("%s: left out: %s", wanted.name, note)
     train, validate, test = _split(collection, wanted, validation)
+    if wanted.take is None:
+        _tell_untrained(wanted.name, collection, train, test)
     examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=wanted.name,
@@ -121,6 +125,18 @@ def load(
         unknown=_unknown(wanted, collection),
         licence=wanted.licence,
     )
+
+
+def _tell_untrained(name: str, collection: Collection, train: Indices, test: Indices) -> None:
+    """Warns of classes that the test asks for and no training example shows."""
+    y, names = collection.examples.y, collection.class_names
+    if names is None:
+        return
+    for index in np.setdiff1d(y[test], y[train]):
+        logger.warning(
+            "%s: the class %r has examples to test on, but none to train on: no network learns it",
+            name, names[index],
+        )  # fmt: skip
 
 
 def _unknown(wanted: Data, collection: Collection) -> str | None:
@@ -278,6 +294,8 @@ def of_another_kind(file: Path) -> DataError:
     """The error for a file that is not a data set: what it is, and what to give instead."""
     kind = foreign.name(beginning(file)) or "not a data set"
     unpacked = "unpack it, and " if "archive" in kind else ""
+    if "office" in kind:
+        unpacked = "unpack it, or save the table as CSV, and "
     return DataError(f"{file}: this is {kind}; {unpacked}give the path of {_KINDS}")
 
 

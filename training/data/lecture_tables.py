@@ -60,6 +60,16 @@ def spirals(random: np.random.Generator) -> Collection:
     return _classes(arm + random.normal(0, 0.04, arm.shape), second, "first", "second")
 
 
+def checkerboard(random: np.random.Generator) -> Collection:
+    """Four by four squares: XOR, once the plane is folded in the middle of each direction.
+
+    Between two squares is a gap of a tenth of their side.
+    """
+    square = random.integers(-2, 2, (TRAIN + TEST, 2))
+    point = square + random.uniform(0.05, 0.95, square.shape)
+    return _classes(point, square.sum(axis=1) % 2 == 1, "white", "black")
+
+
 def curve(random: np.random.Generator) -> Collection:
     """A noisy wave over [−3, 3], for regression: targets float32 [N, 1]."""
     x = random.uniform(-3, 3, (TRAIN + TEST, 1))
@@ -77,7 +87,7 @@ def flu(_: np.random.Generator) -> Collection:
 
 TABLES: dict[str, Callable[[np.random.Generator], Collection]] = {
     table.__name__.replace("_", "-"): table
-    for table in (xor, xor_table, rings, moons, spirals, curve, flu)
+    for table in (xor, xor_table, rings, moons, spirals, checkerboard, curve, flu)
 }
 
 

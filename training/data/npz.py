@@ -45,12 +45,15 @@ def collect(file: Path) -> Collection:
             if not isinstance(arrays, Mapping):
                 raise DataError(f"{file}: holds one array, not an archive of several")
             parts = {part: _part(file, arrays, part) for part in KEYS}
+            held = ", ".join(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: cannot be read as a NumPy archive ({error})") from error
     found = {part: arrays for part, arrays in parts.items() if arrays is not None}
     if "train" not in found:
         wanted = " and ".join(KEYS["train"][0])
-        raise DataError(f"{file}: holds no training arrays; there must be {wanted}")
+        raise DataError(
+            f"{file}: holds no training arrays, but {held or 'nothing'}; there must be {wanted}"
+        )
     if len({images.shape[1:] for images, _ in found.values()}) > 1:
         raise DataError(f"{file}: the pictures of its parts are of different sizes")
     labels = np.concatenate([labels for _, labels in found.values()])
@@ -75,13 +78,27 @@ def _part(
     for keys in KEYS[part]:
         images, labels = (written.get(key, key) for key in keys)
         if images in arrays and labels in arrays:
-            x, y = _pixels(arrays[images], images, file), _labels(arrays[labels], labels, file)
+            x = _pixels(_array(arrays, images, file), images, file)
+            y = _labels(_array(arrays, labels, file), labels, file)
             if len(x) != len(y):
                 raise DataError(
                     f"{file}: {images} has {len(x):,} pictures, but {labels} {len(y):,} labels"
                 )
             return x, y
     return None
+
+
+def _array(arrays: Mapping[str, Any], key: str, file: Path) -> NDArray[Any]:
+    try:
+        values: NDArray[Any] = arrays[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise DataError(
+            f"{file}: {key} holds Python objects, which are not read because they could run code; "
+            "save names with .astype(str), and pictures of one size as one array"
+        ) from None
+    return values
 
 
 def _pixels(values: NDArray[Any], key: str, file: Path) -> NDArray[np.uint8]:
@@ -99,9 +116,11 @@ def _pixels(values: NDArray[Any], key: str, file: Path) -> NDArray[np.uint8]:
         ((values >= 0) & (values <= 255) & (values == np.floor(values))).all()
     )
     if not are_pixels or values.max() <= 1:
+        least, greatest = values.min(), values.max()
+        range_ = "with NaN" if least != least else f"from {least} to {greatest}"
         raise DataError(
-            f"{file}: {key} holds {values.dtype} from {values.min()} to {values.max()}; save its "
-            "pixels as whole numbers from 0 to 255"
+            f"{file}: {key} holds {values.dtype} {range_}; save its pixels as whole numbers from 0 "
+            "to 255"
         )
     return values.astype(np.uint8)
 
@@ -112,8 +131,9 @@ def _labels(values: NDArray[Any], key: str, file: Path) -> NDArray[Any]:
     if values.ndim == 1 and values.dtype.kind == "f" and (values == np.floor(values)).all():
         values = values.astype(np.int64)
     if values.ndim != 1 or values.dtype.kind not in "uiUSb":
+        one_hot = "; of one-hot rows, save .argmax(axis=1)" if values.ndim == 2 else ""
         raise DataError(
             f"{file}: {key} holds {values.dtype} {list(values.shape)}; labels are whole numbers or "
-            "names [N]"
+            f"names [N]{one_hot}"
         )
     return values.astype(str) if values.dtype.kind == "S" else values

@@ -1,5 +1,7 @@
 """Splitting a collection into training, validation and test examples."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,12 +85,14 @@ def _validation_size(validation: int | float | None, available: int) -> int:
             return 0
         case None:
             size = min(LARGEST_DEFAULT_VALIDATION, available // 5)
-        case int():
-            size = validation
-        case share if 0 < share < 1:
-            size = round(share * available)
+        case Integral():
+            size = int(validation)
+        case Real() if 0 < validation < 1:
+            size = round(validation * available)
         case _:
-            raise DataError(f"validation: {validation} is neither a number of examples nor a share")
+            raise DataError(
+                f"validation: {validation!r} is neither a number of examples nor a share"
+            )
     if not 0 < size < available:
         asked = "a fifth" if validation is None else validation
         raise DataError(

@@ -21,7 +21,7 @@ its columns and its target |
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -48,6 +48,7 @@ def export(
     data: DataSet,
     record: Record,
     artifacts: Path,
+    write: saved_model.Write,
     served_beside: Sequence[Path] = (),
 ) -> Path:
     """Writes the next version of an artifact and returns its folder.
@@ -61,7 +62,8 @@ def export(
         TrainingError: the folder cannot be written; nothing of the artifact is left behind.
     """
     versions = artifacts / declaration.name
-    partial = versions / f".partial-{os.getpid()}"
+    # Named at random: threads share the number of their process, and containers all have number 1.
+    partial = versions / f".partial-{secrets.token_hex(8)}"
     if written := _written_by(record.id, versions):
         return written
     outputs = Outputs.of_head(
@@ -74,7 +76,7 @@ def export(
         versions.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(versions)
         columns = data.encoding.columns if data.encoding else ()
-        saved_model.write(network, outputs, partial, columns)
+        write(network, outputs, partial, columns)
         (partial / "assets.extra").mkdir()
         for name, text in _extra(declaration, data, record).items():
             (partial / "assets.extra" / name).write_text(text, encoding="utf-8")

@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,31 +25,33 @@ from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.export.table_inputs import TableInputs
 
+Write = Callable[[keras.Sequential, Outputs, Path, Sequence[Column]], None]
+"""Writes a network and its outputs into a folder that does not exist yet.
+
+The columns are those of a table of one's own, encoded by the graph; without any, it takes what the
+network takes. Raises an OSError if the folder cannot be written, a TrainingError if the other
+process fails.
+"""
+
+
+@contextmanager
+def writing() -> Iterator[Write]:
+    """What writes a SavedModel, while the context lasts.
+
+    Entered before a training: the other process, if one is needed, loads TensorFlow meanwhile.
+    """
+    if keras.backend.backend() == "tensorflow":
+        yield write
+        return
+    with _another_process() as process:
+        try:
+            yield partial(_write_in_another_process, process)
+        finally:
+            process.kill()
+
 
 def write(
     network: keras.Sequential, outputs: Outputs, folder: Path, columns: Sequence[Column] = ()
-) -> None:
-    """Writes the network and its outputs into the folder, which must not exist yet.
-
-    columns: of a table of one's own, encoded by the graph; none: it takes what the network takes.
-
-    Raises:
-        OSError: the folder cannot be written.
-        TrainingError: the other process failed.
-    """
-    if keras.backend.backend() == "tensorflow":
-        _write(network, outputs, folder, columns)
-        return
-    file = folder.with_name(f"{folder.name}.keras")
-    try:
-        network.save(file)
-        _write_in_another_process(file, outputs, folder, columns)
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _write(
-    network: keras.Sequential, outputs: Outputs, folder: Path, columns: Sequence[Column]
 ) -> None:
     """Signature `serving_default`: raw examples to named probabilities or values; the rows of a
     table of one's own by column. A classifier of pictures also has `explain`: the same pictures to
@@ -80,24 +83,43 @@ def _write(
         raise OSError(in_words(error)) from error
 
 
-def _write_in_another_process(
-    file: Path, outputs: Outputs, folder: Path, columns: Sequence[Column]
-) -> None:
+def _another_process() -> subprocess.Popen[str]:
     # The graph is the same on every device, and the GPU's memory is this process's.
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
-    how = json.dumps([asdict(outputs), [asdict(column) for column in columns]])
-    command = [sys.executable, "-m", __name__, str(file), how, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise TrainingError(f"cannot write the SavedModel: {done.stderr.strip()[-2000:]}")
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-if __name__ == "__main__":
-    _file, _how, _folder = sys.argv[1:]
-    _network = keras.models.load_model(_file, compile=False)
-    _outputs, _columns = json.loads(_how)
-    _write(
-        _network,
+def _write_in_another_process(
+    process: subprocess.Popen[str],
+    network: keras.Sequential,
+    outputs: Outputs,
+    folder: Path,
+    columns: Sequence[Column],
+) -> None:
+    if process.poll() is not None:  # killed while it waited, for want of memory perhaps
+        process = _another_process()
+    file = folder.with_name(f"{folder.name}.keras")
+    try:
+        network.save(file)
+        job = [str(file), str(folder), asdict(outputs), [asdict(column) for column in columns]]
+        _, errors = process.communicate(json.dumps(job))
+    finally:
+        file.unlink(missing_ok=True)
+    if process.returncode:
+        raise TrainingError(f"cannot write the SavedModel: {errors.strip()[-2000:]}")
+
+
+if __name__ == "__main__" and (_job := sys.stdin.read()):
+    _file, _folder, _outputs, _columns = json.loads(_job)
+    write(
+        keras.models.load_model(_file, compile=False),
         Outputs(**_outputs),
         Path(_folder),
         [Column.from_json(_column) for _column in _columns],

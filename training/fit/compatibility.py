@@ -9,6 +9,7 @@ from wardrobe.models import Declaration
 from wardrobe.models.schema.tree import Path
 
 _IGNORED = ("name", "about", "seed")  # may differ in any way
+_OF_EXAMPLES = ("augmentation", "distillation")  # decide what all members are trained on
 
 Structure = tuple[tuple[Path, Any], ...]
 
@@ -28,10 +29,6 @@ def check_compatible(declarations: Sequence[Declaration]) -> None:
     Raises:
         ValueError: they differ in more than numbers; the message names the first difference.
     """
-    if any(declaration.augmentation or declaration.distillation for declaration in declarations):
-        raise ValueError(
-            "cannot train together: augmentation and distillation need a training of their own"
-        )
     first, *others = declarations
     for other in others:
         mine, theirs = dict(structure(first)), dict(structure(other))
@@ -44,7 +41,7 @@ def check_compatible(declarations: Sequence[Declaration]) -> None:
 
 def _is_free(path: Path, value: Any) -> bool:
     """Numbers that Keras stores as attributes; durations become whole steps, which it tests."""
-    if type(value) is not float or value <= 0:
+    if type(value) is not float or value <= 0 or path[0] in _OF_EXAMPLES:
         return False
     name = str(path[-1])
     of_optimizer = path[0] == "optimizer" and type(path[-1]) is str

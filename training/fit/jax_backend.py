@@ -7,7 +7,7 @@ order in which they are taken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wardrobe.training.fit.keras_private import TracedRate, build_metrics, learning_rate_schedule
+from wardrobe.training.fit import keras_private
 from wardrobe.training.fit.loop import STATIC_STEPS_PER_CALL, Logs, Member
 from wardrobe.training.fit.samplers import Sampler, batches
 
@@ -40,23 +40,24 @@ class Program:
         *,
         trains: bool,
         on_gpu: bool,
-        options: dict[str, Any],
+        deterministic: bool,
     ) -> None:
-        """`samplers`: one for each network. `options`: what XLA is told with the program."""
+        """`samplers`: one for each network."""
         for network in networks:
-            build_metrics(network, examples)
+            keras_private.build_metrics(network, examples)
         self.networks, self.samplers, self.batch_size = networks, samplers, batch_size
         self.trains, self.is_static = trains, on_gpu
         self.steps = -(-samplers[0].count // batch_size)
         self.examples = jax.device_put(examples)
         self.numbers = _differing_numbers(networks)
+        options = {"xla_gpu_deterministic_ops": deterministic}  # whether they sum in one order
         self.program = jax.jit(self._all, compiler_options=options)
         if len(networks) > 1:  # studies time their training, not the compiling
             self._compile()
 
     def run(self, live: Sequence[Member], first: int, last: int) -> list[Logs]:
         """The measures of the live networks; what the others compute is thrown away."""
-        running = [member.network for member in live]
+        running = [member.model for member in live]
         if first == 0:
             for network in running:
                 network.reset_metrics()
@@ -144,12 +145,15 @@ class Program:
         return [logs for logs, _ in results], [state for _, state in results]
 
 
-def _differing_numbers(networks: Sequence[keras.Sequential]) -> list[dict[str, float]]:
+Place = tuple[int, str]  # which of the owners, and the name of its attribute
+
+
+def _differing_numbers(networks: Sequence[keras.Sequential]) -> list[dict[Place, float]]:
     """For each network the numbers in which they differ, by their places."""
     numbers = [
         {
-            f"{place}.{name}": value
-            for place, owner in _owners(network).items()
+            (place, name): value
+            for place, owner in enumerate(_owners(network))
             for name, value in vars(owner).items()
             if type(value) is float and not name.startswith("_")
         }
@@ -159,24 +163,18 @@ def _differing_numbers(networks: Sequence[keras.Sequential]) -> list[dict[str, f
     return [{place: each[place] for place in differing} for each in numbers]
 
 
-def _owners(network: keras.Sequential) -> dict[str, Any]:
-    """The objects of a network whose numbers may differ, each with its place."""
+def _owners(network: keras.Sequential) -> list[Any]:
+    """The objects of a network whose numbers may differ."""
     optimizer = getattr(network.optimizer, "inner_optimizer", network.optimizer)
-    layers = {f"layer {number}": layer for number, layer in enumerate(network.layers)}
-    return {**layers, "optimizer": optimizer, "schedule": learning_rate_schedule(optimizer)}
+    return [*network.layers, optimizer, keras_private.learning_rate_schedule(optimizer)]
 
 
 @contextmanager
-def _varied(network: keras.Sequential, numbers: dict[str, Any]) -> Iterator[None]:
+def _varied(network: keras.Sequential, numbers: dict[Place, Any]) -> Iterator[None]:
     """These numbers in the place of the network's own while it is traced."""
     owners = _owners(network)
-    before = []
-    for place, value in numbers.items():
-        of, _, name = place.rpartition(".")
-        before.append((owners[of], name, getattr(owners[of], name)))
-        setattr(owners[of], name, TracedRate(value) if name == "rate" else value)
-    try:
+    with ExitStack() as all_replaced:
+        for (place, name), value in numbers.items():
+            traced = keras_private.TracedRate(value) if name == "rate" else value
+            all_replaced.enter_context(keras_private.replaced(owners[place], name, traced))
         yield
-    finally:
-        for owner, name, value in before:
-            setattr(owner, name, value)

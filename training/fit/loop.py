@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import keras
 
 from wardrobe.training.callbacks.history import Divergence
 from wardrobe.training.callbacks.progress import ProgressBar
-from wardrobe.training.fit.keras_private import profiles_batches
-from wardrobe.training.fit.samplers import ShuffledSampler
+from wardrobe.training.fit import keras_private
 
 Logs = dict[str, float]
+
+Member: TypeAlias = keras.callbacks.CallbackList
+"""One network, its `model`, with its callbacks."""
 
 SECONDS_PER_CALL = 1.0
 
@@ -28,15 +30,6 @@ STATIC_STEPS_PER_CALL = 500
 
 # Their batch methods need not see every batch.
 _CONTENT_WITH_CALLS = (Divergence, ProgressBar, keras.callbacks.TerminateOnNaN)
-
-_BATCH_METHODS = (
-    "on_batch_begin",
-    "on_batch_end",
-    "on_train_batch_begin",
-    "on_train_batch_end",
-    "on_test_batch_begin",
-    "on_test_batch_end",
-)
 
 
 class Program(Protocol):
@@ -53,25 +46,6 @@ class Program(Protocol):
         ...
 
 
-class Member:
-    """One network with its callbacks and its order of examples."""
-
-    def __init__(
-        self,
-        network: keras.Sequential,
-        sampler: ShuffledSampler,
-        callbacks: Sequence[keras.callbacks.Callback],
-        **params: Any,
-    ) -> None:
-        """`params` are the `epochs` and `steps` of an epoch, which callbacks may look at."""
-        self.network, self.sampler = network, sampler
-        self.network.stop_training = False
-        self.wants_batches = any(map(_wants_batches, callbacks))
-        self.callbacks = keras.callbacks.CallbackList(
-            [sampler, *callbacks], add_history=True, model=network, **params
-        )
-
-
 def train(
     members: Sequence[Member],
     training: Program,
@@ -84,31 +58,31 @@ def train(
     program.
     """
     for member in members:
-        member.callbacks.on_train_begin()
+        member.model.stop_training = False
+        member.on_train_begin()
     lengths = CallLength(training, members), CallLength(validation or training, members)
-    logs: list[Logs] = [{} for _ in members]
     for epoch in epochs:
-        if not (live := [member for member in members if not member.network.stop_training]):
+        if not (live := [member for member in members if not member.model.stop_training]):
             break
         for member in live:
-            member.callbacks.on_epoch_begin(epoch)
+            member.on_epoch_begin(epoch)
         logs = _one_pass(live, training, lengths[0], "train")
         if validation:
             for member in live:
-                member.callbacks.on_test_begin()
+                member.on_test_begin()
             measured = _one_pass(live, validation, lengths[1], "test")
             for member, of_training, of_validation in zip(live, logs, measured, strict=True):
-                member.callbacks.on_test_end(of_validation)
+                member.on_test_end(of_validation)
                 of_training |= {f"val_{name}": value for name, value in of_validation.items()}
         for member, of_member in zip(live, logs, strict=True):
-            member.callbacks.on_epoch_end(epoch, of_member)
+            member.on_epoch_end(epoch, of_member)
 
 
 def finish(members: Sequence[Member]) -> None:
     """What Keras does after the last epoch: averaged weights, where declared, replace the last."""
     for member in members:
-        member.network.optimizer.finalize_variable_values(member.network.trainable_variables)
-        member.callbacks.on_train_end()
+        member.model.optimizer.finalize_variable_values(member.model.trainable_variables)
+        member.on_train_end()
 
 
 def _one_pass(
@@ -119,14 +93,14 @@ def _one_pass(
     while True:
         last = min(first + length.steps, program.steps)
         for member in live:
-            getattr(member.callbacks, f"on_{kind}_batch_begin")(first)
+            getattr(member, f"on_{kind}_batch_begin")(first)
         began = time.perf_counter()
         logs = program.run(live, first, last)
         length.learn(last - first, time.perf_counter() - began)
         for member, of_member in zip(live, logs, strict=True):
-            getattr(member.callbacks, f"on_{kind}_batch_end")(last - 1, of_member)
+            getattr(member, f"on_{kind}_batch_end")(last - 1, of_member)
         first = last
-        if first == program.steps or all(member.network.stop_training for member in live):
+        if first == program.steps or all(member.model.stop_training for member in live):
             return logs
 
 
@@ -137,7 +111,9 @@ class CallLength:
     """
 
     def __init__(self, program: Program, members: Sequence[Member]) -> None:
-        wants_batches = any(member.wants_batches for member in members)
+        wants_batches = any(
+            _wants_batches(callback) for member in members for callback in member.callbacks
+        )
         self.is_fixed = wants_batches or program.is_static
         self.steps = STATIC_STEPS_PER_CALL if program.is_static and not wants_batches else 1
         self.has_compiled = False
@@ -158,6 +134,7 @@ def _wants_batches(callback: keras.callbacks.Callback) -> bool:
     if kind in (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore):
         return bool(callback.save_freq != "epoch")
     if kind is keras.callbacks.TensorBoard:
-        return bool(callback.update_freq != "epoch" or profiles_batches(callback))
+        return bool(callback.update_freq != "epoch" or keras_private.profiles_batches(callback))
     base = keras.callbacks.Callback
-    return any(getattr(kind, name) is not getattr(base, name) for name in _BATCH_METHODS)
+    methods = [name for name in vars(base) if "batch" in name]
+    return any(getattr(kind, name) is not getattr(base, name) for name in methods)

@@ -16,16 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class ShuffledSampler(keras.callbacks.Callback):
-    """`indices`, int32 `[count]`: reshuffled at the beginning of each epoch.
+class Sampler(keras.callbacks.Callback):
+    """`indices`, int32 `[count]`: the numbers from 0, the same in every epoch."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.indices = np.arange(count, dtype=np.int32)
+
+
+class ShuffledSampler(Sampler):
+    """`indices` are reshuffled at the beginning of each epoch.
 
     If the examples are `copies` concatenated copies of `count` each, every epoch takes the next
     copy.
     """
 
     def __init__(self, count: int, seed: int, copies: int = 1) -> None:
-        super().__init__()
-        self.count, self.seed, self.copies = count, seed, copies
+        super().__init__(count)
+        self.seed, self.copies = seed, copies
         self.on_epoch_begin(0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -71,17 +80,6 @@ def interleaved(shares: Sequence[float], count: int) -> NDArray[np.int64]:
     places = [(np.arange(math.ceil(share * count)) + 0.5) / share for share in shares]
     sets = np.repeat(np.arange(len(shares)), [len(of_set) for of_set in places])
     return sets[np.argsort(np.concatenate(places), kind="stable")][:count]
-
-
-class SequentialSampler:
-    """`indices`, int32 `[count]`: the numbers from 0, the same in every epoch."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.indices = np.arange(count, dtype=np.int32)
-
-
-Sampler = ShuffledSampler | SequentialSampler
 
 
 def shuffled(count: int, *seed: int) -> NDArray[np.int32]:

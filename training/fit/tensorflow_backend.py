@@ -13,9 +13,12 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from wardrobe.training.fit.keras_private import build_metrics
+from wardrobe.training.fit import keras_private
 from wardrobe.training.fit.loop import Logs
 from wardrobe.training.fit.samplers import Sampler, batches
+
+# With fewer in an epoch, few trainings win back the two seconds that compiling takes.
+FEWEST_STEPS_TO_COMPILE = 100
 
 
 class Program:
@@ -23,19 +26,25 @@ class Program:
 
     def __init__(
         self,
-        network: keras.Sequential,
+        networks: Sequence[keras.Sequential],
         examples: tuple[NDArray[Any], ...],
-        sampler: Sampler,
+        samplers: Sequence[Sampler],
         batch_size: int,
         *,
         trains: bool,
         on_gpu: bool,
-        is_compiled: bool,
+        deterministic: bool,
     ) -> None:
-        build_metrics(network, examples)
+        (network,), (sampler,) = networks, samplers
+        if on_gpu and deterministic:
+            tf.config.experimental.enable_op_determinism()
+        keras_private.build_metrics(network, examples)
         self.network, self.sampler, self.batch_size = network, sampler, batch_size
         self.steps, self.is_static = -(-sampler.count // batch_size), on_gpu
         self.examples = tuple(map(tf.constant, examples))
+        is_compiled = all(layer.supports_jit for layer in network.layers) and (
+            on_gpu or self.steps >= FEWEST_STEPS_TO_COMPILE
+        )
         self.step = network.train_step if trains else network.test_step
         self.loop = tf.function(self._loop, jit_compile=is_compiled, autograph=False)
         self.partial = tf.function(self._partial, autograph=False)
@@ -63,8 +72,9 @@ class Program:
             self._step(full[number])
             return (number + 1,)
 
-        # The steps change variables, which the next ones read.
-        tf.while_loop(lambda number: number < last, body, [first], parallel_iterations=1)
+        with keras_private.drawing_by_philox():
+            # The steps change variables, which the next ones read.
+            tf.while_loop(lambda number: number < last, body, [first], parallel_iterations=1)
         return self.network.get_metrics_result()
 
     def _partial(self, indices: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,8 @@ def run(port: int, backend: str, listening: Callable[[str], None]) -> None:
     """
     sessions = Sessions(backend)
     server = listen(sessions, port)
+    # The page waits for the names in Keras: loading it takes longer than opening a browser.
+    threading.Thread(target=declared.choices, daemon=True).start()
     listening(f"http://{HOST}:{server.port}/")
     try:
         server.serve_forever()

@@ -36,7 +36,7 @@ MOST_LAYERS = 50  # that the form writes; each is a line
 FILE = "declaration.yaml"
 """What the text is called in messages."""
 
-STARTS = {"xor": 4, "rings": 4, "moons": 6, "spirals": 16, "curve": 10}
+STARTS = {"xor": 4, "rings": 4, "moons": 6, "spirals": 16, "checkerboard": 24, "curve": 10}
 """Data sets of two inputs or one to begin with, each with so many hidden units."""
 
 _checking = threading.Lock()  # Keras is not made for threads

@@ -33,7 +33,7 @@ def work(connection: Connection, folder: Path, backend: str) -> None:
     if backend == "tensorflow":
         from wardrobe.serving.inference.tensorflow import load_tensorflow
 
-        load_tensorflow()
+        load_tensorflow(keras=True)
     import keras  # noqa: F401  # takes seconds, in which the page is read
 
     training: Training | None = None

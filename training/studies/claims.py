@@ -185,8 +185,14 @@ def _chosen(variants: Sequence[Measured], keywords: list[ast.keyword]) -> Sequen
 
 
 def _spread_over_seeds(node: ast.expr, variants: Sequence[Measured]) -> float:
-    """How far the variants of a median or mean lie apart if only their seeds differ; else 0."""
+    """How far the variants of a median or mean lie apart if only their seeds differ; else 0.
+
+    The spreads of both sides of a sum or difference count as if they were independent.
+    """
     match node:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
+            sides = _spread_over_seeds(left, variants), _spread_over_seeds(right, variants)
+            return math.hypot(*sides)
         case ast.Call(func=ast.Name(id="median" | "mean"), args=[argument], keywords=keywords):
             chosen = _chosen(variants, keywords)
             numbers = _numbers(argument, chosen)

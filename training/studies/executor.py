@@ -29,6 +29,7 @@ from wardrobe.training.fit.compatibility import structure
 from wardrobe.training.fit.compilation_cache import keep_programs
 from wardrobe.training.studies import records
 from wardrobe.training.studies.records import Found
+from wardrobe.training.studies.teachers import folder_of, network_of_teacher
 from wardrobe.training.studies.variants import Variant
 
 if TYPE_CHECKING:
@@ -76,28 +77,31 @@ def run(variants: Sequence[Variant], folder: Path, engine: Engine, progress: Pro
     Finished records are kept when this is interrupted.
 
     Raises:
-        DeclarationError: with every error in a variant's declaration.
-        TrainingError: a variant names an unknown measure.
+        DeclarationError: with every error in a variant's declaration, or in a teacher's.
+        TrainingError: a variant names an unknown measure, or a teacher cannot be trained.
     """
     missing = [variant for variant in variants if not records.is_finished(folder, variant)]
     done = len(variants) - len(missing)
     progress(done, len(variants))
     tasks = [
         Task(
-            partial(measure_group, group),
+            partial(measure_group, group, network_of_teacher(group[0].declaration, folder, load)),
             partial(_keep, folder, group),
             group[0].declaration,
             len(group),
         )
-        for group in _groups(missing)
+        for group in groups(missing)
     ]
     for task in engine.run(tasks):
         done += task.variants
         progress(done, len(variants))
 
 
-def measure_group(variants: list[Variant]) -> list[Found]:
-    """Trains variants that can be trained together, and measures each."""
+def measure_group(variants: list[Variant], teacher: bytes | None = None) -> list[Found]:
+    """Trains variants that can be trained together, and measures each.
+
+    teacher: the `model.keras` of their teacher, if they have one.
+    """
     from wardrobe.training.studies.measures import MEASURES, always
     from wardrobe.training.studies.trained_model import trained, untrained
 
@@ -109,7 +113,8 @@ def measure_group(variants: list[Variant]) -> list[Found]:
     declarations = [variant.declaration for variant in variants]
     if first.train:
         with tempfile.TemporaryDirectory() as files:
-            models = trained(declarations, loaded, Path(files))
+            taught_by = folder_of(teacher) if teacher else None
+            models = trained(declarations, loaded, Path(files), teacher=taught_by)
     else:
         models = [untrained(declaration, loaded) for declaration in declarations]
     measured = []
@@ -143,12 +148,17 @@ def have_loaded(declaration: Declaration, data: DataSet) -> None:
     _loaded[data_of(declaration)] = data
 
 
+def training_examples(declaration: Declaration) -> int:
+    """How many training examples a declaration has; its data are loaded if it does not say."""
+    return declaration.data.take or len(load(declaration).train)
+
+
 def data_of(declaration: Declaration) -> tuple[Any, ...]:
     """What declarations with the same data have in common; it can be a key of a dict."""
     return declaration.data.model_dump_json(), declaration.training.validation
 
 
-def _groups(variants: Sequence[Variant]) -> list[list[Variant]]:
+def groups(variants: Sequence[Variant]) -> list[list[Variant]]:
     """Variants that can be trained together, no two of them with one record."""
     compatible: dict[Any, dict[tuple[str, int], Variant]] = defaultdict(dict)
     for one in variants:

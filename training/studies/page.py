@@ -69,7 +69,7 @@ def _section(report: Report) -> str:
 <p class="rows">{_rows(report)} · <code>{command(study)}</code></p>
 <h2>{escape(study.title)}</h2>
 <p>{escape(study.frame.about.strip())}</p>
-{_figure(report)}
+{_figures(report)}
 <p class="verdict {verdict}">{words}</p>
 <ul>
 {claims}
@@ -87,14 +87,18 @@ def _rows(report: Report) -> str:
     return f"Row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}"
 
 
-def _figure(report: Report) -> str:
+def _figures(report: Report) -> str:
+    return "\n".join(_figure(file, report.study.title) for file in report.figures)
+
+
+def _figure(file: Path, title: str) -> str:
     """The SVG itself, in the colours and the font of the page."""
-    svg = report.figure.read_text(encoding="utf-8")
+    svg = file.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     for colour, on_page in _COLOURS.items():
         svg = svg.replace(colour, on_page)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(report.study.title)}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -36,8 +36,10 @@ class Report:
         return all(verdict.holds for verdict in self.verdicts)
 
     @property
-    def figure(self) -> Path:
-        return self.folder / "figure.svg"
+    def figures(self) -> list[Path]:
+        """The drawings, as SVG: `figure.svg`, then `figure-2.svg` and so on."""
+        numbers = range(1, len(self.study.frame.figure) + 1)
+        return [self.folder / f"figure{f'-{n}' if n > 1 else ''}.svg" for n in numbers]
 
 
 def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool) -> Report:
@@ -56,16 +58,20 @@ def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool
         raise DeclarationError([ErrorDetail(shown(study.file), line, str(error))]) from None
     done = Report(study, folder, verdicts, len(records), _table(study, records))
     folder.mkdir(parents=True, exist_ok=True)
-    _draw(study, records, folder, pictures)
+    for file, (name, options) in zip(done.figures, study.frame.figure.items(), strict=True):
+        _draw(study, records, file, name, options | {"pictures": pictures})
     (folder / "report.md").write_text(_markdown(done), encoding="utf-8")
     return done
 
 
-def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool) -> None:
+def _draw(
+    study: Study, records: Sequence[Record], file: Path, name: str, options: dict[str, Any]
+) -> None:
+    """Option `where`, of all figures: the labels of those variants that are drawn."""
     from wardrobe.training.studies.figures import FIGURES
     from wardrobe.training.studies.figures.style import styled
 
-    ((name, options),) = study.frame.figure.items()
+    drawn = [record for record in records if _is_shown(record, options.get("where", {}))]
     if name not in FIGURES:
         line = study.tree.origin_of(("figure",)).line
         hint = did_you_mean(name, FIGURES) or f"; choose from {', '.join(FIGURES)}"
@@ -73,7 +79,7 @@ def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool)
         raise DeclarationError([detail])
     with styled():
         try:
-            figure = FIGURES[name](records, options | {"pictures": pictures})
+            figure = FIGURES[name](drawn, options)
         except KeyError as error:
             raise TrainingError(
                 f"{study.name}: {name} needs {error}, which no measure provides"
@@ -81,14 +87,20 @@ def _draw(study: Study, records: Sequence[Record], folder: Path, pictures: bool)
         import matplotlib
 
         # The ids of one study's drawing differ from those of all others on the page.
-        with matplotlib.rc_context({"svg.hashsalt": study.name}):
-            figure.savefig(folder / "figure.svg", metadata={"Date": None})
-        figure.savefig(folder / "figure.png", facecolor="white", metadata={"Software": None})
+        with matplotlib.rc_context(
+            {"svg.hashsalt": f"{study.name}{file.stem.removeprefix('figure')}"}
+        ):
+            figure.savefig(file, metadata={"Date": None})
+        figure.savefig(file.with_suffix(".png"), facecolor="white", metadata={"Software": None})
+
+
+def _is_shown(record: Record, where: dict[str, Any]) -> bool:
+    return all(record.labels[axis] == str(label) for axis, label in where.items())
 
 
 def _table(study: Study, records: Sequence[Record]) -> list[list[str]]:
     """A row for all variants that differ by their seed only: how many, and medians."""
-    axes = [axis.name for axis in study.axes if axis.name != "seed"]
+    axes = [axis for axis in (records[0].labels if records else ()) if axis != "seed"]
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(tuple(record.labels[axis] for axis in axes), []).append(record)
@@ -118,7 +130,7 @@ def _markdown(report: Report) -> str:
         f"# {study.title}",
         f"{of_lecture}variants: {report.variants} · `{command(study)}`",
         study.frame.about.strip(),
-        "![figure](figure.png)",
+        "\n\n".join(f"![figure]({file.with_suffix('.png').name})" for file in report.figures),
         f"## The claim {'holds' if report.holds else 'does not hold'}",
         "\n".join(
             f"- `{verdict.claim}`: {verdict.computed}, "

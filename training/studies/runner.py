@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.studies import executor, records, search
+from wardrobe.training.studies.cost import Cost, cost
 from wardrobe.training.studies.report import Report, report
 from wardrobe.training.studies.study import Study
-from wardrobe.training.studies.variants import expand
+from wardrobe.training.studies.variants import Variant, expand
 
 
 def run(
@@ -20,17 +21,21 @@ def run(
     pictures: bool,
     progress: executor.Progress,
     storage: str | None = None,
+    announce: Callable[[Cost], None] | None = None,
 ) -> list[Report]:
     """Runs the unfinished variants of all studies together and reports on each study.
 
     engine: what trains them, entered when all studies are known to be sound.
     storage: where the trials of searches lie, see `search.run`.
+    announce: is told what the missing variants will cost, before the first of them is trained.
 
     Raises:
         TrainingError: matplotlib is missing, or the storage cannot be used.
     """
     _need_matplotlib()
     expanded = [(study, [] if study.trials else expand(study)) for study in studies]
+    if announce:
+        announce(_cost(expanded, folder))
     reports = []
     with engine as working:
         executor.run(
@@ -44,6 +49,18 @@ def run(
                 found = [record for one in variants if (record := records.read(folder, one))]
             reports.append(report(study, found, where, pictures))
     return reports
+
+
+def _cost(expanded: Sequence[tuple[Study, Sequence[Variant]]], folder: Path) -> Cost:
+    """Of the variants that have not run yet, and of the trials of searches that have not begun."""
+    missing = [
+        one for _, variants in expanded for one in variants if not records.is_finished(folder, one)
+    ]
+    groups = executor.groups(missing)
+    for study, _ in expanded:
+        if study.trials and not (folder / study.key / search.JOURNAL).exists():
+            groups += [[search.first_proposal(study)]] * study.trials
+    return cost(groups, executor.training_examples)
 
 
 def _need_matplotlib() -> None:

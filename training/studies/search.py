@@ -20,6 +20,7 @@ from wardrobe.training.studies import executor
 from wardrobe.training.studies.executor import Engine, Task
 from wardrobe.training.studies.records import Record
 from wardrobe.training.studies.study import Overrides, Range, Search, Study
+from wardrobe.training.studies.teachers import folder_of, network_of_teacher
 from wardrobe.training.studies.variants import Base, Variant
 
 if TYPE_CHECKING:
@@ -52,41 +53,55 @@ def run(
         TrainingError: Optuna is missing, or the storage cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    base = Base.of(study)
-    assert study.frame.search is not None
-    first = {
-        name: range_.low if range_.values is None else range_.values[0]
-        for name, range_ in study.frame.search.ranges.items()
-    }
-    example = _variant(base, study.frame.search, first)
+    base, example = Base.of(study), first_proposal(study)
     with _usable(storage):
         opened = _open(study, folder, engine, storage)
         trials = _trials(study, opened, number=0)
     done, begun = _finished(trials), len(trials.get_trials(False))
     progress(min(done, study.trials), study.trials)
+    missing = range(study.trials - done)
+    teacher = None
+    if missing:
+        teacher = network_of_teacher(example.declaration, folder.parent, executor.load)
     tasks = [
         Task(
-            partial(_make_trial, base, opened, begun + more), _nothing_to_keep, example.declaration
+            partial(_make_trial, base, opened, begun + more, teacher),
+            _nothing_to_keep,
+            example.declaration,
         )
-        for more in range(study.trials - done)
+        for more in missing
     ]
     for _ in engine.run(tasks):
         progress(min(_finished(trials), study.trials), study.trials)
     return list(_records(study, trials))
 
 
-def _make_trial(base: Base, storage: BaseStorage, number: int) -> None:
+def first_proposal(study: Study) -> Variant:
+    """The variant with the first value of each range.
+
+    Raises:
+        DeclarationError: with every error in its declaration.
+    """
+    assert study.frame.search is not None
+    first = {
+        name: range_.low if range_.values is None else range_.values[0]
+        for name, range_ in study.frame.search.ranges.items()
+    }
+    return _variant(Base.of(study), study.frame.search, first)
+
+
+def _make_trial(base: Base, storage: BaseStorage, number: int, teacher: bytes | None) -> None:
     """Makes one trial, unless others have made the last one meanwhile."""
     trials = _trials(base.study, storage, number)
     if _finished(trials) < base.study.trials:
-        trials.optimize(lambda trial: _train(base, trial), n_trials=1)
+        trials.optimize(lambda trial: _train(base, trial, teacher), n_trials=1)
 
 
 def _nothing_to_keep(result: None) -> None:
     """A trial is in the storage already."""
 
 
-def _train(base: Base, trial: optuna.Trial) -> float:
+def _train(base: Base, trial: optuna.Trial, teacher: bytes | None) -> float:
     """The best validation accuracy of a proposal, the last epoch's if it is pruned."""
     import optuna
     from keras.callbacks import LambdaCallback
@@ -104,8 +119,9 @@ def _train(base: Base, trial: optuna.Trial) -> float:
     proposed = {name: _proposal(trial, name, range_) for name, range_ in search.ranges.items()}
     one = _variant(base, search, proposed)
     data = executor.load(one.declaration)
+    taught_by = folder_of(teacher) if teacher else None
     with tempfile.TemporaryDirectory() as files:
-        (model,) = trained([one.declaration], data, Path(files), callbacks=[pruner])
+        (model,) = trained([one.declaration], data, Path(files), [pruner], taught_by)
     return max(model.history["validation_accuracy"])
 
 

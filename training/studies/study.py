@@ -29,10 +29,23 @@ Overrides = dict[str, Node]
 
 @dataclass(frozen=True)
 class Axis:
-    """One way in which the variants differ: each label with the values that it sets."""
+    """One way in which the variants differ: each label with the values that it sets.
+
+    Where the values of two axes depend on each other, both are declared as one, `task, depth`, with
+    labels such as `board, 3`.
+    """
 
     name: str
     values: dict[str, Overrides]
+
+    @property
+    def names(self) -> list[str]:
+        """Its own name, or those of the axes that it joins."""
+        return self.name.split(", ")
+
+    def labels(self, label: str) -> dict[str, str]:
+        """What a label is on this axis, or on those that it joins."""
+        return dict(zip(self.names, label.split(", ", len(self.names) - 1), strict=True))
 
 
 def _claim(text: Any) -> Any:
@@ -84,7 +97,7 @@ class _StudyFrame(_Frame):
     axes: dict[str, Any] = {}
     train: bool = True
     measure: list[str] = []
-    figure: dict[str, dict[str, Any]] = Field(min_length=1, max_length=1)
+    figure: dict[str, dict[str, Any]] = Field(min_length=1)
     claim: list[Annotated[str, BeforeValidator(_claim)]] = Field(min_length=1)
     otherwise: str = ""
     search: Search | None = None
@@ -113,7 +126,7 @@ class Study:
         nodes = dict(node.value) if node else {}
         if self.is_quick and (smaller := self.tree.get("quick", "axes")):
             nodes |= smaller.value
-        return [Axis(name, dict(_axis_values(name, node))) for name, node in nodes.items()]
+        return [_axis(name, node) for name, node in nodes.items()]
 
     @property
     def overrides(self) -> Overrides:
@@ -159,6 +172,17 @@ def read_all(is_quick: bool = False) -> list[Study]:
     """Every study of the lecture, in its order."""
     studies = [read(name, is_quick) for name in lecture.names()]
     return sorted(studies, key=lambda study: (study.frame.rows, study.name))
+
+
+def _axis(name: str, node: Node) -> Axis:
+    """Raises DeclarationError where a label has not a part for each axis that is joined."""
+    axis = Axis(name, dict(_axis_values(name, node)))
+    count = len(axis.names)
+    for label in axis.values:
+        if count > 1 and len(parts := label.split(", ", count - 1)) < count:
+            text = f"axes.{name}: '{label}' has {len(parts)} label for {count} axes"
+            raise DeclarationError([ErrorDetail.at(node.value[label].origin, text)])
+    return axis
 
 
 def _axis_values(name: str, node: Node) -> Iterator[tuple[str, Overrides]]:

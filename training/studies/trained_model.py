@@ -1,11 +1,12 @@
 """The networks of a study: as initialised or trained, and all that a measure may look at.
 
-Needs Keras' JAX backend: variants are trained as runs are, but together, see `fit.ensemble`.
+Needs Keras' JAX backend: variants are trained as runs are, but together, see `fit.fit_together`.
 """
 
 from __future__ import annotations
 
 import math
+import random
 import re
 import time
 from collections.abc import Sequence
@@ -21,8 +22,7 @@ from wardrobe.models import Declaration
 from wardrobe.models.build import BuiltModel, build
 from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.evaluation.prediction import predict
-from wardrobe.training.fit.ensemble import fit_together
-from wardrobe.training.fit.fit import Fit, arrays, draw_from
+from wardrobe.training.fit.fit import Fit, arrays, fit_together
 
 _BATCH = 2_000  # examples per inference call
 
@@ -57,7 +57,7 @@ class TrainedModel:
 def untrained(declaration: Declaration, data: DataSet) -> TrainedModel:
     """A network with the weights of its seed."""
     batch = min(declaration.training.batch_size, len(data.train))
-    draw_from(declaration.seed)
+    random.seed(declaration.seed)  # as `Fit` does
     parts = build(declaration, math.ceil(len(data.train) / batch))
     return TrainedModel(declaration, data, parts, parts.network.get_weights())
 
@@ -67,10 +67,12 @@ def trained(
     data: DataSet,
     folder: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    teacher: Path | None = None,
 ) -> list[TrainedModel]:
     """Networks trained together, each to its own end.
 
-    Files that declared callbacks write go into `folder`. The history has Keras' names, but
+    Files that declared callbacks write go into `folder`; `teacher` is that of the declared
+    teacher's `model.keras`. The history has Keras' names, but
     `validation_` for `val_`, and `seconds`: each one's share of the time since the first step,
     compiling not counted.
     """
@@ -80,7 +82,7 @@ def trained(
     ]
     for fit, model in zip(fits, models, strict=True):
         fit.watchers = [_History(model.history, len(fits)), *callbacks]
-    fit_together(fits)
+    fit_together(fits, teacher)
     return models
 
 

@@ -17,11 +17,6 @@ from wardrobe.training.studies.study import Overrides, Study
 # Change it when the same variant would train to something else than before.
 _ENGINE = "trained as runs are"
 
-_INSTEAD = {
-    "augmentation": "put its layers into model.input.layers",
-    "distillation": "leave it out",
-}
-
 
 @dataclass(frozen=True)
 class Variant:
@@ -37,8 +32,18 @@ class Variant:
 
     @property
     def key(self) -> str:
-        what = [_ENGINE, self.declaration.digest, self.train, self.measures]
+        what = [_ENGINE, self.declaration.digest, self.train, self.measures, *self._teacher]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]
+
+    @property
+    def _teacher(self) -> list[str]:
+        """The digest of the declared teacher, whose file may change; empty without teacher."""
+        if self.declaration.distillation is None:
+            return []
+        from wardrobe.training.fit.distillation import teacher_of  # imports Keras
+
+        teacher = teacher_of(self.declaration)
+        return [teacher.digest] if teacher else []
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,6 @@ class Base:
         for values in overrides:
             document = changed(document, values)
         declaration = models.resolve(document, self._facts_of_data(document))
-        for key in ("augmentation", "distillation"):
-            if getattr(declaration, key):
-                message = f"studies train without {key}: {_INSTEAD[key]}"
-                raise models.DeclarationError([declaration.error((key,), message)])
         frame = self.study.frame
         return Variant(declaration, labels, frame.train, tuple(frame.measure))
 
@@ -105,7 +106,11 @@ def expand(study: Study) -> list[Variant]:
     points = itertools.product(*(axis.values.items() for axis in axes))
     return [
         base.variant(
-            {axis.name: label for axis, (label, _) in zip(axes, point, strict=True)},
+            {
+                name: of_axis
+                for axis, (label, _) in zip(axes, point, strict=True)
+                for name, of_axis in axis.labels(label).items()
+            },
             [overrides for _, overrides in point],
         )
         for point in points

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -174,6 +175,19 @@ def test_a_killed_process_is_reported_in_words(folder, tmp_path):
         Processes(1) as processes,
     ):
         classify_all([str(archive)], tmp_path / "a.csv", engine, False, lambda done, total: None)
+
+
+def test_a_script_needs_no_guard_for_the_processes(folder, tmp_path):
+    """A spawned process runs the main script again, unless it is told not to."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import wardrobe\nprint('begun')\nwardrobe.classify({str(folder)!r}, 'a.csv', {MODEL!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
+    assert len(read_back(tmp_path / "a.csv")) == COUNT
 
 
 def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,6 +66,13 @@ class Raw:
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Raw]]:
     """`connect(server, data=b"")`: a new connection on which `data` has been sent."""
+    with connections() as connect:
+        yield connect
+
+
+@contextmanager
+def connections() -> Iterator[Callable[..., Raw]]:
+    """Opens connections, and closes them all at the end."""
     opened: list[Raw] = []
 
     def run(server: Any, data: bytes = b"", timeout: float = 30) -> Raw:
@@ -80,6 +88,6 @@ def connect() -> Iterator[Callable[..., Raw]]:
 
 
 @pytest.fixture(scope="session")
-def impatient(start: Callable[..., Any], good: Any) -> Any:
+def impatient(start_for_all: Callable[..., Any], good: Any) -> Any:
     """One worker of two threads that waits a second for what is slow."""
-    return start([good], 1, THREADS="2", QUEUE="4", DEADLINE_SECONDS="1")
+    return start_for_all([good], 1, THREADS="2", QUEUE="4", DEADLINE_SECONDS="1")

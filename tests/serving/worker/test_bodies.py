@@ -2,9 +2,13 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any
 
 import pytest
+
+from tests.serving.worker.conftest import connections
 
 ROUTES = ("/predict", "/v1/models/bands:predict", "/v2/models/bands/infer")
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -19,25 +23,37 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-@pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("framing", ["length", "chunks"])
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_body_that_stops_halfway_is_answered_408_and_nothing_follows(
-    impatient, connect, route: str, framing: str, when: str
-) -> None:
+HALVES = [*product(ROUTES, ["length", "chunks"], ["before", "after"])]
+
+
+@pytest.fixture(scope="module")
+def answers_to_halves(impatient) -> dict[tuple[str, ...], list[Any]]:
+    """What comes back where a body stops halfway. All wait for their deadline at once."""
+    with connections() as connect, ThreadPoolExecutor(len(HALVES)) as pool:
+        found = pool.map(lambda half: send_half(connect, impatient, *half), HALVES)
+        return dict(zip(HALVES, found, strict=True))
+
+
+def send_half(connect: Any, server: Any, route: str, framing: str, when: str) -> list[Any]:
     rest = b"x" * 50 + HIDDEN + post(route, f"Content-Length: {len(HIDDEN)}") + HIDDEN
     if framing == "length":
-        raw = connect(impatient, post(route, "Content-Length: 150") + b"x" * 50)
+        raw = connect(server, post(route, "Content-Length: 150") + b"x" * 50)
     else:
-        raw = connect(impatient, post(route, "Transfer-Encoding: chunked") + b"96\r\n" + b"x" * 50)
+        raw = connect(server, post(route, "Transfer-Encoding: chunked") + b"96\r\n" + b"x" * 50)
     if when == "before":  # at the moment of the answer
         time.sleep(0.98)
         raw.send(rest)
-        answers = raw.answers()
-    else:
-        answers = [raw.answer()]
-        raw.send(rest)
-        answers += raw.answers()
+        return list(raw.answers())
+    answers = [raw.answer()]
+    raw.send(rest)
+    return [*answers, *raw.answers()]
+
+
+@pytest.mark.parametrize(("route", "framing", "when"), HALVES)
+def test_a_body_that_stops_halfway_is_answered_408_and_nothing_follows(
+    answers_to_halves, route: str, framing: str, when: str
+) -> None:
+    answers = answers_to_halves[route, framing, when]
     if when == "before" and answers[0].status != 408:
         return  # it was whole in time; whether what follows is right, other tests ask
     assert [each.status for each in answers] == [408]

@@ -6,7 +6,7 @@ import pytest
 from wardrobe.training.data import DataError, DataFacts, describe, load
 from wardrobe.training.data.lecture_tables import TABLES
 
-PLANE = ["xor", "rings", "moons", "spirals"]
+PLANE = ["xor", "rings", "moons", "spirals", "checkerboard"]
 
 
 @pytest.mark.parametrize("name", TABLES)

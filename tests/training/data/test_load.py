@@ -21,6 +21,7 @@ def test_the_names():
         "rings",
         "moons",
         "spirals",
+        "checkerboard",
         "curve",
         "flu",
     )

@@ -91,9 +91,11 @@ class Bomb:
         ({"x_train": arrays(60)[0].reshape(60, 63)}, r"the shape \[60, 63\]; pictures are"),
         ({"x_test": arrays(20, (7, 9))[0]}, "different sizes"),
         ({"y_train": np.arange(59) % 5}, "60 pictures, but y_train 59 labels"),
-        ({"y_train": np.eye(5)[np.arange(60) % 5]}, "y_train holds float64.*labels are whole"),
-        ({"x_train": None}, "no training arrays; there must be x_train and y_train"),
-        ({"x_train": np.array([Bomb()] * 60, object)}, "cannot be read as a NumPy archive"),
+        ({"y_train": np.eye(5)[np.arange(60) % 5]}, "labels are whole.*save .argmax"),
+        ({"x_train": arrays(60)[0] * np.float64("nan")}, "x_train holds float64 with NaN"),
+        ({"y_train": np.array(["ape", "bee"] * 30, object)}, r"y_train holds Python.*astype\(str"),
+        ({"x_train": None}, "no training arrays, but y_train, x_test, y_test; there must"),
+        ({"x_train": np.array([Bomb()] * 60, object)}, "x_train holds Python objects"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(archive, replaced, complaint):

@@ -284,6 +284,14 @@ class TestAFolder:
         data = load(str(folder), target="income")
         assert (len(data.train), len(data.validation), len(data.test)) == (100, 15, 20)
 
+    def test_tells_of_a_class_that_only_the_test_has(self, write, caplog):
+        write(people(100), "train.csv")
+        folder = write(people(20).replace("high", "highest"), "test.csv").parent
+        load(str(folder), target="income")
+        assert "the class 'highest' has examples to test on, but none to train on" in caplog.text
+        load(str(folder), target="income", take=10)
+        assert len(caplog.records) == 1
+
     def test_leaves_out_what_cannot_be_used_and_says_so(self, write):
         write(people(100), "train.csv")
         write(people(20).replace("income", "other"), "test.csv")

@@ -90,6 +90,11 @@ def test_a_missing_package_is_named(model, data, tmp_path, monkeypatch):
         wardrobe.export(model, "onnx", tmp_path / "network", data=data)
 
 
+def test_an_unknown_format_is_not_a_missing_package(model, data, tmp_path):
+    with pytest.raises(wardrobe.TrainingError, match="no format 'tflite'; there are onnx, litert"):
+        wardrobe.export(model, "tflite", tmp_path / "network.tflite", data=data)
+
+
 def test_a_folder_that_cannot_be_written_is_named(model, data, tmp_path):
     with pytest.raises(wardrobe.TrainingError, match=r"cannot write .*nowhere"):
         wardrobe.export(model, "onnx", tmp_path / "nowhere" / "network.onnx", data=data)

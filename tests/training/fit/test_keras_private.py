@@ -10,6 +10,7 @@ from wardrobe.training.callbacks import checkpoint
 from wardrobe.training.fit.keras_private import (
     TracedRate,
     build_metrics,
+    drawing_by_philox,
     event_writers,
     learning_rate_schedule,
     profiles_batches,
@@ -47,6 +48,28 @@ def test_dropout_takes_a_rate_that_is_traced():
     dropped = keras.ops.convert_to_numpy(layer(np.ones((100, 100), np.float32), training=True))
     assert (dropped == 0).mean() == pytest.approx(value, abs=0.02)
     assert dropped.max() == pytest.approx(1 / (1 - value))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="how TensorFlow draws")
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda seed: keras.random.dropout(np.ones((2, 3), np.float32), 0.5, seed=seed),
+        lambda seed: keras.random.normal((2, 3), seed=seed),
+        lambda seed: keras.random.truncated_normal((2, 3), seed=seed),
+        lambda seed: keras.random.uniform((2, 3), seed=seed),
+    ],
+    ids=["dropout", "normal", "truncated normal", "uniform"],
+)
+def test_the_algorithm_of_random_numbers_is_named_and_the_one_tensorflow_takes(draw):
+    import tensorflow as tf
+
+    function = tf.function(lambda: draw(7))
+    with drawing_by_philox():
+        graph = function.get_concrete_function().graph
+    operations = {operation.type for operation in graph.get_operations()}
+    assert "StatelessRandomGetKeyCounter" not in operations  # where TensorFlow chooses
+    np.testing.assert_array_equal(function(), draw(7))
 
 
 NEEDS = {

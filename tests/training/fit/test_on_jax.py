@@ -103,6 +103,7 @@ def test_the_user_says_where_programs_are_kept():
     assert environment["JAX_COMPILATION_CACHE_DIR"] == "/mine"
 
 
+@pytest.mark.usefixtures("compiling_quickly")
 def test_a_network_trained_on_jax_becomes_the_same_kind_of_artifact(
     wardrobe, tmp_path, few_silhouettes
 ):

@@ -27,7 +27,7 @@ training: {epochs: 9, batch_size: 50, validation: 0.2}
 """
 
 VALUES = {
-    "data": st.sampled_from(["xor", "rings", "moons", "spirals", "fashion-mnist"]),
+    "data": st.sampled_from(["xor", "rings", "moons", "spirals", "checkerboard", "fashion-mnist"]),
     "layers": st.lists(st.integers(1, 9), min_size=1, max_size=4).map(
         lambda units: ", ".join(map(str, units))
     ),

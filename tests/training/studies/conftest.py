@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import COMPILING_QUICKLY
 from wardrobe.training.studies import records
 from wardrobe.training.studies.study import Study, read_all
 from wardrobe.training.studies.variants import Variant, expand
@@ -32,22 +33,17 @@ class Lecture:
         return [record for record in found if record is not None]
 
 
-@pytest.fixture(scope="package", autouse=True)
-def compiling_quickly() -> Iterator[None]:
-    """Small trainings mostly compile: optimising their programs does not pay."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        yield
+@pytest.fixture(autouse=True)
+def quickly(compiling_quickly: None) -> None:
+    """What these tests train is small."""
 
 
 @pytest.fixture(scope="package")
-def lecture(
-    compiling_quickly: None, wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory
-) -> Lecture:
+def lecture(wardrobe_program: str, tmp_path_factory: pytest.TempPathFactory) -> Lecture:
     folder = tmp_path_factory.mktemp("lecture")
     done = subprocess.run(
         [wardrobe_program, "study", "--all", "--quick", "--json", "--runs", str(folder)],
-        capture_output=True, text=True, timeout=900,
+        capture_output=True, text=True, timeout=900, env=os.environ | COMPILING_QUICKLY,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     verdicts = json.loads(done.stdout)

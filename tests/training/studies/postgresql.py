@@ -44,7 +44,7 @@ def server() -> Iterator[str]:
 
         def run(program: str, *arguments: str) -> None:
             assert PROGRAMS is not None
-            command = [PROGRAMS / program, "-D", f"{folder}/data", *arguments]
+            command = [str(PROGRAMS / program), "-D", f"{folder}/data", *arguments]
             subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
 
         run("initdb", "--username=me", "--auth=trust", "--no-sync")

@@ -89,6 +89,12 @@ def test_unknown_measures_and_variants_are_reported(claim, message):
         ("median(loss, width=1) < 5", False),
         ("max(loss, width=1) < max(loss, width=9)", False),
         ("median(loss) < median(loss, width=9)", False),  # other things differ, too
+        (
+            "median(loss, width=1) - median(accuracy, width=1)"
+            " < median(loss, width=9) - median(accuracy, width=1)",
+            True,
+        ),
+        ("median(loss, width=1) - median(loss, width=9) < 0.5", False),
     ],
 )
 def test_a_difference_within_the_spread_of_the_seeds_is_marked(claim, is_close):

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,30 @@ def test_where_there_are_gpus_a_task_takes_a_part_of_one(cluster, study):
     finally:
         cluster.remove_node(with_gpu)
     assert found == [{"CPU": 1.0, "GPU": 0.25}]
+
+
+ONE_AFTER_THE_OTHER = """
+import sys
+from wardrobe.cluster import ClusterError, connected
+
+for _ in range(2):
+    with connected("local"):
+        pass
+try:
+    with connected(sys.argv[1]):
+        pass
+except ClusterError as error:
+    print(error)
+"""
+
+
+def test_after_a_cluster_of_its_own_a_process_joins_no_other(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ray keeps its token there
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, cluster.address],
+        capture_output=True, text=True, timeout=200, check=True,
+    )  # fmt: skip
+    assert done.stdout.rstrip().endswith(f"connect to {cluster.address} from a new process")
 
 
 def test_a_lost_node_costs_its_unfinished_tasks_only(cluster, study, tmp_path):

@@ -7,6 +7,7 @@ from textwrap import dedent
 import pytest
 
 from wardrobe.models import DeclarationError
+from wardrobe.training.fit import distillation
 from wardrobe.training.studies.study import read, read_all
 from wardrobe.training.studies.variants import expand
 
@@ -53,12 +54,32 @@ def test_a_quick_study_is_smaller(study_file):
     assert variants[0].declaration.training.epochs == 1
 
 
-def test_a_study_trains_without_augmentation(study_file):
-    augmented = TEXT.replace(
-        "  training:", "  augmentation: {copies: 2, layers: [RandomFlip]}\n  training:"
+def test_two_axes_may_be_declared_as_one(study_file):
+    joined = """\
+  units, rate:
+    few, slow: {model.layers.0.Dense.units: 1}
+    many, quick: {model.layers.0.Dense.units: 9, optimizer: {SGD: {learning_rate: 1.0}}}
+"""
+    start, end = TEXT.index("  units: {path"), TEXT.index("  seed:")
+    first, *_, last = expand(read(study_file(TEXT[:start] + joined + TEXT[end:])))
+    assert first.labels == {"units": "few", "rate": "slow", "seed": "1"}
+    assert last.labels == {"units": "many", "rate": "quick", "seed": "3"}
+    one = joined.replace("few, slow", "few")
+    with pytest.raises(DeclarationError, match=r"small.yaml:10: .*'few' has 1 label for 2 axes"):
+        expand(read(study_file(TEXT[:start] + one + TEXT[end:])))
+
+
+def test_a_student_whose_teacher_changes_is_another_variant(study_file, monkeypatch):
+    student = TEXT.replace(
+        "activation: sigmoid}}",
+        "activation: softmax}}\n"
+        "  loss: categorical_crossentropy\n"
+        "  distillation: {teacher: softmax-regression, temperature: 2, weight: 1}",
     )
-    with pytest.raises(DeclarationError, match="studies train without augmentation"):
-        expand(read(study_file(augmented)))
+    (first, *_) = expand(read(study_file(student)))
+    before = first.key
+    monkeypatch.setattr(distillation, "teacher_of", lambda _: first.declaration)
+    assert first.key != before
 
 
 def test_variants_that_differ_only_in_the_seed_share_a_key(study_file):

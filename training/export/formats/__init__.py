@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,8 @@ def convert(
         TrainingError: the packages of `wardrobe[export]` are missing, the network cannot be
             converted, or the int8 file loses too much. Nothing is written then.
     """
+    if format not in get_args(Format):
+        raise TrainingError(f"no format {format!r}; there are {', '.join(get_args(Format))}")
     if data.encoding is not None:
         raise TrainingError(
             "it takes the columns of a table one by one; only a network with one input can be "

@@ -16,6 +16,7 @@ from wardrobe.training.studies.figures.functions import (
     weighted_sums,
 )
 from wardrobe.training.studies.figures.gradients import gradient_agreement, norms_by_layer
+from wardrobe.training.studies.figures.over_numbers import lines_over
 from wardrobe.training.studies.figures.pictures import confusion_matrix, first_layers
 from wardrobe.training.studies.figures.training import (
     dots,
@@ -38,6 +39,7 @@ FIGURES: dict[str, Drawing] = {
         fitted_curves,
         gradient_agreement,
         landscape,
+        lines_over,
         loss_curves,
         norms_by_layer,
         rate_range,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wardrobe.training.evaluation.metrics import classification
+from wardrobe.training.fit.augmentation import copies
 from wardrobe.training.studies.records import Found
 from wardrobe.training.studies.trained_model import TrainedModel
 
@@ -13,7 +14,12 @@ MISTAKES_SHOWN = 4  # kinds of mistakes that are shown by a picture
 
 
 def first_layer(model: TrainedModel) -> Found:
-    """The weights into the units of the first layer that have the largest ones: [24, H, W]."""
+    """The weights into the units of the first layer that have the largest ones: [24, H, W].
+
+    Nothing of a network whose inputs are not pictures.
+    """
+    if len(model.data.input_shape) < 2:
+        return {}
     dense = next(layer for layer in model.network.layers if layer.weights)
     kernel = dense.get_weights()[0]
     order = np.argsort(-np.linalg.norm(kernel, axis=0))[:UNITS_SHOWN]
@@ -57,19 +63,21 @@ def confusion(model: TrainedModel) -> Found:
     }
 
 
-COPIES = 16
-AVERAGED_PER_TRAINED = 2  # test examples per training example: perturbing pictures takes long
+COPIES = 8
+AVERAGED = 1_000  # test examples: perturbing pictures takes long
 
 
 def averaged_copies(model: TrainedModel) -> Found:
-    """Test accuracy of one perturbed look, and of the average over 16 of them.
+    """Test accuracy of one perturbed look, and of the average over 8 of them.
 
-    The perturbations are those that the network itself was trained with: its augmentation layers
-    are switched on, its dropout stays off.
+    The perturbations are those that the network itself was trained with: those of its augmented
+    copies, and its own augmentation layers, switched on; its dropout stays off.
     """
-    asked = AVERAGED_PER_TRAINED * len(model.data.train)
-    x, classes = model.data.test.x[:asked].astype(np.float32), model.data.test.y[:asked]
-    passes = np.stack([_perturbed(model, x) for _ in range(COPIES)])
+    x, classes = model.data.test.x[:AVERAGED], model.data.test.y[:AVERAGED]
+    perturbed = np.tile(x, (COPIES, *[1] * (x.ndim - 1)))
+    if model.parts.augmentation:
+        perturbed = copies(model.parts.augmentation, COPIES, x)
+    passes = _perturbed(model, perturbed.astype(np.float32)).reshape(COPIES, len(x), -1)
     return {
         "one_copy_accuracy": float((passes[0].argmax(axis=1) == classes).mean()),
         "averaged_accuracy": float((passes.mean(axis=0).argmax(axis=1) == classes).mean()),

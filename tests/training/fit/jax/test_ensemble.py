@@ -11,8 +11,7 @@ from tests.training.fit.from_weights import Weighted
 from wardrobe.models import DataFacts
 from wardrobe.training.fit import fit as fitting
 from wardrobe.training.fit.compatibility import check_compatible
-from wardrobe.training.fit.ensemble import fit_together
-from wardrobe.training.fit.fit import Fit
+from wardrobe.training.fit.fit import Fit, fit_together
 
 TEXT = """\
 name: member
@@ -89,6 +88,27 @@ def test_weighted_members_become_what_they_become_alone(few_silhouettes, tmp_pat
     assert_same(together[1], alone[1])
 
 
+TAUGHT = """\
+name: student
+data: silhouettes
+model: {layers: [{Dense: {units: 16, activation: relu}}]}
+loss: categorical_crossentropy
+training: {epochs: 3, batch_size: 64}
+augmentation: {copies: 2, layers: [{RandomTranslation: {height_factor: 0.1, width_factor: 0.1}}]}
+distillation: {teacher: softmax-regression, temperature: 2, weight: 0.75}
+"""
+
+
+def test_students_of_one_teacher_become_what_they_become_alone(few_silhouettes, tmp_path):
+    pixels = [keras.Input((28, 28)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    teacher = keras.Sequential([*pixels, keras.layers.Dense(10, "softmax")])
+    teacher.save(tmp_path / "model.keras")
+    together, alone = pair_of(few_silhouettes, tmp_path, [("seed=1",), ("seed=2",)], TAUGHT)
+    fit_together(together, tmp_path)
+    alone[1].run(tmp_path)
+    assert_same(together[1], alone[1])
+
+
 @pytest.mark.parametrize(
     ("override", "place"),
     [
@@ -96,7 +116,7 @@ def test_weighted_members_become_what_they_become_alone(few_silhouettes, tmp_pat
         ("training.epochs=4", "training.epochs is 3 and 4"),
         ("model.layers.1.Dropout.rate=0.0", "rate is 0.3 and 0.0"),
         ("callbacks=[]", "callbacks"),
-        ("augmentation={copies: 2, layers: [RandomFlip]}", "need a training of their own"),
+        ("augmentation={copies: 2, layers: [RandomFlip]}", "augmentation"),
         (
             "optimizer.AdamW.learning_rate={CosineDecay: "
             "{initial_learning_rate: 0.1, decay_epochs: 2.0}}",
