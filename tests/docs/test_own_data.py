@@ -56,7 +56,7 @@ def test_own_photographs_from_folder_to_answer_in_five_commands(photographs, inv
         assert program == "wardrobe"
         done = invoke(*arguments)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(done.stdout)
 
     for command in first:
         run(command)

@@ -46,7 +46,7 @@ def send_half(connect: Any, server: Any, route: str, framing: str, when: str) ->
         return list(raw.answers())
     answers = [raw.answer()]
     raw.send(rest)
-    return answers + raw.answers()
+    return [*answers, *raw.answers()]
 
 
 @pytest.mark.parametrize(("route", "framing", "when"), HALVES)
