@@ -6,6 +6,7 @@ has to predict each copy only once. The copies do not depend on a run's seed.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,11 +25,11 @@ def copies(network: keras.Sequential | None, count: int, images: NDArray[Any]) -
     concatenated.
 
     network: the augmentation, fresh from `models.build`; without one the result is the images
-        themselves. Sets Keras' seed, because AugMix draws from Python's generator when called.
+        themselves. Seeds Python's generator, from which AugMix draws when called.
     """
     if network is None:
         return images
-    keras.utils.set_random_seed(AUGMENTATION_SEED)
+    random.seed(AUGMENTATION_SEED)
     augmented = _compiled(network)
     made = np.empty((count, *images.shape), np.uint8)
     for copy in made:

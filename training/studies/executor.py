@@ -222,6 +222,7 @@ def _start() -> None:
 def use_jax() -> None:
     """Chooses Keras' backend for this process; call it before Keras is imported."""
     os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # layers of Keras may load TensorFlow
     keep_programs()
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU is shared by all processes
     flags = os.environ.get("XLA_FLAGS", "")
