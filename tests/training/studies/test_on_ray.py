@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.cluster import LOOPBACK, three_nodes
-from tests.conftest import heed_ctrl_c
+from tests.conftest import COMPILING_QUICKLY, heed_ctrl_c
 from wardrobe.cli import on_cluster
 from wardrobe.training.studies import executor, runner
 from wardrobe.training.studies.study import read
@@ -62,6 +62,8 @@ def cluster():
     """Three nodes, which know nothing of the folder of data sets."""
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("WARDROBE_DATA", raising=False)
+        for name, value in COMPILING_QUICKLY.items():  # as on this machine, to the bit
+            patched.setenv(name, value)
         with three_nodes() as nodes:
             yield nodes
 
