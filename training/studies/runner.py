@@ -11,7 +11,7 @@ from wardrobe.training.studies import executor, records, search
 from wardrobe.training.studies.cost import Cost, cost
 from wardrobe.training.studies.report import Report, report
 from wardrobe.training.studies.study import Study
-from wardrobe.training.studies.variants import Variant, expand
+from wardrobe.training.studies.variants import Base, Variant, expand
 
 
 def run(
@@ -59,7 +59,7 @@ def _cost(expanded: Sequence[tuple[Study, Sequence[Variant]]], folder: Path) -> 
     groups = executor.groups(missing)
     for study, _ in expanded:
         if study.trials and not (folder / study.key / search.JOURNAL).exists():
-            groups += [[search.first_proposal(study)]] * study.trials
+            groups += [[search.first_proposal(Base.of(study))]] * study.trials
     return cost(groups, executor.training_examples)
 
 

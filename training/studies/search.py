@@ -53,7 +53,8 @@ def run(
         TrainingError: Optuna is missing, or the storage cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    base, example = Base.of(study), first_proposal(study)
+    base = Base.of(study)
+    example = first_proposal(base)  # which looks at the data set, here and not on another machine
     with _usable(storage):
         opened = _open(study, folder, engine, storage)
         trials = _trials(study, opened, number=0)
@@ -76,18 +77,19 @@ def run(
     return list(_records(study, trials))
 
 
-def first_proposal(study: Study) -> Variant:
+def first_proposal(base: Base) -> Variant:
     """The variant with the first value of each range.
 
     Raises:
         DeclarationError: with every error in its declaration.
     """
-    assert study.frame.search is not None
+    search = base.study.frame.search
+    assert search is not None
     first = {
         name: range_.low if range_.values is None else range_.values[0]
-        for name, range_ in study.frame.search.ranges.items()
+        for name, range_ in search.ranges.items()
     }
-    return _variant(Base.of(study), study.frame.search, first)
+    return _variant(base, search, first)
 
 
 def _make_trial(base: Base, storage: BaseStorage, number: int, teacher: bytes | None) -> None:
