@@ -382,8 +382,9 @@ def _of_lecture(study: Study) -> dict[str, Any]:
         "variants": [
             {
                 "title": ", ".join(
-                    f"{axis.name.replace('_', ' ')}: {label}"
+                    f"{name.replace('_', ' ')}: {of_axis}"
                     for axis, (label, _) in zip(axes, point, strict=True)
+                    for name, of_axis in axis.labels(label).items()
                 ),
                 "yaml": _variant(study, [overrides for _, overrides in point]),
             }

@@ -57,7 +57,10 @@ def _entry(report: Report) -> str:
 def _section(report: Report) -> str:
     study = report.study
     verdict = "holds" if report.holds else "fails"
-    words = "The claim holds." if report.holds else "The claim does not hold."
+    holding = sum(one.holds for one in report.verdicts)
+    words = f"{holding} of {len(report.verdicts)} claims hold."
+    if len(report.verdicts) == 1 or report.holds:
+        words = "The claim holds." if report.holds else "The claim does not hold."
     claims = "\n".join(
         f"<li><code>{escape(one.claim)}</code>: {escape(one.computed)}, "
         f'<span class="{"holds" if one.holds else "fails"}">'
