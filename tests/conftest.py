@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,6 +88,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def wardrobe_program() -> str:
     """The installed command."""
     return str(Path(sys.executable).with_name("wardrobe"))
+
+
+def free_port() -> int:
+    """One on which nothing listens yet."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def heed_ctrl_c() -> None:

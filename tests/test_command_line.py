@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.conftest import heed_ctrl_c, needs_fashion_mnist
+from tests.conftest import free_port, heed_ctrl_c, needs_fashion_mnist
 from wardrobe.models import zoo
 from wardrobe.training.data import silhouettes
 
@@ -214,11 +213,6 @@ def test_export_writes_another_format_and_says_what_it_is_worth(
     assert "accuracy" in done.stdout
     assert done.stderr == ""
     says_in_words(invoke("export", tmp_path, "--format", "onnx", "--to", file))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_evaluate_refuses_data_of_another_shape(invoke, trained, tmp_path):

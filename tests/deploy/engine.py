@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -30,11 +29,6 @@ def build(image: str, *options: str) -> None:
     subprocess.run(
         [*ENGINE, "build", "-t", image, *options, "."], cwd=ROOT, check=True, timeout=3600
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def ask(url: str, body: bytes | None = None) -> Any:

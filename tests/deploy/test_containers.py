@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.deploy.engine import ENGINE, ROOT, ask, build, eventually, free_port, needs_engine
+from tests.conftest import free_port
+from tests.deploy.engine import ENGINE, ROOT, ask, build, eventually, needs_engine
 from wardrobe.training.data import silhouettes
 
 pytestmark = [pytest.mark.containers, needs_engine]

@@ -22,8 +22,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.conftest import free_port
 from tests.deploy.chart import CHART, needs_helm, one, rendered
-from tests.deploy.engine import build, eventually, free_port, needs_engine
+from tests.deploy.engine import build, eventually, needs_engine
 from wardrobe.training.data import silhouettes
 
 IMAGE = "localhost/wardrobe:latest"

@@ -18,16 +18,11 @@ import keras
 import pytest
 from mlflow import MlflowClient
 
+from tests.conftest import free_port
 from tests.training.conftest import SMALL, trained_on
 
 DECLARED = SMALL + "callbacks: [{MLflow: {experiment: garments}}]\n"
 SERVER = os.environ.get("MLFLOW_SERVER", "")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import free_port
 
 PROGRAMS = next(  # Debian keeps them off the PATH
     (
@@ -35,8 +36,7 @@ needs_postgresql = pytest.mark.skipif(
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of an empty database; nothing listens beyond 127.0.0.1."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         user = None if os.getuid() else "nobody"  # PostgreSQL refuses to be run by root
         if user:
