@@ -34,6 +34,7 @@ import yaml
 from wardrobe.models import Declaration
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.files import atomic_write
+from wardrobe.training.fit import keras_private
 from wardrobe.training.record import Record, Status, read
 
 CHECKPOINT, END = "checkpoint.npz", "end.npz"
@@ -229,7 +230,7 @@ class Run:
         """
         partial = self.folder / f".partial-{os.getpid()}.keras"  # Keras demands the ending
         try:
-            network.save(partial)
+            keras_private.save(network, partial)
             partial.replace(self.folder / "model.keras")
         except OSError as error:
             raise TrainingError(f"cannot write {self.folder}/model.keras: {error}") from error

@@ -24,6 +24,7 @@ from wardrobe.training.data.columns import Column
 from wardrobe.training.errors import TrainingError, in_words
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.export.table_inputs import TableInputs
+from wardrobe.training.fit import keras_private
 
 Write = Callable[[keras.Sequential, Outputs, Path, Sequence[Column]], None]
 """Writes a network and its outputs into a folder that does not exist yet.
@@ -107,7 +108,7 @@ def _write_in_another_process(
         process = _another_process()
     file = folder.with_name(f"{folder.name}.keras")
     try:
-        network.save(file)
+        keras_private.save(network, file)
         job = [str(file), str(folder), asdict(outputs), [asdict(column) for column in columns]]
         _, errors = process.communicate(json.dumps(job))
     finally:

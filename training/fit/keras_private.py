@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -46,6 +48,17 @@ def average_at_last(callback: keras.callbacks.SwapEMAWeights) -> None:
     """What a callback with `swap_on_epoch` does at the end of the last epoch, if not postponed."""
     if callback.swap_on_epoch:
         callback._finalize_ema_values()
+
+
+def save(network: keras.Sequential, file: Path) -> None:
+    """`network.save`, without loading TensorFlow for it.
+
+    Keras would, on any backend, to see whether an object is one of TensorFlow's. None is if no one
+    has loaded it.
+    """
+    lazy = sys.modules[keras.saving.serialize_keras_object.__module__].tf
+    with replaced(lazy, "_available", "tensorflow" in sys.modules):
+        network.save(file)
 
 
 class TracedRate:

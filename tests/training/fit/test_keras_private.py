@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from wardrobe.training.fit.keras_private import (
     event_writers,
     learning_rate_schedule,
     profiles_batches,
+    save,
 )
 
 
@@ -38,6 +41,18 @@ def test_tensorboard_tells_its_writers_and_whether_it_profiles(tmp_path):
     assert event_writers(callback) == []
     assert callback._train_writer in event_writers(callback)
     callback.on_train_end()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow is loaded anyway")
+def test_a_network_is_saved_without_loading_tensorflow(tmp_path, monkeypatch):
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "tensorflow", raising=False)
+        save(network, tmp_path / "small.keras")
+        assert "tensorflow" not in sys.modules
+    saved = keras.models.load_model(tmp_path / "small.keras")
+    assert (saved.get_weights()[0] == network.get_weights()[0]).all()
+    assert saved.to_json() == network.to_json()
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="networks train together on JAX only")
