@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import shlex
+import subprocess
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibration
 from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
-from wardrobe.training.export import saved_model
+from wardrobe.training.export import another_process, saved_model
 from wardrobe.training.export.artifact import export
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
@@ -76,6 +77,7 @@ def train(
     extend: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     mlflow: str | None = None,
+    exporter: subprocess.Popen[str] | None = None,
 ) -> TrainedRun:
     """Trains, evaluates and exports; the test examples are used once, at the end.
 
@@ -94,6 +96,7 @@ def train(
             their state is not restored when the run is resumed.
         mlflow: the URI of a tracking server of MLflow that records the run; None: it is recorded
             if the declaration has the callback MLflow.
+        exporter: the process that will write the SavedModel, if one waits already.
 
     Raises:
         DeclarationError: before anything is written.
@@ -146,9 +149,11 @@ def train(
                 extend=extend,
                 callbacks=callbacks,
                 mlflow=mlflow,
+                exporter=exporter,
             )
     recording = recorder.recording(run, declaration) if recorder else nullcontext()
-    with run.recorded(), recording, saved_model.writing() as write:
+    exporting = nullcontext(exporter) if exporter else another_process.waiting()
+    with run.recorded(), recording, exporting as process:
         fitted = fit.run(teacher.folder if teacher else None)
         run.keep(fitted.network)
         _refuse_divergence(fitted, folder)
@@ -158,6 +163,7 @@ def train(
             seconds=round(fitted.seconds, 2),
             **_evaluate(fitted.network, declaration, data),
         )
+        write = saved_model.writer(process)
         artifact = export(
             fitted.network, declaration, data, run.record, artifacts, write, served_beside
         )

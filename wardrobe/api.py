@@ -215,21 +215,25 @@ def train(
     declared = declaration if isinstance(declaration, Declaration) else os.fspath(declaration)
     folder = _path(data_folder)
     resolved, examples = _with_data(declared, overrides, data, folder, progress, on_stand_in)
-    _load_backend()
-    _check_callbacks(callbacks)
-    from wardrobe.training.train import train as run_training
+    from wardrobe.training.export import another_process
 
-    return run_training(
-        resolved,
-        examples,
-        runs=Path(runs),
-        artifacts=Path(artifacts),
-        served_beside=(PRETRAINED, *_folders_of_environment()),
-        command=command or shlex.join(sys.orig_argv),
-        resume=resume,
-        callbacks=callbacks,
-        mlflow=mlflow,
-    )
+    with another_process.waiting() as exporter:
+        _load_backend()
+        _check_callbacks(callbacks)
+        from wardrobe.training.train import train as run_training
+
+        return run_training(
+            resolved,
+            examples,
+            runs=Path(runs),
+            artifacts=Path(artifacts),
+            served_beside=(PRETRAINED, *_folders_of_environment()),
+            command=command or shlex.join(sys.orig_argv),
+            resume=resume,
+            callbacks=callbacks,
+            mlflow=mlflow,
+            exporter=exporter,
+        )
 
 
 def load(

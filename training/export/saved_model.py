@@ -1,19 +1,9 @@
-"""Writes the SavedModel of a network.
-
-A network that was trained on another backend is written by a separate process, in which Keras loads
-it on TensorFlow. On JAX, Keras would write one opaque XLA program that TensorFlow cannot inspect,
-compiled for the kind of device on which the network was trained.
-"""
+"""Writes the SavedModel of a network, on TensorFlow."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +11,10 @@ import keras
 
 import wardrobe.models.build.custom_objects  # noqa: F401  registers what wardrobe adds to Keras
 from wardrobe.training.data.columns import Column
-from wardrobe.training.errors import TrainingError, in_words
+from wardrobe.training.errors import in_words
+from wardrobe.training.export import another_process
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.export.table_inputs import TableInputs
-from wardrobe.training.fit import keras_private
 
 Write = Callable[[keras.Sequential, Outputs, Path, Sequence[Column]], None]
 """Writes a network and its outputs into a folder that does not exist yet.
@@ -35,20 +25,9 @@ process fails.
 """
 
 
-@contextmanager
-def writing() -> Iterator[Write]:
-    """What writes a SavedModel, while the context lasts.
-
-    Entered before a training: the other process, if one is needed, loads TensorFlow meanwhile.
-    """
-    if keras.backend.backend() == "tensorflow":
-        yield write
-        return
-    with _another_process() as process:
-        try:
-            yield partial(_write_in_another_process, process)
-        finally:
-            process.kill()
+def writer(process: subprocess.Popen[str] | None) -> Write:
+    """What writes a SavedModel: this process on TensorFlow, else the one of `another_process`."""
+    return write if process is None else partial(another_process.write, process)
 
 
 def write(
@@ -82,46 +61,3 @@ def write(
             table.rename(folder)
     except Exception as error:  # TensorFlow's own types, for a full disk among others
         raise OSError(in_words(error)) from error
-
-
-def _another_process() -> subprocess.Popen[str]:
-    # The graph is the same on every device, and the GPU's memory is this process's.
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _write_in_another_process(
-    process: subprocess.Popen[str],
-    network: keras.Sequential,
-    outputs: Outputs,
-    folder: Path,
-    columns: Sequence[Column],
-) -> None:
-    if process.poll() is not None:  # killed while it waited, for want of memory perhaps
-        process = _another_process()
-    file = folder.with_name(f"{folder.name}.keras")
-    try:
-        keras_private.save(network, file)
-        job = [str(file), str(folder), asdict(outputs), [asdict(column) for column in columns]]
-        _, errors = process.communicate(json.dumps(job))
-    finally:
-        file.unlink(missing_ok=True)
-    if process.returncode:
-        raise TrainingError(f"cannot write the SavedModel: {errors.strip()[-2000:]}")
-
-
-if __name__ == "__main__" and (_job := sys.stdin.read()):
-    _file, _folder, _outputs, _columns = json.loads(_job)
-    write(
-        keras.models.load_model(_file, compile=False),
-        Outputs(**_outputs),
-        Path(_folder),
-        [Column.from_json(_column) for _column in _columns],
-    )
