@@ -32,7 +32,7 @@ def load_tensorflow(keras: bool = False) -> Any:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
     # TensorFlow Lite and a callback of Keras would import JAX: 100 MB and half a second.
     unneeded = ("jax",) if keras else ("jax", "keras")
-    with _hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
+    with hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
         import tensorflow
 
         tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
@@ -41,14 +41,14 @@ def load_tensorflow(keras: bool = False) -> Any:
 
 
 @contextmanager
-def _hidden(*modules: str) -> Iterator[None]:
+def hidden(*modules: str) -> Iterator[None]:
     """Modules that are taken for not installed, for now; those imported already stay."""
-    hidden = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    unloaded = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(unloaded))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        for name in hidden:
+        for name in unloaded:
             del sys.modules[name]
 
 
