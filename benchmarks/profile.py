@@ -30,7 +30,7 @@ PARTS = {
     "matrix products": r"(dot|ynn_fusion|MatMul(_\d+)?)",
     "Adam": r"(divide_subtract|multiply_add)_fusion",
     "taking and scaling the images": r"(\w*gather\w*|multiply_bitcast_fusion|GatherV2(_\d+)?)",
-    "activations, loss, metrics": r"(\w+_fusion|wrapped_\w+|reduce|copy|transpose)",
+    "activations, loss, metrics": r"(\w+_fusion|wrapped_[\w-]+|reduce|copy|transpose)",
 }
 
 

@@ -5,7 +5,8 @@
 
 Each contender is a process of its own that trains one epoch when told to; the epochs of all take
 turns, so that what else the machine does falls on all alike. Adam at 1e-3, 60,000 images, nothing
-held out. The last row is the arithmetic limit: as many images as their floating-point operations
+held out. One contender is the same arithmetic in plain JAX, without Keras: what XLA makes of it on
+the machine. The last row is the arithmetic limit: as many images as their floating-point operations
 allow at the rate at which the same machine multiplies two large matrices.
 
 With `--whole`, the processes run one after the other, `--rounds` times, and are measured from start
@@ -13,7 +14,7 @@ to end: `wardrobe train` until its artifact, a script of stock Keras until its S
 out 5,000 images, validate each epoch and log it for TensorBoard. The first row is a process that
 only imports TensorFlow.
 
-PyTorch trains `mlp-256-128-100` only. Reads Fashion-MNIST as the command line does.
+PyTorch and plain JAX train `mlp-256-128-100` only. Reads Fashion-MNIST as the command line does.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from wardrobe.training.data import DataSet, load
 
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 IMAGES = 60_000
 TARGET = 0.8833  # what the data set's benchmark table lists for this network
 PLAIN = "mlp-256-128-100"
+WIDTHS = (784, 256, 128, 100, 10)
 REPORT = "epoch-report"
 
 
@@ -341,9 +346,8 @@ def pytorch(job: Job) -> None:
     data = load("fashion-mnist", validation=0)
     x, y = torch.tensor(data.train.x).float() / 255, torch.tensor(data.train.y).long()
     test = torch.tensor(data.test.x).float() / 255
-    widths = (784, 256, 128, 100)
-    hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths)]
-    network = nn.Sequential(nn.Flatten(), *sum(hidden, ()), nn.Linear(100, 10))
+    hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(WIDTHS[:-1])]
+    network = nn.Sequential(nn.Flatten(), *sum(hidden, ()), nn.Linear(*WIDTHS[-2:]))
     optimizer, loss = torch.optim.Adam(network.parameters(), lr=1e-3), nn.CrossEntropyLoss()
 
     def accuracy() -> float:
@@ -360,6 +364,60 @@ def pytorch(job: Job) -> None:
         turn.end(accuracy)
 
 
+def plain_jax(job: Job) -> None:
+    """A loop over steps written by hand, compiled as one program; all data on the device."""
+    import jax
+    from jax import numpy as jnp
+
+    data = load("fashion-mnist", validation=0)
+    examples = jax.device_put((data.train.x, data.train.y))
+
+    def logits(weights: Any, images: Any) -> Any:
+        values = images.reshape(len(images), -1) / jnp.float32(255)
+        for kernel, bias in weights[:-1]:
+            values = jax.nn.relu(values @ kernel + bias)
+        kernel, bias = weights[-1]
+        return values @ kernel + bias
+
+    def loss(weights: Any, images: Any, labels: Any) -> Any:
+        chosen = jax.nn.log_softmax(logits(weights, images))
+        return -chosen[jnp.arange(len(labels)), labels].mean()
+
+    @jax.jit
+    def steps(state: Any, examples: Any, batches: Any) -> Any:
+        def step(number: Any, state: Any) -> Any:
+            weights, m, v, count = state
+            batch = [array[batches[number]] for array in examples]
+            gradient = jax.grad(loss)(weights, *batch)
+            m = jax.tree.map(lambda m, g: m + 0.1 * (g - m), m, gradient)
+            v = jax.tree.map(lambda v, g: v + 0.001 * (g * g - v), v, gradient)
+            rate = 1e-3 * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+            update = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) + 1e-7), m, v)
+            return jax.tree.map(jnp.subtract, weights, update), m, v, count + 1
+
+        return jax.lax.fori_loop(0, len(batches), step, state)
+
+    def accuracy(weights: Any) -> float:
+        return float((logits(weights, data.test.x).argmax(axis=1) == data.test.y).mean())
+
+    glorot = jax.nn.initializers.glorot_uniform()
+    keys = jax.random.split(jax.random.key(1), len(WIDTHS))
+    shapes = zip(keys, pairwise(WIDTHS), strict=False)
+    weights = [(glorot(key, shape), jnp.zeros(shape[1])) for key, shape in shapes]
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    state = weights, zeros, zeros, jnp.float32(1)
+    generator, turn = np.random.default_rng(1), Turn()
+    for _ in range(job.epochs):
+        turn.begin()
+        order = generator.permutation(len(data.train)).astype(np.int32)
+        whole, rest = np.split(order, [len(order) // job.batch * job.batch])
+        state = steps(state, examples, whole.reshape(-1, job.batch))
+        if len(rest):
+            state = steps(state, examples, rest[None])
+        jax.block_until_ready(state)
+        turn.end(partial(accuracy, state[0]))
+
+
 def arithmetic_limit(job: Job) -> None:
     """No training: the time that its floating-point operations would take in one large product.
 
@@ -368,8 +426,7 @@ def arithmetic_limit(job: Job) -> None:
     """
     import jax
 
-    widths = (784, 256, 128, 100, 10)
-    weights = [a * b for a, b in pairwise(widths)]
+    weights = [a * b for a, b in pairwise(WIDTHS)]
     operations = IMAGES * 2 * (3 * sum(weights) - weights[0])
     size = 2048
     matrix = jax.numpy.ones((size, size))
@@ -399,6 +456,7 @@ CONTENDERS = {
     "wardrobe, TensorFlow": Way(wardrobe),
     "stock Keras": Way(stock_keras),
     "PyTorch": Way(pytorch),
+    "plain JAX": Way(plain_jax, "jax"),
     LIMIT: Way(arithmetic_limit, "jax"),
 }
 
