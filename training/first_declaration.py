@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from wardrobe.models.schema.declaration import Data
 from wardrobe.training import data
-from wardrobe.training.data import idx, npz, picture_tables, table_files, tables
+from wardrobe.training.data import idx, labelled_pictures, npz, picture_tables, table_files, tables
 from wardrobe.training.data.dataset import DataError, DataSet, counted
 from wardrobe.training.data.listing import Listing, list_pictures
 from wardrobe.training.evaluation.metrics import UNEQUAL
@@ -80,6 +80,8 @@ def name_for(path: Path) -> str:
 def _look(path: Path, written: str) -> _Found:
     name = (f"name: {_scalar(written)}", "")
     is_array = idx.find(path) is not None or npz.find(path) is not None
+    if not is_array and labelled_pictures.is_labelled(path):
+        return _pictures(labelled_pictures.list_labelled(path), name)
     if table_files.is_table(path) and not is_array and not picture_tables.are_pictures(path):
         return _table(path, name)
     if is_array or table_files.is_table(path):

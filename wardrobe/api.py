@@ -146,8 +146,13 @@ def load_data(
         DataError: the data set cannot be found, downloaded, read or split.
         DeclarationError: there is no such key of `data`, or it takes other values.
     """
-    from wardrobe.training.data import load
+    from wardrobe.training.data import DataError, DataSet, load
 
+    if isinstance(name_or_folder, DataSet) or name_or_folder is None:
+        raise DataError(
+            f"load_data takes the name of a data set or a path, not {type(name_or_folder).__name__}"
+        )
+    _check_data(name_or_folder)
     return load(
         os.fspath(name_or_folder),
         validation=validation,
@@ -466,10 +471,11 @@ def evaluation_data(
     `train`."""
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
+    from wardrobe.training.data.dataset import checked
 
     _check_data(data)
     if data is not None and not isinstance(data, str | PathLike):
-        return data
+        return checked(data)
     if data is None or "columns" in model.input:  # another table has the same target
         name = None if data is None else os.fspath(data)
         return declarations.data_of_artifact(
@@ -490,7 +496,8 @@ def _with_data(
 ) -> tuple[Declaration, DataSet]:
     """A declaration resolved for its data, or for the data given in their place."""
     from wardrobe import models
-    from wardrobe.training.data import declarations
+    from wardrobe.training.data import DataError, declarations
+    from wardrobe.training.data.dataset import checked
 
     _check_data(data)
     if data is None or isinstance(data, str | PathLike):
@@ -498,6 +505,10 @@ def _with_data(
         resolved = declarations.load_declaration(declared, overrides, folder)
         _load_backend()  # only now, so that a misspelt declaration is reported at once
         return declarations.with_data(resolved, folder, progress=progress, on_stand_in=on_stand_in)
+    data = checked(data)
+    for part in ("train", "test"):
+        if not len(getattr(data, part)):
+            raise DataError(f"data: {part} has no examples; give some")
     overrides.append(f"data={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
     return models.resolve(
@@ -510,10 +521,16 @@ def _check_data(data: Any) -> None:
     from wardrobe.training.data import DataError, DataSet
 
     if data is not None and not isinstance(data, str | PathLike | DataSet):
+        cure = (
+            "a data frame is saved with .to_csv('mine.csv', index=False) and given as "
+            "data='mine.csv'"
+            if hasattr(data, "to_csv")
+            else "arrays are saved with numpy.savez('mine.npz', x_train=…, y_train=…) and given as "
+            "data='mine.npz'"
+        )
         raise DataError(
             "data takes the name of a data set, a path or a wardrobe.DataSet, not "
-            f"{type(data).__name__}; arrays are saved with numpy.savez('mine.npz', x_train=…, "
-            "y_train=…) and given as data='mine.npz'"
+            f"{type(data).__name__}; {cure}"
         )
 
 

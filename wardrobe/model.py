@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
@@ -124,12 +125,13 @@ class Model:
             frame; None, NaN and "" stand for what is missing.
 
         Raises:
-            ServingError: the examples have another shape, or a column is missing.
+            ServingError: the examples have another shape, hold NaN or are not scaled as pixels, or
+                a column is missing.
         """
         batches: Iterable[NDArray[np.float32] | dict[str, NDArray[Any]]]
         if self._served.columns:
             batches = _batches_of(_columns(self._served.columns, examples))
-        elif isinstance(examples, np.ndarray | list | tuple):
+        elif isinstance(examples, list | tuple) or hasattr(examples, "__array__"):
             batches = self._batches(examples)
         else:
             raise RequestError(
@@ -176,23 +178,49 @@ class Model:
         explained = [part for part in parts if part is not None]
         return np.concatenate(explained) if explained else None
 
-    def _batches(self, examples: NDArray[Any] | Sequence[Any]) -> list[NDArray[np.float32]]:
+    def _batches(self, examples: Any) -> list[NDArray[np.float32]]:
         try:
             array = np.asarray(examples)
         except ValueError:
             raise RequestError("the examples have different shapes; all must have one") from None
         wanted = self.input_shape
-        fits = array.ndim == len(wanted) + 1 and all(
-            size in (None, given) for size, given in zip(wanted, array.shape[1:], strict=True)
-        )
-        if not fits:
+        if array.ndim == len(wanted) + 2 and array.shape[-1] == 1:
+            array = array[..., 0]  # grey as Keras has it
+        if not _fits(array.shape[1:], wanted):
             expected = ", ".join(["N", *("any" if size is None else str(size) for size in wanted)])
+            one = "; one alone is given as [example]" if _fits(array.shape, wanted) else ""
             raise RequestError(
                 f"{self._served.artifact} takes arrays of shape [{expected}], not "
-                f"{list(array.shape)}"
+                f"{list(array.shape)}{one}"
             )
+        _check_values(array, self.picture is not None)
         starts = range(0, max(len(array), 1), BATCH)
         return [array[start : start + BATCH].astype(np.float32) for start in starts]
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the one wanted; None: any size will do."""
+    return len(shape) == len(wanted) and all(
+        size in (None, given) for size, given in zip(wanted, shape, strict=True)
+    )
+
+
+def _check_values(array: NDArray[Any], are_pictures: bool) -> None:
+    """Raises RequestError for what would be answered wrongly without a word."""
+    if array.dtype.kind not in "buif":
+        raise RequestError(f"the examples are numbers, not {array.dtype}")
+    if array.dtype == np.uint8 or not array.size:
+        return
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise RequestError(f"example {where} holds NaN or an infinite number; correct it first")
+    least, greatest = array.min(), array.max()
+    are_scaled = array.dtype.kind in "bf" and least >= -1 and 0 < greatest <= 1
+    if are_pictures and (are_scaled or (array.dtype.kind in "ui" and greatest > 255)):
+        raise RequestError(
+            f"a picture's pixels are numbers from 0 to 255, and these, {array.dtype}, are between "
+            f"{least:.3g} and {greatest:.3g}; scale them first"
+        )
 
 
 def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]]:
@@ -233,6 +261,8 @@ def _tensor(name: str, spec: Spec, values: Any) -> NDArray[Any]:
         if value is not None and isinstance(value, str) is not is_text:
             wanted = "text" if is_text else "numbers"
             raise RequestError(f"column {name!r} holds {wanted}, not {value!r}")
+        if value in (math.inf, -math.inf):
+            raise RequestError(f"column {name!r} holds an infinite number; correct it first")
     if is_text:
         return np.array([(value or "").encode() for value in values], object)
     return np.array([np.nan if value is None else value for value in values], np.float32)
@@ -269,6 +299,8 @@ _OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Pixels as uint8; numbers of another type must be in the range 0–255 already."""
     pixels = np.asarray(array)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
     if pixels.dtype == object:
         raise RequestError(
             "a picture is a path, the bytes of a file, an open file, a Pillow image or an array, "

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,7 @@ class DataSet:
     parts: the sets, if it is several that are trained on together.
     encoding: what made inputs of the columns of a table of one's own.
     test_rows: the test examples of such a table as they were, by column.
+    repeated: how many test pictures are, pixel for pixel, also among the others.
     unknown: the class for everything else, if there is one.
     licence: for the model card.
     """
@@ -137,6 +138,7 @@ class DataSet:
     parts: tuple[Part, ...] = ()
     encoding: Encoding | None = None
     test_rows: Mapping[str, NDArray[Any]] | None = None
+    repeated: int = 0
     unknown: str | None = None
     licence: str | None = None
 
@@ -159,6 +161,68 @@ class DataSet:
     def classes(self) -> int | None:
         """How many classes there are; None: a regression."""
         return None if self.class_names is None else len(self.class_names)
+
+
+def checked(data: DataSet) -> DataSet:
+    """A data set that a script has made, with arrays as training takes them.
+
+    Raises DataError if they do not fit together, or hold what would be learnt wrongly without a
+    word: pixels that are not 0–255, labels that are not class indices, NaN.
+    """
+    found = replace(
+        data,
+        train=_checked("train", data.train, data),
+        validation=_checked("validation", data.validation, data),
+        test=_checked("test", data.test, data),
+    )
+    for part, examples in (("validation", found.validation), ("test", found.test)):
+        if examples.x.shape[1:] != found.input_shape and len(examples):
+            raise DataError(
+                f"{part}.x holds examples of shape {list(examples.x.shape[1:])}, but train.x of "
+                f"{list(found.input_shape)}; they must be the same"
+            )
+    return found
+
+
+def _checked(part: str, examples: Examples, data: DataSet) -> Examples:
+    x, y = np.asarray(examples.x), np.asarray(examples.y)
+    if len(x) != len(y):
+        raise DataError(f"{part}.x has {counted(len(x), 'example')}, but {part}.y {len(y):,}")
+    if x.ndim == 4 and x.shape[-1] == 1:
+        x = x[..., 0]
+    if x.dtype.kind not in "buif" or (x.dtype.kind == "f" and not np.isfinite(x).all()):
+        what = x.dtype if x.dtype.kind != "f" else "NaN or infinite numbers"
+        raise DataError(f"{part}.x holds {what}; give finite numbers")
+    if x.ndim > 2 and x.size:
+        least, greatest = x.min(), x.max()
+        if least < 0 or greatest > 255 or (x.dtype.kind in "bf" and 0 < greatest <= 1):
+            raise DataError(
+                f"{part}.x holds {x.dtype} from {least:.3g} to {greatest:.3g}; pixels are numbers "
+                "from 0 to 255, which the network scales itself"
+            )
+    if data.class_names is not None and not data.parts:
+        y = _indices(part, y, data.class_names)
+    return replace(examples, x=x, y=y)
+
+
+def _indices(part: str, y: NDArray[Any], names: Sequence[str]) -> NDArray[np.int32]:
+    """Labels as class indices, int32 [N]."""
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    cure = ""
+    if y.ndim == 2:
+        cure = "; of one-hot rows give .argmax(axis=1)"
+    elif y.dtype.kind in "OUS":
+        cure = "; of names give [class_names.index(name) for name in y]"
+    elif y.ndim == 1 and not len(y):
+        return y.astype(np.int32)
+    elif y.ndim == 1 and y.dtype.kind in "buif" and (y == np.floor(y)).all():
+        if y.min() >= 0 and y.max() < len(names):
+            return y.astype(np.int32)
+        cure = f" from {y.min()} to {y.max()}"
+    raise DataError(
+        f"{part}.y holds {y.dtype} {list(y.shape)}{cure}; labels are the numbers of the "
+        f"{len(names)} classes, from 0 to {len(names) - 1}"
+    )
 
 
 def data_folder(explicit: Path | None) -> Path | None:

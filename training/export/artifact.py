@@ -111,10 +111,11 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
     }
 
 
-def _where(declaration: Declaration, data: DataSet) -> dict[str, str]:
-    """Where own data lie, for `evaluate`: their path may be relative to the declaration."""
+def _where(declaration: Declaration, data: DataSet) -> dict[str, Any]:
+    """Where own data lie, for `evaluate`: their path may be relative to the declaration; and the
+    hashes of their files, by which it knows them again."""
     is_own = declaration.data.sets is None and declaration.data.name not in names()
-    return {"data": data.source} if is_own else {}
+    return {"data": data.source, "files": data.hashes} if is_own else {}
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:
