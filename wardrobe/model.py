@@ -219,7 +219,7 @@ def _check_values(array: NDArray[Any], are_pictures: bool) -> None:
     if are_pictures and (are_scaled or (array.dtype.kind in "ui" and greatest > 255)):
         raise RequestError(
             f"a picture's pixels are numbers from 0 to 255, and these, {array.dtype}, are between "
-            f"{least:.3g} and {greatest:.3g}; scale them first"
+            f"{least:g} and {greatest:g}; scale them first"
         )
 
 

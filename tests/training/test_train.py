@@ -233,6 +233,7 @@ def test_folders_that_cannot_be_written(run, few_silhouettes, tmp_path):
     (tmp_path / "artifacts").write_text("a file, not a folder")
     with pytest.raises(TrainingError, match="cannot write the artifact"):
         run(few_silhouettes)
+    assert not (tmp_path / "runs").exists(), "it is said before anything is trained"
 
 
 def test_runs_of_one_second_have_folders_of_their_own(tmp_path, few_silhouettes):

@@ -142,6 +142,11 @@ class DataSet:
     unknown: str | None = None
     licence: str | None = None
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.train):,} + {len(self.validation):,} + {len(self.test):,} examples"
+        classes = "" if self.class_names is None else f", {len(self.class_names)} classes"
+        return f"<wardrobe.DataSet {self.name}: {counts} of shape {self.input_shape}{classes}>"
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example."""
@@ -197,7 +202,7 @@ def _checked(part: str, examples: Examples, data: DataSet) -> Examples:
         least, greatest = x.min(), x.max()
         if least < 0 or greatest > 255 or (x.dtype.kind in "bf" and 0 < greatest <= 1):
             raise DataError(
-                f"{part}.x holds {x.dtype} from {least:.3g} to {greatest:.3g}; pixels are numbers "
+                f"{part}.x holds {x.dtype} from {least:g} to {greatest:g}; pixels are numbers "
                 "from 0 to 255, which the network scales itself"
             )
     if data.class_names is not None and not data.parts:

@@ -21,6 +21,7 @@ its columns and its target |
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import time
@@ -86,6 +87,18 @@ def export(
         raise TrainingError(f"cannot write the artifact to {versions}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_unwritable(artifacts: Path) -> None:
+    """Raises TrainingError, before anything is trained, if a folder cannot be made or written."""
+    existing = next(path for path in (artifacts, *artifacts.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise TrainingError(f"cannot write the artifact to {artifacts}: {existing} is no folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise TrainingError(
+            f"cannot write the artifact to {artifacts}: {existing} cannot be written; give another "
+            "folder of artifacts"
+        )
 
 
 def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str, str]:
