@@ -286,6 +286,14 @@ def test_another_backend_is_refused_once_keras_is_there(small, tmp_path):
         train(small, tmp_path, backend="torch")
 
 
+def test_a_script_of_tensorflow_1_is_told_what_keras_needs(small, tmp_path):
+    with (
+        tensorflow.Graph().as_default(),
+        pytest.raises(wardrobe.TrainingError, match="does not execute eagerly"),
+    ):
+        train(small, tmp_path)
+
+
 def test_a_model_is_found_by_name_version_and_folder():
     for named in ("mlp-1m", "mlp-1m/1", PRETRAINED / "mlp-1m" / "1", str(PRETRAINED / "mlp-1m")):
         assert (wardrobe.load(named).name, wardrobe.load(named).version) == ("mlp-1m", 1)

@@ -621,8 +621,21 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
 
 
 def _load_backend() -> None:
-    """Imports TensorFlow without its start-up messages, before Keras would with them."""
+    """Imports TensorFlow without its start-up messages, before Keras would with them.
+
+    Raises:
+        TrainingError: a script of TensorFlow 1 has made it compute otherwise.
+    """
     from wardrobe.serving.inference.tensorflow import load_tensorflow
+    from wardrobe.training.errors import TrainingError
 
     if "keras" not in sys.modules and os.environ["KERAS_BACKEND"] == "tensorflow":
         load_tensorflow(keras=True)
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            raise TrainingError(
+                "TensorFlow does not execute eagerly in this process, which Keras needs: remove "
+                "tf.compat.v1.disable_eager_execution() or disable_v2_behavior()"
+            )

@@ -230,7 +230,8 @@ def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]
     elif hasattr(examples, "notna"):  # of pandas, where NaN, NaT and NA stand for what is missing
         examples = examples.astype(object).where(examples.notna(), None).to_dict("list")
     if not isinstance(examples, Mapping):
-        if not all(isinstance(row, Mapping) for row in examples):
+        are_rows = isinstance(examples, Iterable)
+        if not are_rows or not all(isinstance(row, Mapping) for row in examples):
             raise RequestError("rows are dictionaries, such as {'age': 39, 'city': 'Oslo'}")
         for index, row in enumerate(examples):
             _check_columns(specs, row, f"row {index}")

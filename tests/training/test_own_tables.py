@@ -165,6 +165,17 @@ class TestAServedRow:
         with pytest.raises(ServingError, match=r"one row alone is given as a list, \[row\]"):
             model.predict(dict.fromkeys(model.input["columns"], value))
 
+    @pytest.mark.parametrize("rows", [None, 5, "age", [39]])
+    def test_is_a_dictionary(self, people, rows):
+        with pytest.raises(ServingError, match="rows are dictionaries, such as"):
+            api.load(people.artifact).predict(rows)
+
+    def test_with_an_infinite_number_is_refused(self, people):
+        model = api.load(people.artifact)
+        row = {"age": np.inf, "city": "Oslo", "hours per week": 0, "Størrelse (m²)": 1, "self": 5}
+        with pytest.raises(ServingError, match="column 'age' holds an infinite number"):
+            model.predict([row])
+
     def test_without_a_column_is_refused(self, client):
         body = json.dumps({"instances": [{"age": 39}]})
         answer = client.post("/v1/models/people:predict", data=body)

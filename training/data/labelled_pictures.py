@@ -96,6 +96,18 @@ def list_labelled(path: Path, target: str | None = None, classes: Classes | None
     return replace(listed(folder, found, classes, notes), source=path, tables=tuple(tables))
 
 
+def columns_of_labels(path: Path) -> list[str]:
+    """The columns that may hold the labels, that of the fewest different ones first."""
+    file = table_files.parts(path).files["train"][0]
+    layout = delimited.layout(file)
+    texts: dict[str, set[str]] = {name: set() for name in _others(file, None)}
+    for _, cells in delimited.rows(file, layout):
+        for name, cell in zip(layout.names or (), cells, strict=True):
+            if name in texts:
+                texts[name].add(cell)
+    return sorted(texts, key=lambda name: len(texts[name]))
+
+
 def _column_of_files(file: Path, target: str | None) -> str | None:
     """The column that names pictures, with or without their endings; None if there is none."""
     if table_files.is_parquet(file):
@@ -129,9 +141,7 @@ def _column_of_labels(file: Path, target: str | None, part: str) -> str | None:
 
     Raises DataError if it is not there, or several may be meant.
     """
-    names = delimited.layout(file).names or ()
-    others = [name for name in names if name not in INDICES and name.lower() not in OF_PARTS]
-    others = [name for name in others if name != _column_of_files(file, target)]
+    names, others = delimited.layout(file).names or (), _others(file, target)
     if part != "train" and (not others or target not in (None, *names)):
         return None
     if target is None and len(others) == 1:
@@ -139,6 +149,13 @@ def _column_of_labels(file: Path, target: str | None, part: str) -> str | None:
     if not others and target is None:
         raise DataError(f"{file}: names pictures, but has no column of labels; add one")
     return target_column(file, others if target is None else names, target)
+
+
+def _others(file: Path, target: str | None) -> list[str]:
+    """The columns beside that of the files, but for those that count or split the rows."""
+    names = delimited.layout(file).names or ()
+    others = [name for name in names if name not in INDICES and name.lower() not in OF_PARTS]
+    return [name for name in others if name != _column_of_files(file, target)]
 
 
 def _rows(file: Path, label: str, part: str) -> Iterator[_Row]:

@@ -200,3 +200,7 @@ def test_a_first_declaration_is_written_for_them(folder):
     written = first_declaration(folder, "kitchen", "kitchen")
     assert "20 pictures to train on in 2 classes (cup 10, plate 10)" in written
     assert "size: [4, 6]" in written
+    rows = [f"{n}.png,{LABELS[n % 2]},{n}" for n in range(20)]
+    written = first_declaration(left(folder, rows, "file,kind,age"), "kitchen", "kitchen")
+    assert "target: kind" in written
+    assert "# the labels; or name another of age" in written
