@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -33,7 +34,8 @@ Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
 0–255, with or without a last axis of colours."""
 
 Row = Mapping[str, float | str | None]
-"""A row of a table: its values by column."""
+"""A row of a table: its values by column. Whole numbers and flags stand for their texts where a
+column holds categories."""
 
 Columns = Mapping[str, Sequence[float | str | None] | NDArray[Any]]
 """The rows of a table, column by column; a pandas data frame or an Arrow table will do, too."""
@@ -169,11 +171,13 @@ class Model:
         likeliest class, negative where against it (integrated gradients, Sundararajan et al. 2017).
 
         images: float32 or uint8 `[N, *input_shape]`, 0–255. None where the artifact cannot be
-        explained.
+        explained, as one of a table of one's own.
 
         Raises:
             ServingError: the images have another shape.
         """
+        if self._served.columns:
+            return None
         parts = [self._served.explain(batch) for batch in self._batches(images)]
         explained = [part for part in parts if part is not None]
         return np.concatenate(explained) if explained else None
@@ -227,7 +231,9 @@ def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]
     """The tensors of a table's columns, float32 or bytes `[N]`, from rows or whole columns."""
     if hasattr(examples, "to_pydict"):  # of Arrow
         examples = examples.to_pydict()
-    elif hasattr(examples, "notna"):  # of pandas, where NaN, NaT and NA stand for what is missing
+    elif hasattr(examples, "notna") and hasattr(
+        examples, "columns"
+    ):  # of pandas, where NaN, NaT and NA stand for what is missing
         examples = examples.astype(object).where(examples.notna(), None).to_dict("list")
     if not isinstance(examples, Mapping):
         are_rows = isinstance(examples, Iterable)
@@ -258,6 +264,10 @@ def _tensor(name: str, spec: Spec, values: Any) -> NDArray[Any]:
         )
     values = [None if value != value else value for value in values]  # NaN
     is_text = spec.dtype == STRING
+    if is_text:  # codes and flags, as a CSV file has them
+        values = [
+            str(value) if isinstance(value, Integral | np.bool_) else value for value in values
+        ]
     for value in values:
         if value is not None and isinstance(value, str) is not is_text:
             wanted = "text" if is_text else "numbers"

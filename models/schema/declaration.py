@@ -164,6 +164,18 @@ def _broadest(value: Any) -> Any:
     )
 
 
+def _classes(value: Any) -> Any:
+    """A list keeps its classes and their names."""
+    if isinstance(value, list) and all(type(name) in (str, int) for name in value):
+        return {str(name): [name] for name in value}
+    if isinstance(value, dict):
+        return value
+    raise ValueError(
+        "must be a list of classes, as [cup, plate], or a mapping, as {tableware: [cup, plate]}, "
+        f"not {value!r}"
+    )
+
+
 def _class_names(value: Any) -> Any:
     names = value if isinstance(value, list) else [value]
     if names and all(type(name) in (str, int) for name in names):
@@ -179,6 +191,10 @@ ClassNames = Annotated[
     list[str],
     BeforeValidator(_class_names),
     WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+]
+_CLASSES = list[str | int] | dict[str, ClassNames]
+Classes = Annotated[
+    dict[str, ClassNames], BeforeValidator(_classes, json_schema_input_type=_CLASSES)
 ]
 Broadest = Annotated[list[float], BeforeValidator(_broadest)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
@@ -233,20 +249,20 @@ class Data(_Strict):
 
     `size` is the height and width to which pictures are brought; None: their own, if all agree.
     `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
-    it. `classes` renames and joins classes: what is not named is left out. `target` is the column
-    of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
-    `take` the number of training examples to use. `test` names the folder, beside `train`, that is
-    the test set. `copies` are disturbed ones of garments. `unknown` is the class for everything
-    else: an answer of it is uncertain. `licence` is for the model card. `sets`: several data sets
-    to train on together, which `data` declares as a list; then only their `name` stands beside
-    them.
+    it. `classes` chooses, renames and joins classes: what is not named is left out. `target` is the
+    column of a table to predict, `columns` says what others hold. `resplit` is the seed of a new
+    test set, `take` the number of training examples to use. `test` names the folder, beside
+    `train`, that is the test set. `copies` are disturbed ones of garments. `unknown` is the class
+    for everything else: an answer of it is uncertain. `licence` is for the model card. `sets`:
+    several data sets to train on together, which `data` declares as a list; then only their `name`
+    stands beside them.
     """
 
     name: str = Field(min_length=1)
     size: Size | None = None
     colour: Literal["grey", "rgb"] | None = None
     prepare: Preparation | None = None
-    classes: dict[str, ClassNames] | None = None
+    classes: Classes | None = None
     target: str | None = None
     columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)

@@ -159,6 +159,15 @@ class TestAServedRow:
         for given in (frame, pyarrow.Table.from_pandas(frame), frame.to_dict("list")):
             assert model.predict(given) == pytest.approx(expected, abs=1e-6)
 
+    def test_may_have_whole_numbers_and_flags_for_categories(self, people):
+        """As a data frame has them whose CSV file was trained on."""
+        row = {"age": 39, "hours per week": 0, "Størrelse (m²)": 1, "self": 5}
+        model = api.load(people.artifact)
+        for value in (True, 1234, np.int64(5), np.bool_(False)):
+            assert model.predict([row | {"city": value}]) == model.predict(
+                [row | {"city": str(value)}]
+            )
+
     @pytest.mark.parametrize("value", [3, "Oslo"])
     def test_alone_is_given_as_a_list(self, people, value):
         model = api.load(people.artifact)
@@ -175,6 +184,9 @@ class TestAServedRow:
         row = {"age": np.inf, "city": "Oslo", "hours per week": 0, "Størrelse (m²)": 1, "self": 5}
         with pytest.raises(ServingError, match="column 'age' holds an infinite number"):
             model.predict([row])
+
+    def test_is_not_explained(self, people, folder):
+        assert api.load(people.artifact).explain([[1, 2, 3, 4, 5]]) is None
 
     def test_without_a_column_is_refused(self, client):
         body = json.dumps({"instances": [{"age": 39}]})

@@ -125,17 +125,17 @@ def load(
         encoding=encoding,
         test_rows=test_rows,
         repeated=repeated,
-        unknown=_unknown(wanted, collection),
+        unknown=_unknown(wanted, collection.class_names),
         licence=wanted.licence,
     )
 
 
-def _unknown(wanted: Data, collection: Collection) -> str | None:
+def _unknown(wanted: Data, class_names: Sequence[str] | None) -> str | None:
     """The class for everything else, as declared.
 
     Raises DataError if the data set has no such class.
     """
-    known = collection.class_names or ()
+    known = class_names or ()
     if wanted.unknown is not None and wanted.unknown not in known:
         hint = suggestion(wanted.unknown, known)
         raise DataError(f"data.unknown: {wanted.name} has no class {wanted.unknown!r}{hint}")
@@ -197,11 +197,14 @@ def describe(
         collection = prepared(mapped(origin.collect(), wanted.classes), wanted)
         train, _, test = _split(collection, wanted, validation)
         names = collection.class_names
+        _unknown(wanted, names)
         x = _encoded(collection, train, test)[0].x
         return DataFacts(x.shape[1:], None if names is None else len(names), names)
     facts = origin.describe()
     names = facts.class_names if wanted.classes is None else tuple(sorted(wanted.classes))
     classes = facts.classes if wanted.classes is None else len(wanted.classes)
+    if names is not None:
+        _unknown(wanted, names)
     return DataFacts(shape_of(facts, wanted), classes, names)
 
 
@@ -346,6 +349,10 @@ def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
         with suppress(OSError, ValueError):
             if candidate.exists():
                 return candidate.absolute()
+    if "://" in name:
+        raise DataError(
+            f"{name}: is an address; download and unpack it, and give the path of {_KINDS}"
+        )
     hint = did_you_mean(name, names()) or did_you_mean(name, _neighbours(name, candidates))
     raise DataError(
         f"no data set {name!r}{hint or '.'} There are {', '.join(names())}; or give the path of "
