@@ -107,7 +107,7 @@ def load(
         logger.warning("%s: left out: %s", wanted.name, note)
     train, validate, test = _split(collection, wanted, validation)
     doubts, repeated = quality.examine(collection, wanted.columns or {}, train, validate, test)
-    for doubt in doubts if wanted.take is None else ():
+    for doubt in (*collection.doubts, *doubts):
         logger.warning("%s: %s", wanted.name, doubt)
     examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(

@@ -152,6 +152,7 @@ def _collection(facts: dict[str, Any], examples: Examples) -> Collection:
             "examples": examples,
             "class_names": None if names is None else tuple(names),
             "notes": tuple(facts["notes"]),
+            "doubts": tuple(facts["doubts"]),
             "columns": columns
             and tuple(
                 RawColumn(each["name"], each["categories"] and tuple(each["categories"]))

@@ -69,6 +69,7 @@ class Collection:
     prepare: how a picture is brought into the form of the examples, in training as in serving, see
         `serving.images.prepare`; of no meaning for tables.
     notes: what was left out, one sentence each.
+    doubts: what is likely to be a mistake, one sentence each.
     columns, target: of a table of one's own, whose x is float32 [N, columns], see `columns`.
     """
 
@@ -81,6 +82,7 @@ class Collection:
     validation_size: int | None = None
     prepare: Preparation = "resize"
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     columns: tuple[RawColumn, ...] | None = None
     target: Target | None = None
 

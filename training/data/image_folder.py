@@ -74,6 +74,7 @@ def collect(
         validation_size=sizes[0] or None,
         prepare=target.prepare,
         notes=listing.notes,
+        doubts=listing.doubts,
     )
 
 

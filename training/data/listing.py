@@ -7,7 +7,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Listing:
     notes: what was left out, one sentence each.
     source: what was given, a folder or a table.
     tables: the files that name the classes, where folders do not.
+    doubts: what is likely to be a mistake, one sentence each.
     """
 
     parts: dict[str, Pictures]
@@ -53,6 +54,7 @@ class Listing:
     notes: tuple[str, ...]
     source: Path
     tables: tuple[Path, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -72,7 +74,8 @@ def list_pictures(folder: Path, classes: Classes | None = None, test: str | None
     except OSError as error:
         what = as_text(error.filename or folder)
         raise DataError(f"{what}: cannot be read ({error.strerror})") from error
-    return listed(folder, found, classes, seen.notes(), seen.beside)
+    listing = listed(folder, found, classes, seen.notes(), seen.beside)
+    return replace(listing, doubts=tuple(seen.doubts()))
 
 
 def listed(
@@ -109,6 +112,7 @@ class _Seen:
         self.others: Counter[str] = Counter()  # endings of files that are no pictures
         self.beside = 0  # pictures in no folder of a class
         self.outside: list[str] = []  # folders that belong to no part of a split
+        self.within: set[str] = set()  # folders that each folder of a class has
 
     def parts(self, folder: Path, test: str | None) -> dict[str, Pictures]:
         """The pictures of each part of a split, by class; all are `train` without a split.
@@ -120,15 +124,19 @@ class _Seen:
         if not split:
             return {"train": self._classes(folders)}
         found: dict[str, Pictures] = {}
+        anywhere = self.beside
         for outer in folders:
             beside = self.beside
             classes = self._unwrapped(outer) if outer in split else []
             if not classes:
+                anywhere += self.beside - beside
                 self.beside = beside  # what is in it is left out with it
                 self.outside.append(as_text(outer.name))
                 continue
             for name, files in self._classes(classes).items():
                 found.setdefault(split[outer], {}).setdefault(name, []).extend(files)
+        if not found:
+            self.beside = anywhere  # to be told of
         return found
 
     def _unwrapped(self, folder: Path) -> list[Path]:
@@ -151,6 +159,7 @@ class _Seen:
     def _classes(self, folders: list[Path]) -> Pictures:
         """The pictures in each folder, by its name."""
         pictures: Pictures = {}
+        self.within |= _in_each(folders)
         for folder in folders:
             files = [file for file in files_below(folder) if self._keep(file)]
             pictures.setdefault(composed(folder.name), []).extend(files)
@@ -168,11 +177,35 @@ class _Seen:
             notes.append(f"what is in no part of the split: {', '.join(self.outside)}")
         return notes
 
+    def doubts(self) -> list[str]:
+        """What is likely to be a mistake, one sentence each."""
+        if not self.within:
+            return []
+        which = ", ".join(sorted(map(as_text, self.within))[:5])
+        if self.within <= PARTS.keys():
+            return [
+                f"each class has the folders {which}, which are not taken for a split: put the "
+                "folders of the classes into train/ and test/"
+            ]
+        return [
+            f"each class has the folders {which}: if these are the classes, put all pictures of "
+            "each into one folder of its name"
+        ]
+
     def _keep(self, file: Path) -> bool:
         if _is_picture(file):
             return True
         self.others[file.suffix.lower() or "without ending"] += 1
         return False
+
+
+def _in_each(folders: list[Path]) -> set[str]:
+    """The names of the folders in each of several folders, if all have the same, and no others."""
+    names = [
+        {entry.name.lower() for entry in _entries(folder) if entry.is_dir()} for folder in folders
+    ]
+    are_same = len(names) > 1 and all(of == names[0] for of in names)
+    return names[0] if are_same and len(names[0]) > 1 else set()
 
 
 def composed(name: str) -> str:

@@ -56,6 +56,14 @@ def test_a_picture_that_is_in_several_classes(tmp_path, said):
     assert said()[-1] == "1 picture in several classes; keep each in the right one"
 
 
+def test_classes_that_only_the_test_has(tmp_path, said):
+    """Folders are read in the order of their names, so that `take` may leave nothing of some."""
+    load(str(draw(tmp_path, ["cup", "plate", "spoon"])), take=5)
+    assert said() == [
+        "no network learns 'plate', 'spoon': there are examples to test on, but none to train on"
+    ]
+
+
 def test_classes_that_are_written_nearly_alike(tmp_path, said):
     load(str(draw(tmp_path, ["Boot", "boot ", "T-shirt", "t_shirt", "cup"])))
     assert said() == [
