@@ -263,7 +263,8 @@ def _on_disk(
         _refuse_files(wanted)
         _refuse_columns(wanted)
         return _Origin(partial(idx.describe, files), partial(idx.collect, files))
-    if wanted.columns is None and labelled_pictures.is_labelled(found, wanted.target):
+    may_be_labelled = wanted.columns is None and wanted.test is None
+    if may_be_labelled and labelled_pictures.is_labelled(found, wanted.target):
         listed = partial(labelled_pictures.list_labelled, found, wanted.target, wanted.classes)
         return _of_pictures(found, listed, wanted, picture, progress)
     archive = npz.find(found)

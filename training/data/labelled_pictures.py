@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from wardrobe.serving.images.names import as_text
@@ -56,13 +56,16 @@ def is_labelled(path: Path, target: str | None = None) -> bool:
     target: the column of the labels, as declared.
     Raises DataError if both the table and folders beside it may tell the classes, and they differ.
     """
+    if path.is_file() and not table_files.is_table(path):
+        return False
     try:
         file = table_files.parts(path).files["train"][0]
-        if _column_of_files(file, target) is None:
-            return False
+        of_files = _column_of_files(file, target)
     except (DataError, IndexError):  # no table, several, or one that its own reader refuses
         return False
-    return path.is_file() or target is not None or not _folders_tell(path, file)
+    if of_files is None:
+        return False
+    return path.is_file() or target is not None or not _folders_tell(path, file, of_files)
 
 
 def list_labelled(path: Path, target: str | None = None, classes: Classes | None = None) -> Listing:
@@ -79,13 +82,11 @@ def list_labelled(path: Path, target: str | None = None, classes: Classes | None
     notes, tables = [*parts.notes], []
     for part, files in parts.files.items():
         for file in files:
-            label = None
-            with suppress(DataError) if part == "test" else nullcontext():  # of one column only
-                label = _column_of_labels(file, target, part)
-            if label is None:
+            columns = _columns(file, target, part)
+            if columns is None:
                 notes.append(f"{file.name}, which has no labels")
                 continue
-            rows += _rows(file, label, part)
+            rows += _rows(file, columns, part)
             tables.append(file)
     _refuse_measures(rows)
     below = _Below(folder)
@@ -100,7 +101,8 @@ def columns_of_labels(path: Path) -> list[str]:
     """The columns that may hold the labels, that of the fewest different ones first."""
     file = table_files.parts(path).files["train"][0]
     layout = delimited.layout(file)
-    texts: dict[str, set[str]] = {name: set() for name in _others(file, None)}
+    names = _others(layout.names or (), _column_of_files(file, None))
+    texts: dict[str, set[str]] = {name: set() for name in names}
     for _, cells in delimited.rows(file, layout):
         for name, cell in zip(layout.names or (), cells, strict=True):
             if name in texts:
@@ -136,44 +138,64 @@ def _is_near(folder: Path, stem: str) -> bool:
     return False
 
 
-def _column_of_labels(file: Path, target: str | None, part: str) -> str | None:
-    """The column of the labels; None: it has none, as the test table of a competition.
+@dataclass(frozen=True)
+class _Columns:
+    """The places of the columns in a row: of the files, the labels, and the part of a split."""
 
-    Raises DataError if it is not there, or several may be meant.
+    file: int
+    label: int
+    part: int | None
+
+
+def _columns(file: Path, target: str | None, part: str) -> _Columns | None:
+    """Where in a row what is; None: there are no labels, as in the test table of a competition.
+
+    Raises DataError if a table to train on has none, or several columns may be meant.
     """
-    names, others = delimited.layout(file).names or (), _others(file, target)
+    try:
+        names = list(delimited.layout(file).names or ())
+    except DataError:
+        if part == "test":  # which may have one column only
+            return None
+        raise
+    of_files = _column_of_files(file, target)
+    others = _others(names, of_files)
     if part != "train" and (not others or target not in (None, *names)):
         return None
-    if target is None and len(others) == 1:
-        return others[0]
-    if not others and target is None:
+    if of_files is None:
+        raise DataError(f"{file}: has no column that names pictures; add one")
+    if not others:
         raise DataError(f"{file}: names pictures, but has no column of labels; add one")
-    return target_column(file, others if target is None else names, target)
+    if target is None and len(others) == 1:
+        label = others[0]
+    else:
+        label = target_column(file, others if target is None else names, target)
+    of_parts = [index for index, name in enumerate(names) if name.lower() in OF_PARTS]
+    return _Columns(names.index(of_files), names.index(label), next(iter(of_parts), None))
 
 
-def _others(file: Path, target: str | None) -> list[str]:
+def _others(names: Sequence[str], of_files: str | None) -> list[str]:
     """The columns beside that of the files, but for those that count or split the rows."""
-    names = delimited.layout(file).names or ()
-    others = [name for name in names if name not in INDICES and name.lower() not in OF_PARTS]
-    return [name for name in others if name != _column_of_files(file, target)]
+    no_labels = {of_files, *INDICES}
+    return [name for name in names if name not in no_labels and name.lower() not in OF_PARTS]
 
 
-def _rows(file: Path, label: str, part: str) -> Iterator[_Row]:
-    layout = delimited.layout(file)
-    names = list(layout.names or ())
-    of_label, of_file = names.index(label), names.index(_column_of_files(file, label) or names[0])
-    of_part = [index for index, name in enumerate(names) if name.lower() in OF_PARTS]
-    for line, cells in delimited.rows(file, layout):
-        said = [PARTS[cells[index].lower()] for index in of_part if cells[index].lower() in PARTS]
-        picture = cells[of_file].replace("\\", "/")
-        yield _Row(f"{file}:{line}", picture, composed(cells[of_label]), (said or [part])[0])
+def _rows(file: Path, columns: _Columns, part: str) -> Iterator[_Row]:
+    for line, cells in delimited.rows(file, delimited.layout(file)):
+        said = "" if columns.part is None else cells[columns.part].lower()
+        yield _Row(
+            place=f"{file}:{line}",
+            name=cells[columns.file].replace("\\", "/"),
+            label=composed(cells[columns.label]),
+            part=PARTS.get(said, part),
+        )
 
 
 def _refuse_measures(rows: Sequence[_Row]) -> None:
     """Raises DataError if the labels are quantities: no picture is of the class 3.7."""
     are_numbers = all(delimited.NUMBER.fullmatch(row.label) for row in rows)
     for row in rows:
-        if are_numbers and not row.label.isdecimal():
+        if are_numbers and float(row.label) % 1:
             raise DataError(
                 f"{row.place}: the label is {row.label}; pictures are told apart by classes, and "
                 "not measured: give a column of classes as 'target'"
@@ -195,22 +217,25 @@ class _Below:
                 self._by_stem[_key(file.stem)].append(file)
 
     def find(self, name: str, part: str) -> list[Path]:
-        """The files that a name may mean: of several, those that agree in most of the folders that
-        it begins with, and of these those in a folder named as the part of the split."""
+        """The files that a name may mean: of several, the one at just this path, or those that
+        agree in most of the folders, and of these those in a folder named as the part."""
         *folders, last = map(_key, name.split("/"))
         found = self._by_name.get(last) or self._by_stem.get(last, [])
         if len(found) < 2:
             return found
+        if exact := [file for file in found if self._folders(file) == folders]:
+            return exact
         agreeing = [self._agreement(file, folders) for file in found]
         best = [file for file, of in zip(found, agreeing, strict=True) if of == max(agreeing)]
         return [file for file in best if part in map(part_of, self._folders(file))] or best
 
     def _agreement(self, file: Path, folders: Sequence[str]) -> int:
+        """In how many folders, from the innermost on, a file's path agrees with those of a name."""
         pairs = zip(reversed(self._folders(file)), reversed(folders), strict=False)
-        return next((n for n, (one, other) in enumerate(pairs) if _key(one) != other), len(folders))
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
-    def _folders(self, file: Path) -> tuple[str, ...]:
-        return file.relative_to(self.folder).parts[:-1]
+    def _folders(self, file: Path) -> list[str]:
+        return [_key(name) for name in file.relative_to(self.folder).parts[:-1]]
 
 
 def _key(name: str) -> str:
@@ -253,8 +278,9 @@ def _found(rows: Sequence[_Row], below: _Below) -> dict[str, Pictures]:
     }
 
 
-def _folders_tell(folder: Path, file: Path) -> bool:
-    """Whether folders of pictures beside a table tell the classes: each has the pictures of one.
+def _folders_tell(folder: Path, file: Path, of_files: str) -> bool:
+    """Whether folders of pictures beside a table tell the classes: some column says the same of all
+    pictures in a folder, and not of all pictures.
 
     Raises DataError if there are such folders, but the table says otherwise.
     """
@@ -262,18 +288,17 @@ def _folders_tell(folder: Path, file: Path) -> bool:
         parts = list_pictures(folder).parts
     except DataError:
         return False
-    of_file = _column_of_files(file, None)
-    layout, below = delimited.layout(file), _Below(folder)
     class_of = {
         picture: name
         for pictures in parts.values()
         for name, of_class in pictures.items()
         for picture in of_class
     }
+    layout, below = delimited.layout(file), _Below(folder)
     names = list(layout.names or ())
     values: dict[str, defaultdict[str, set[str]]] = {name: defaultdict(set) for name in names}
     for _, cells in delimited.rows(file, layout):
-        for picture in below.find(cells[names.index(of_file or "")].replace("\\", "/"), "train"):
+        for picture in below.find(cells[names.index(of_files)].replace("\\", "/"), "train"):
             for name, cell in zip(names, cells, strict=True):
                 values[name][class_of.get(picture, "")].add(cell)
     for by_folder in values.values():

@@ -93,6 +93,26 @@ def test_of_several_files_of_a_name_the_one_in_the_folder_of_the_part_is_meant(f
     )
 
 
+def test_of_several_files_of_a_name_the_one_at_its_path_is_meant(folder):
+    draw(folder / "0.png", 100)
+    draw(folder / "more" / "images" / "1.png", 101)
+    rows = [f"{'' if n == 0 else 'images/'}{n}.png,{LABELS[n % 2]}" for n in range(20)]
+    left(folder, rows)
+    files = list_labelled(folder).files
+    assert folder / "0.png" in files
+    assert folder / "images" / "1.png" in files
+
+
+def test_whole_numbers_are_classes(folder):
+    left(folder, [f"{n}.png,{(-1, 1)[n % 2]}" for n in range(20)])
+    assert load(str(folder)).class_names == ("-1", "1")
+
+
+def test_the_test_folder_is_that_of_a_folder_of_classes(folder):
+    with pytest.raises(DataError, match=r"data\.test: .* is not a folder of pictures"):
+        load(str(folder / "labels.csv"), test="images")
+
+
 def test_a_column_may_say_which_part_a_row_is_in(folder):
     parts = ["test"] * 4 + ["val"] * 6 + ["train"] * 10
     rows = [f"{n}.png,{LABELS[n % 2]},{part}" for n, part in enumerate(parts)]
@@ -138,7 +158,7 @@ def test_a_faulty_row_is_named(folder, row, fault):
 
 def test_quantities_are_no_classes(folder):
     left(folder, [f"{n}.png,{n / 7:.3f}" for n in range(20)])
-    with pytest.raises(DataError, match=r"labels\.csv:2: the label is 0\.000; .* by classes"):
+    with pytest.raises(DataError, match=r"labels\.csv:3: the label is 0\.143; .* by classes"):
         load(str(folder))
 
 
