@@ -346,9 +346,9 @@ def test_what_would_be_answered_wrongly_is_refused(model, examples, message):
             act(examples)
 
 
-def test_predict_takes_float_zeros(model):
-    """A black picture is one, whatever its type."""
-    assert model.predict(np.zeros((1, 28, 28))).shape == (1, 10)
+def test_predict_takes_dark_pictures(model):
+    for dark in (np.zeros((1, 28, 28)), (IMAGES > 127).astype(np.float32)):
+        assert model.predict(dark).shape == (len(dark), 10)
 
 
 def test_classify_takes_pictures_of_every_kind_and_answers_as_the_service_does(model, tmp_path):

@@ -219,8 +219,9 @@ def _check_values(array: NDArray[Any], are_pictures: bool) -> None:
         where = int(np.argwhere(~np.isfinite(array))[0][0])
         raise RequestError(f"example {where} holds NaN or an infinite number; correct it first")
     least, greatest = array.min(), array.max()
-    are_scaled = array.dtype.kind in "bf" and least >= -1 and 0 < greatest <= 1
-    if are_pictures and (are_scaled or (array.dtype.kind in "ui" and greatest > 255)):
+    are_scaled = least >= -1 and greatest <= 1 and (array % 1).any()
+    are_deeper = array.dtype.kind in "ui" and greatest > 255
+    if are_pictures and (array.dtype.kind == "b" or are_scaled or are_deeper):
         raise RequestError(
             f"a picture's pixels are numbers from 0 to 255, and these, {array.dtype}, are between "
             f"{least:g} and {greatest:g}; scale them first"
@@ -231,9 +232,8 @@ def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]
     """The tensors of a table's columns, float32 or bytes `[N]`, from rows or whole columns."""
     if hasattr(examples, "to_pydict"):  # of Arrow
         examples = examples.to_pydict()
-    elif hasattr(examples, "notna") and hasattr(
-        examples, "columns"
-    ):  # of pandas, where NaN, NaT and NA stand for what is missing
+    elif hasattr(examples, "notna") and hasattr(examples, "columns"):
+        # Of pandas, where NaN, NaT and NA stand for what is missing.
         examples = examples.astype(object).where(examples.notna(), None).to_dict("list")
     if not isinstance(examples, Mapping):
         are_rows = isinstance(examples, Iterable)
@@ -265,9 +265,7 @@ def _tensor(name: str, spec: Spec, values: Any) -> NDArray[Any]:
     values = [None if value != value else value for value in values]  # NaN
     is_text = spec.dtype == STRING
     if is_text:  # codes and flags, as a CSV file has them
-        values = [
-            str(value) if isinstance(value, Integral | np.bool_) else value for value in values
-        ]
+        values = [str(each) if isinstance(each, Integral | np.bool_) else each for each in values]
     for value in values:
         if value is not None and isinstance(value, str) is not is_text:
             wanted = "text" if is_text else "numbers"

@@ -74,9 +74,8 @@ class ProgressBar(keras.callbacks.Callback):
         self.progress.update(self.task, measured=measured)
         self.epochs_seen += 1
         if self.progress.console.is_jupyter:
-            self.line = f"epoch {epoch + 1}/{self.epochs} · {measured} · {self._pace()}".rstrip(
-                " ·"
-            )
+            parts = (f"epoch {epoch + 1}/{self.epochs}", measured, self._pace())
+            self.line = " · ".join(filter(None, parts))
             if time.perf_counter() - self.written > BETWEEN_LINES:
                 self._write()
 

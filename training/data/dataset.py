@@ -202,7 +202,8 @@ def _checked(part: str, examples: Examples, data: DataSet) -> Examples:
         raise DataError(f"{part}.x holds {what}; give finite numbers")
     if x.ndim > 2 and x.size:
         least, greatest = x.min(), x.max()
-        if least < 0 or greatest > 255 or (x.dtype.kind in "bf" and 0 < greatest <= 1):
+        are_scaled = x.dtype.kind == "b" or (greatest <= 1 and (x % 1).any())
+        if least < 0 or greatest > 255 or are_scaled:
             raise DataError(
                 f"{part}.x holds {x.dtype} from {least:g} to {greatest:g}; pixels are numbers "
                 "from 0 to 255, which the network scales itself"
