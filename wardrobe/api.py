@@ -604,8 +604,11 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
 
 
 def _load_backend() -> None:
-    """Imports TensorFlow without its start-up messages, before Keras would with them."""
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
+    """Imports Keras without what it does not need, and TensorFlow without start-up messages."""
+    from wardrobe.serving.inference.tensorflow import UNNEEDED_BY_KERAS, hidden, load_tensorflow
 
-    if "keras" not in sys.modules and os.environ["KERAS_BACKEND"] == "tensorflow":
-        load_tensorflow(keras=True)
+    if "keras" not in sys.modules:
+        if os.environ["KERAS_BACKEND"] == "tensorflow":
+            load_tensorflow(keras=True)
+        with hidden(*UNNEEDED_BY_KERAS):
+            import keras  # noqa: F401

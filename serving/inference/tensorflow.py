@@ -18,6 +18,11 @@ START_UP_MESSAGE = re.compile(
 """Lines on stderr that say nothing to a user: notices, and that there is no GPU."""
 
 
+UNNEEDED_BY_KERAS = ("matplotlib", "pandas")
+"""What Keras imports where it is installed, for galleries of pictures and slices of data frames;
+of its fit, frames imported later are arrays like others. They take most of a second."""
+
+
 def load_tensorflow(keras: bool = False) -> Any:
     """The module `tensorflow`; finding and checking artifacts does without it.
 
@@ -31,8 +36,8 @@ def load_tensorflow(keras: bool = False) -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
     # TensorFlow Lite and a callback of Keras would import JAX: 100 MB and half a second.
-    unneeded = ("jax",) if keras else ("jax", "keras")
-    with _hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
+    unneeded = ("jax", *UNNEEDED_BY_KERAS) if keras else ("jax", "keras")
+    with hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
         import tensorflow
 
         tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
@@ -41,7 +46,7 @@ def load_tensorflow(keras: bool = False) -> Any:
 
 
 @contextmanager
-def _hidden(*modules: str) -> Iterator[None]:
+def hidden(*modules: str) -> Iterator[None]:
     """Modules that are taken for not installed, for now; those imported already stay."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]

@@ -164,11 +164,13 @@ def groups(variants: Sequence[Variant]) -> list[list[Variant]]:
     for one in variants:
         what = structure(one.declaration), one.train, one.measures
         compatible[json.dumps(what)][one.key, one.declaration.seed] = one
-    return [
+    found = [
         several[at : at + LARGEST_GROUP]
-        for several in map(list, (found.values() for found in compatible.values()))
+        for several in (list(one.values()) for one in compatible.values())
         for at in range(0, len(several), LARGEST_GROUP)
     ]
+    # A process keeps the data of one group for the next.
+    return sorted(found, key=lambda group: str(data_of(group[0].declaration)))
 
 
 @contextmanager

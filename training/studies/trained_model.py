@@ -24,7 +24,7 @@ from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.fit.fit import Fit, arrays, fit_together
 
-_BATCH = 2_000  # examples per inference call
+_BATCH = 10_000  # examples per inference call
 
 
 @dataclass
