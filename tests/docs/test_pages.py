@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links
 from wardrobe import cli
-from wardrobe.models import DataFacts, check, read
+from wardrobe.models import DataFacts, check, read, resolve
 from wardrobe.training.studies import study
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
@@ -84,6 +84,21 @@ def test_a_declaration_is_sound(block, tmp_path):
     file = tmp_path / "declaration.yaml"
     file.write_text(block.text, encoding="utf-8")
     assert check(read(str(file)), PICTURES) == []
+
+
+def test_the_declaration_that_starts_from_other_weights_gets_those_that_it_freezes(tmp_path):
+    from wardrobe.models.build import build
+    from wardrobe.training import transfer
+
+    (block,) = (block for block in of("yaml", "") if "\n  from: " in block.text)
+    file = tmp_path / "declaration.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    declaration = resolve(read(str(file)), PICTURES)
+    network = build(declaration).network
+    transferred = transfer.begin(network, declaration, ["other", "classes"])
+    assert transferred is not None
+    frozen = [layer.name for layer in network.layers if layer.weights and not layer.trainable]
+    assert transferred.taken == frozen
 
 
 @pytest.mark.parametrize("block", of("yaml", "a study"), ids=str)
