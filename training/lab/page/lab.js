@@ -193,7 +193,7 @@ function showState() {
   find("train").disabled = state === "connecting" || !isRight;
   find("train").textContent = isTraining() || networks.size ? "Restart" : "Train";
   find("pause").disabled = !isTraining();
-  find("pause").textContent = state === "paused" ? "Go on" : "Pause";
+  find("pause").textContent = state === "paused" ? "Continue" : "Pause";
   find("step").disabled = !isTraining() && find("train").disabled;
   find("finish").disabled = !isTraining();
   find("rate").disabled = !isTraining();
