@@ -30,8 +30,8 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "schema", "init", "train", "evaluate", "predict", "serve", "data",
-    "results", "study", "lab",
+    "list", "show", "check", "schema", "init", "train", "evaluate", "export", "predict", "classify",
+    "serve", "data", "results", "study", "lab",
 )  # fmt: skip
 
 
@@ -73,7 +73,9 @@ def test_python_runs_it_as_a_module(tmp_path):
 
 
 def test_help_at_every_level(invoke):
-    assert all(command in invoke("--help").stdout for command in COMMANDS)
+    overview = invoke("--help").stdout
+    assert all(command in overview for command in COMMANDS)
+    assert "..." not in overview.partition("Commands:")[2]  # no summary is cut
     for command in (*([command] for command in COMMANDS), ["data", "verify"], ["data", "fetch"]):
         done = invoke(*command, "--help")
         assert done.returncode == 0

@@ -156,7 +156,7 @@ def read(name_or_file: str, is_quick: bool = False) -> Study:
     if name_or_file not in lecture.names():
         file = Path(name_or_file)
         if file.suffix not in (".yaml", ".yml") and not file.exists():
-            hint = did_you_mean(name_or_file, lecture.names()) or "; `wardrobe study --list`"
+            hint = did_you_mean(name_or_file, lecture.names()) or "; see `wardrobe study --list`"
             raise DeclarationError(
                 [ErrorDetail(name_or_file, None, f"no such file or study{hint}")]
             )
