@@ -330,7 +330,7 @@ def test_truncated_and_altered_data_files(invoke, tmp_path):
         (b"\x00\x01\x02\xff", "is not a UTF-8 text file"),
         (b"a: 1\n" * 2_200_000, "is larger than"),
         (b"name: x\nname: y\n", "duplicate key"),
-        (b"name: x\nextends: x\n", "goes in a loop"),
+        (b"name: x\nextends: x\n", "forms a loop"),
         (b"name: x\nextends: nobody\n", "no declaration 'nobody'"),
         (b"name: x\nmodel: {layers: [{Dens: {units: 3}}]}\n", "did you mean 'Dense'?"),
     ],
@@ -448,6 +448,6 @@ def test_the_end_of_a_training_tells_classes_that_are_never_named(invoke, small,
     names_nothing_but_bags = "training.class_weight={Bag: 1000}"
     done = invoke("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
     assert done.returncode == 0, done.stderr
-    assert "note: never named by the network: T-shirt/top" in done.stderr
+    assert "note: never predicted by the network: T-shirt/top" in done.stderr
     (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")
     assert "| Class weights | T-shirt/top 1, Trouser 1" in card.read_text()

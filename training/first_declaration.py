@@ -97,7 +97,7 @@ def _table(path: Path, name: Line) -> _Found:
     known = [column for column in columns if column.lower() in tables.TARGETS]
     target, reason = (known or columns)[-1], "what is predicted"
     if not known:
-        reason = f"what is predicted: the last column; or name another of {', '.join(columns[:-1])}"
+        reason = f"the column to predict, here the last; the others are {', '.join(columns[:-1])}"
     lines, unused = [name, (f"target: {_scalar(target)}", reason)], {}
     if of_no_use := tables.columns_of_no_use(path, target):
         unused = dict.fromkeys(of_no_use, "ignore")
@@ -151,36 +151,39 @@ def _seen(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[bool]]:
             spread = float(np.mean(pixels.max(axis=2) - pixels.min(axis=2)))
             colourful.append(spread > COLOURFUL)
     if not shapes:
-        raise DataError(f"none of {len(files):,} pictures could be opened to look at")
+        raise DataError(f"none of {len(files):,} sampled pictures could be opened")
     return shapes, colourful
 
 
 def _prepared(shapes: list[tuple[int, int]]) -> Iterable[Line]:
     (widths, heights), (width, height) = zip(*shapes, strict=True), shapes[0]
     if len(set(shapes)) == 1 and max(width, height) <= LARGEST_SIDE:
-        yield f"size: [{height}, {width}]", "all that were looked at have this size"
+        yield f"size: [{height}, {width}]", "all sampled pictures have this size"
         return
     smallest, largest = (f"{of(widths)}×{of(heights)}" for of in (min, max))
     text = f"they are {smallest}" + ("" if smallest == largest else f" to {largest}")
     yield f"size: [{SMALL}, {SMALL}]", f"{text} pixels; try [48, 48] for finer details"
     proportions = np.array(widths) / np.array(heights)
     if proportions.max() > 1.1 * proportions.min():
-        yield "prepare: pad", "whole, with a border: they differ in their proportions"
+        yield "prepare: pad", "whole, with a border: their proportions differ"
 
 
 def _coloured(colourful: list[bool]) -> Iterable[Line]:
     count = sum(colourful)
     if count > len(colourful) / 2:
-        yield "colour: rgb", f"{count} of {len(colourful)} that were looked at are in colour"
+        yield "colour: rgb", f"{count} of {len(colourful)} sampled pictures are in colour"
     else:
-        yield "colour: grey", f"{len(colourful) - count} of {len(colourful)} looked at are grey"
+        yield (
+            "colour: grey",
+            f"{len(colourful) - count} of {len(colourful)} sampled pictures are grey",
+        )
 
 
 def _network(found: _Found) -> Iterable[Line]:
     units = 256 if found.examples >= 10_000 else 64 if found.examples < 1_000 else 128
     yield "model:", ""
     yield "  layers:", ""
-    reason = f"enough for {found.examples:,} examples; twice as many if it learns too little"
+    reason = f"enough for {found.examples:,} examples; double it if it learns too little"
     yield (
         f"    - Dense: {{units: {units}, activation: relu, kernel_initializer: he_normal}}",
         reason,

@@ -206,8 +206,8 @@ class Run:
             reason = f"it kept no {end.name}"
         if reason:
             raise TrainingError(
-                f"{self.folder} cannot go on with more epochs: {reason}; drop --resume to start a "
-                "new run"
+                f"{self.folder} cannot continue with more epochs: {reason}; drop --resume to start "
+                "a new run"
             )
         try:
             shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(*_OWN))
@@ -271,7 +271,7 @@ class Run:
             if error.errno not in _NO_LOCKS:
                 raise
             logger.warning(
-                "%s cannot be locked on this file system (%s): see to it that no other process "
+                "%s cannot be locked on this file system (%s): make sure that no other process "
                 "resumes this run", self.folder, error.strerror,
             )  # fmt: skip
 

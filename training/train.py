@@ -167,7 +167,7 @@ def train(
 
 def _tell_continuation(shorter: Run, fit: Fit) -> None:
     epochs = shorter.declared["training"]["epochs"]
-    logger.warning("goes on from the end of %s, after %s epochs", shorter.folder, epochs)
+    logger.warning("continues from the end of %s, after %s epochs", shorter.folder, epochs)
     for difference in fit.what_depends_on_epochs(epochs):
         logger.warning("%s", difference)
 

@@ -72,7 +72,7 @@ class Transferred:
 
     def __str__(self) -> str:
         drawn = "; ".join(f"{layer} ({reason})" for layer, reason in self.drawn.items())
-        text = f"begins with the weights of {self.source} ({self.path}): {', '.join(self.taken)}"
+        text = f"starts from the weights of {self.source} ({self.path}): {', '.join(self.taken)}"
         return f"{text}; drawn anew: {drawn}" if drawn else text
 
 
@@ -139,7 +139,7 @@ def find(declared: str, artifacts: Sequence[Path] = (), files: Iterable[Path] = 
             return _source(candidate)
     if zoo.path(declared):
         raise NoWeights(
-            f"no weights of {declared} are here: train it first with `wardrobe train {declared}`"
+            f"no weights of {declared} exist yet: train it first with `wardrobe train {declared}`"
         )
     known = {found.name for folder in folders for found in folder.glob("[!.]*") if found.is_dir()}
     hint = did_you_mean(declared, known) or f"; by name there are {', '.join(sorted(known))}"
@@ -178,7 +178,7 @@ def _misfit(own: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> str:
     for key, variable in own.items():
         name = key.partition("/")[2]
         if key not in weights:
-            return f"it has no {name} there"
+            return f"{name} is missing there"
         here, there = tuple(variable.shape), weights[key].shape
         if here != there:
             return f"{name} is {_shape(there)} there, {_shape(here)} here"

@@ -121,7 +121,7 @@ def find(folders: Sequence[Path], name: str | None = None) -> list[Artifact]:
     Folders that are missing or cannot be read are treated as empty, and a warning is logged for the
     latter. Of the same version in two folders the first hides the others, which is logged as well.
     A version folder's name is a positive integer; any other, such as `.3.partial` while a version
-    is being written, is ignored. What looks like a network, but is passed over, is logged, too.
+    is being written, is ignored. What looks like a network, but is ignored, is logged, too.
     """
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
@@ -162,23 +162,21 @@ def _why_passed_over(path: Path, model: Path) -> str | None:
     is_numbered = VERSION.fullmatch(path.name)
     if path.suffix in KERAS_FILES and os.path.isfile(path):  # noqa: PTH113, this one never raises
         return (
-            f"{path} is passed over: it is a file of Keras, not a SavedModel; export it with"
+            f"{path} is ignored: it is a file of Keras, not a SavedModel; export it with"
             f" keras.models.load_model({str(path)!r}).export({str(model / '1')!r})"
         )
     if not _is_saved_model(path) or (is_numbered and path.parent == model):
         return None
     if is_numbered:
         return (
-            f"{path} is passed over: {path.parent} is the folder of one model; serve the folder"
+            f"{path} is ignored: {path.parent} is the folder of one model; serve the folder"
             f" that it is in, {path.parent.parent}"
         )
     if path == model or path.parent != model:
-        return (
-            f"{path} is passed over: it is a SavedModel without a version; move it to {path / '1'}"
-        )
+        return f"{path} is ignored: it is a SavedModel without a version; move it to {path / '1'}"
     number = re.sub("[^0-9]", "", path.name).lstrip("0") or "1"
     return (
-        f"{path} is passed over: a version is a positive whole number; rename the folder, for"
+        f"{path} is ignored: a version is a positive whole number; rename the folder, for"
         f" example to {path.parent / number}"
     )
 
@@ -245,7 +243,7 @@ def _artifacts(folder: Path, name: str | None) -> Iterator[Artifact]:
             for path in _versions(model):
                 yield Artifact(model.name, int(path.name), path)
         else:
-            warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
+            warn_once(f"{str(model)!a} is ignored: its name is not UTF-8; rename it")
 
 
 def _versions(model: Path) -> list[Path]:

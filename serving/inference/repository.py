@@ -152,7 +152,7 @@ class Repository:
         if companion and companion.picture:
             return companion if named or _know_the_same_garments(companion, model) else None
         if named:
-            warn_once(f"{named!r} is to answer photographs for {name}, but takes no pictures here")
+            warn_once(f"{named!r} should answer photographs for {name}, but does not take pictures")
         return None
 
     def _newest(self, name: str) -> Model | None:
@@ -228,7 +228,7 @@ class Repository:
                     (s.artifact.name, s.artifact.version, s.state) for s in self.statuses()
                 )
             except Exception:  # a file system can fail in any way; the next refresh may succeed
-                logger.exception("cannot read the artifact folders; what is loaded is still served")
+                logger.exception("cannot read the artifact folders; loaded models are still served")
             time.sleep(seconds)
 
     def _scan(self) -> None:

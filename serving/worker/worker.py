@@ -285,7 +285,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]
     def _end(self, connection: Connection) -> None:
         """A phase has taken too long."""
         if connection.phase in (Phase.HEAD, Phase.BODY):
-            self._refuse(connection, 408, "the request did not arrive whole in time; send it again")
+            self._refuse(
+                connection, 408, "the request did not arrive completely in time; send it again"
+            )
         else:
             self._drop(connection)
 

@@ -57,7 +57,7 @@ def _add_sessions(app: Flask, sessions: Sessions) -> None:
     def session(name: str) -> Session:
         found = sessions.get(name)
         if found is None:
-            raise NotFound("this page has no process any more: reload it")
+            raise NotFound("this page's process is gone: reload it")
         return found
 
     @app.get("/events")
@@ -87,7 +87,7 @@ def _add_sessions(app: Flask, sessions: Sessions) -> None:
     def export(name: str) -> Response:
         file = session(name).archive()
         if file is None:
-            raise NotFound("nothing has been trained to its end yet")
+            raise NotFound("no training has finished yet")
         return send_file(file, as_attachment=True, download_name="wardrobe-lab.zip")
 
 
@@ -100,7 +100,7 @@ def _declaration() -> Response:
         try:
             text = declared.change(text, str(asked["field"]), asked.get("value"))
         except DeclarationError:
-            told["refused"] = "mend the YAML first: it cannot be read"
+            told["refused"] = "correct the YAML first: it cannot be read"
         except (ValueError, TypeError) as error:
             told["refused"] = str(error)
     errors = [{"line": one.line, "message": one.message} for one in declared.errors(text)]
@@ -175,7 +175,7 @@ def _require(token: str) -> None:
         return
     sent = request.headers.get("X-Lab-Token") or request.args.get("token", "")
     if not hmac.compare_digest(sent.encode(), token.encode()):
-        raise Forbidden("this page is of an earlier lab: reload it")
+        raise Forbidden("this page belongs to an earlier lab: reload it")
 
 
 def _with_headers(response: Response) -> Response:

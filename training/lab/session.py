@@ -60,7 +60,7 @@ class Session:
                 else:
                     yield ": still here\n\n"
             except (EOFError, OSError):
-                message = "the training's process has ended, perhaps for want of memory"
+                message = "the training process has ended, perhaps for lack of memory"
                 yield _event({"type": "gone", "message": message})
                 return
 

@@ -167,7 +167,7 @@ class Training:
         except (DeclarationError, DataError, TrainingError) as error:
             self._fail(seed, str(error))
         except MemoryError:
-            self._fail(seed, "the memory does not suffice: take fewer units or examples")
+            self._fail(seed, "not enough memory: use fewer units or examples")
         except Exception as error:  # else the page would wait for ever
             self._fail(seed, f"{type(error).__name__}: {error}")
         finally:

@@ -76,7 +76,7 @@ def _result(done: Any) -> Any:
     except RayTaskError as error:  # its own text is a traceback
         if isinstance(error.cause, ImportError) or "failed to import" in str(error.cause):
             raise TrainingError(
-                "the machines of the cluster need wardrobe as it is here: pip install "
+                "the machines of the cluster need the same wardrobe as here: pip install "
                 f"'wardrobe[cluster]' on them ({in_words(error.cause)})"
             ) from None
         raise error.cause from None
