@@ -288,7 +288,7 @@ class TestAFolder:
         write(people(100), "train.csv")
         folder = write(people(20).replace("high", "highest"), "test.csv").parent
         load(str(folder), target="income")
-        assert "the class 'highest' has examples to test on, but none to train on" in caplog.text
+        assert "the class 'highest' has test examples, but no training examples" in caplog.text
         load(str(folder), target="income", take=10)
         assert len(caplog.records) == 1
 
