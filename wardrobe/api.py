@@ -60,6 +60,7 @@ def create_model(
     computes, usually probabilities, float32 `[N, classes]`.
 
     Args:
+        name_or_file: the name of a network in the zoo, or a YAML file.
         pretrained: use the weights of the artifact that ships with wardrobe, before calibration;
             otherwise weights are drawn from Keras' global seed.
         classes: the number of classes of the head. If it differs from that of the data set, the
@@ -105,6 +106,7 @@ def load_declaration(
     """A declaration of the zoo or of a file, checked and with all values filled in.
 
     Args:
+        name_or_file: the name of a network in the zoo, or a YAML file.
         set: values to change, such as `{"training.epochs": 3}`, or strings as for `--set`, such as
             `["training.epochs=3"]`.
 
@@ -279,6 +281,7 @@ def evaluate(
     `by_class` and `confusion`, whose rows are the true classes.
 
     Args:
+        model: a loaded model, or as for `load`.
         data: the name or path of a data set, or a `DataSet`; default: the one it was trained on.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
 
@@ -308,6 +311,7 @@ def export(
     metadata gives the labels, the accuracy and the largest difference from the artifact's outputs.
 
     Args:
+        model: a loaded model, or as for `load`.
         format: "onnx" (onnxruntime, browsers, Triton, OpenVINO) or "litert" (phones).
         to: the file to write.
         int8: 8-bit weights and activations, a quarter of the size.
