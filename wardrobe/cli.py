@@ -150,7 +150,7 @@ def list_(as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", metavar="NAME_OR_FILE")
 @Set
 @Json
 def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
@@ -165,7 +165,7 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, metavar="NAME_OR_FILE...")
 @Set
 @DataDir
 @click.option("--no-data", is_flag=True, help="Do not check that the data set is there.")
@@ -580,7 +580,7 @@ def results(runs: Path, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, metavar="[NAME_OR_FILE]")
 @click.option(
     "--all", "every", is_flag=True, help="Run all studies of the lecture into one HTML page."
 )
@@ -634,7 +634,7 @@ def study(
 ) -> None:
     """Run a study: train its variants, draw a figure, check a claim.
 
-    NAME is a study of the lecture or a YAML file.
+    NAME_OR_FILE is a study of the lecture or a YAML file.
     """
     from wardrobe.training.studies.study import read, read_all
 
