@@ -1,4 +1,4 @@
-"""A first declaration for somebody's own data, with the reason for each value beside it."""
+"""A first declaration for a user's own data, with the reason for each value beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Line = tuple[str, str]
 """A line of YAML, and the reason that stands beside it."""
 
 LOOKED_AT = 60
-"""Pictures that are opened to judge all of them by."""
+"""The number of pictures to sample."""
 
 LARGEST_SIDE = 64
 """Pixels; of larger pictures the first Dense layer alone would have millions of weights."""
@@ -40,7 +40,7 @@ FEWEST_STEPS = 50
 
 @dataclass
 class _Found:
-    """What a look at the data tells."""
+    """What inspecting the data has shown."""
 
     data: list[Line]
     examples: int
@@ -109,7 +109,7 @@ def _table(path: Path, name: Line) -> _Found:
 
 
 def _counted(found: DataSet, lines: list[Line], what: str) -> _Found:
-    """What a loaded data set tells."""
+    """What a loaded data set shows."""
     count = len(found.train) + len(found.validation)
     sizes = None
     if found.class_names is not None:
@@ -138,7 +138,7 @@ def _pictures(listing: Listing, name: Line) -> _Found:
 
 
 def _seen(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[bool]]:
-    """Width and height, and whether it is in colour, of pictures from all over a list."""
+    """Width and height, and whether it is in colour, of pictures sampled from a list."""
     shapes, colourful = [], []
     for file in files[:: max(1, len(files) // LOOKED_AT)]:
         with (
@@ -224,7 +224,7 @@ def _in_classes(sizes: dict[str, int] | None) -> str:
 
 
 def _scalar(text: str) -> str:
-    """A text as YAML writes it, in quotes where it needs them."""
+    """A string in YAML, in quotes if necessary."""
     is_plain = re.fullmatch(r"[A-Za-z./~][\w./~-]*", text, re.ASCII)
     reserved = text.lower() in ("null", "true", "false", "yes", "no", "on", "off", "~")
     return text if is_plain and not reserved else json.dumps(text, ensure_ascii=False)
