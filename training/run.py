@@ -277,7 +277,7 @@ class Run:
 
 
 def _but_for_epochs(declared: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """What decides the result of a run except the number of its epochs, and this number."""
+    """What the result of a run depends on except the number of epochs, and this number."""
     decisive = {k: v for k, v in declared.items() if k not in ("name", "about", "seed")}
     training = dict(declared.get("training", {}))
     epochs = training.pop("epochs", 0)
