@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 import shlex
+import tomllib
 
 import click
 import pytest
@@ -68,6 +69,13 @@ def test_a_command_is_one_that_the_command_line_takes(line):
     except click.BadParameter as error:
         if "does not exist" not in error.message:  # the reader's own files
             raise
+
+
+def test_every_extra_is_named():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extra in project["optional-dependencies"].keys() - {"dev", "docs"}:
+        assert f"| `{extra}` |" in text
 
 
 def test_every_setting_of_the_service_is_named():
