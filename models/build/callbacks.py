@@ -86,7 +86,7 @@ def _check_monitor(
     elif mode == "auto" and directions[name] is None:
         factory.add_error(
             path,
-            f"whether a high or a low '{monitor}' is better is not known: give {spec.name} "
+            f"it is not known whether a high or a low '{monitor}' is better: give {spec.name} "
             "'mode: max' or 'mode: min'",
         )
 

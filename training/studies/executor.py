@@ -199,7 +199,7 @@ class _Processes:
             except BrokenProcessPool:
                 raise TrainingError(
                     "a process was killed, perhaps for lack of memory; the same command with fewer "
-                    "--jobs goes on with what is missing"
+                    "--jobs trains the remaining variants"
                 ) from None
             yield futures[future]
 

@@ -83,5 +83,5 @@ def _result(done: Any) -> Any:
     except RayError as error:
         raise TrainingError(
             f"a task was lost {RETRIES + 1} times, the last time because: {str(error).strip()}; "
-            "the same command goes on with what is missing"
+            "the same command trains the remaining variants"
         ) from None

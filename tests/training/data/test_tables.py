@@ -299,7 +299,7 @@ class TestAFolder:
         collection = tables.collect(folder, "income")
         assert (len(collection.examples), collection.test_size) == (100, None)
         assert collection.notes == (
-            "sample_submission.csv, whose name does not name a part",
+            "sample_submission.csv, not named train, test or val",
             "test.csv, which has no column 'income'",
         )
 
