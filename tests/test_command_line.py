@@ -427,7 +427,7 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
                 break
         process.terminate()
         assert process.wait(timeout=30) == 0
-    assert "by small" in line
+    assert "small takes a drawn" in line
 
 
 def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monkeypatch):
