@@ -126,6 +126,7 @@ def wardrobe(wardrobe_program: str, tmp_path: Path) -> Run:
 @pytest.fixture
 def invoke(tmp_path: Path) -> Run:
     """The same without a process: this one has imported TensorFlow, which takes seconds."""
+    import keras  # noqa: F401 - before `check` chooses NumPy's backend for the whole process
 
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         words = list(map(str, arguments))
