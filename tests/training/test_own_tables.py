@@ -171,7 +171,7 @@ class TestAServedRow:
     @pytest.mark.parametrize("value", [3, "Oslo"])
     def test_alone_is_given_as_a_list(self, people, value):
         model = api.load(people.artifact)
-        with pytest.raises(ServingError, match=r"one row alone is given as a list, \[row\]"):
+        with pytest.raises(ServingError, match=r"give a single row as a list, \[row\]"):
             model.predict(dict.fromkeys(model.input["columns"], value))
 
     @pytest.mark.parametrize("rows", [None, 5, "age", [39]])

@@ -93,7 +93,7 @@ def list_labelled(path: Path, target: str | None = None, classes: Classes | None
     found = _found(rows, below)
     named = {picture for pictures in found.values() for of in pictures.values() for picture in of}
     if others := below.pictures - len(named):
-        notes.append(f"{counted(others, 'picture')} that no row names")
+        notes.append(f"{counted(others, 'picture')} without a row")
     return replace(listed(folder, found, classes, notes), source=path, tables=tuple(tables))
 
 
@@ -197,8 +197,8 @@ def _refuse_measures(rows: Sequence[_Row]) -> None:
     for row in rows:
         if are_numbers and float(row.label) % 1:
             raise DataError(
-                f"{row.place}: the label is {row.label}; pictures are told apart by classes, and "
-                "not measured: give a column of classes as 'target'"
+                f"{row.place}: the label is {row.label}, but pictures are sorted into classes: "
+                "name a column of classes as 'target'"
             )
 
 
@@ -260,17 +260,18 @@ def _found(rows: Sequence[_Row], below: _Below) -> dict[str, Pictures]:
                 yield f"{row.place}: there is no picture {row.name!r}"
             elif len(files) > 1:
                 both = " and ".join(as_text(file.relative_to(below.folder)) for file in files[:2])
-                yield f"{row.place}: {row.name!r} may be {both}"
+                yield f"{row.place}: {row.name!r} could be {both}"
             elif labels.setdefault(files[0], row.label) != row.label:
-                yield f"{row.place}: {row.name!r} is {row.label!r}, above {labels[files[0]]!r}"
+                above = labels[files[0]]
+                yield f"{row.place}: {row.name!r} is {row.label!r} here, but {above!r} above"
             else:
                 found.setdefault(row.part, {}).setdefault(row.label, set()).add(files[0])
 
     raise_faults(
         faults(),
-        f"Correct or remove these rows. Pictures are looked for below {as_text(below.folder)}, "
-        "with the ending that is written or with any; to train on the other columns alone, leave "
-        "theirs out with 'columns: {COLUMN: ignore}'",
+        "Correct or remove these rows. Pictures may be anywhere below "
+        f"{as_text(below.folder)}; to train on the other columns alone, ignore the one with their "
+        "names: 'columns: {COLUMN: ignore}'",
     )
     return {
         part: {label: sorted(files) for label, files in by_label.items()}
@@ -279,10 +280,10 @@ def _found(rows: Sequence[_Row], below: _Below) -> dict[str, Pictures]:
 
 
 def _folders_tell(folder: Path, file: Path, of_files: str) -> bool:
-    """Whether folders of pictures beside a table tell the classes: some column says the same of all
-    pictures in a folder, and not of all pictures.
+    """Whether folders of pictures beside a table are the classes: some column has one value for all
+    pictures in a folder, and several in all.
 
-    Raises DataError if there are such folders, but the table says otherwise.
+    Raises DataError if there are such folders, but no such column.
     """
     try:
         parts = list_pictures(folder).parts
@@ -306,6 +307,6 @@ def _folders_tell(folder: Path, file: Path, of_files: str) -> bool:
         if len(distinct) > 1 and all(len(cells) == 1 for cells in by_folder.values()):
             return True
     raise DataError(
-        f"{folder}: its folders hold pictures, but {file.name} labels them otherwise: give the "
-        f"path of {file.name} if it tells the classes, or else move it elsewhere"
+        f"{folder}: {file.name} labels the pictures differently from their folders: give the path "
+        f"of {file.name} to use its labels, or move it elsewhere to use the folders"
     )

@@ -184,7 +184,7 @@ class _Seen:
         which = ", ".join(sorted(map(as_text, self.within))[:5])
         if self.within <= PARTS.keys():
             return [
-                f"each class has the folders {which}, which are not taken for a split: put the "
+                f"each class has the folders {which}, which are not taken as a split: put the "
                 "folders of the classes into train/ and test/"
             ]
         return [

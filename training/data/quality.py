@@ -56,14 +56,15 @@ def of_classes(
     y: the class of each example, int32 [N]; train, test: the indices of those parts.
     """
     if untrained := [names[index] for index in np.setdiff1d(y[test], y[train])]:
+        one = len(untrained) == 1
         yield (
-            f"no network learns {_listed(untrained)}: there are examples to test on, but none to "
-            "train on"
+            f"{_listed(untrained)} {'has' if one else 'have'} test examples, but no training "
+            f"examples: no network can learn {'it' if one else 'them'}"
         )
     for alike in _alike(names):
         yield (
-            f"the classes {_listed(alike)} are written nearly alike and learnt as different ones; "
-            "to join them, name all classes in data.classes, these as "
+            f"the classes {_listed(alike)} are written nearly alike and learned as different ones; "
+            "to merge them, name all classes in data.classes, these as "
             f"{json.dumps({alike[0]: alike}, ensure_ascii=False)}"
         )
 
@@ -97,18 +98,18 @@ def of_pictures(
     """Sentences about pictures that are there more than once, pixel for pixel."""
     if count := repeated(pictures, test, np.concatenate([train, validate])):
         yield (
-            f"{count:,} of {counted(len(test), 'test picture')} are also among those to train on "
-            "or to validate with: what is measured on them is no test; remove them from one part"
+            f"{count:,} of {counted(len(test), 'test picture')} are also in the training or "
+            "validation set, so the test measures nothing there; remove them from one of the sets"
         )
     if count := repeated(pictures, validate, train):
         yield (
-            f"{count:,} of {counted(len(validate), 'validation picture')} are also among those to "
-            "train on; remove them from one part"
+            f"{count:,} of {counted(len(validate), 'validation picture')} are also in the training "
+            "set; remove them from one of the sets"
         )
     class_of: dict[int, int] = {}
     pairs = zip(pictures.tolist(), y.tolist(), strict=True)
     if differ := {one for one, of in pairs if class_of.setdefault(one, of) != of}:
-        yield f"{counted(len(differ), 'picture')} in several classes; keep each in the right one"
+        yield f"{counted(len(differ), 'picture')} in several classes; keep each in one"
 
 
 def fingerprints(images: NDArray[np.uint8]) -> Fingerprints:

@@ -121,7 +121,7 @@ def target_column(file: Path, names: Sequence[str], declared: str | None) -> str
         if len(found) == 1:
             return found[0]
         raise DataError(
-            f"{file}: which column is to be predicted? Declare it: data: {{name: …, target: "
+            f"{file}: which column should be predicted? Declare it: data: {{name: …, target: "
             f"COLUMN}}; there are {', '.join(names)}"
         )
     if declared not in names:

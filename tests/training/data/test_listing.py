@@ -91,7 +91,7 @@ def test_the_folders_in_each_class_may_be_a_split(tmp_path):
     put(tmp_path, *(f"{name}/{n}/0.png" for n in ("train", "test") for name in ("cat", "dog")))
     (doubt,) = list_pictures(tmp_path).doubts
     assert doubt.startswith(
-        "each class has the folders test, train, which are not taken for a split"
+        "each class has the folders test, train, which are not taken as a split"
     )
 
 

@@ -42,9 +42,9 @@ def test_pictures_that_are_in_several_parts(tmp_path, said):
                 Image.fromarray(pixels).save(folder / f"{part}{number}.png")
     data = load(str(tmp_path))
     assert said() == [
-        "10 of 10 test pictures are also among those to train on or to validate with: what is "
-        "measured on them is no test; remove them from one part",
-        "6 of 6 validation pictures are also among those to train on; remove them from one part",
+        "10 of 10 test pictures are also in the training or validation set, so the test measures "
+        "nothing there; remove them from one of the sets",
+        "6 of 6 validation pictures are also in the training set; remove them from one of the sets",
     ]
     assert data.repeated == 10
 
@@ -53,24 +53,24 @@ def test_a_picture_that_is_in_several_classes(tmp_path, said):
     draw(tmp_path, ["cup", "plate"])
     shutil.copy(tmp_path / "cup" / "3.png", tmp_path / "plate" / "cup.png")
     load(str(tmp_path))
-    assert said()[-1] == "1 picture in several classes; keep each in the right one"
+    assert said()[-1] == "1 picture in several classes; keep each in one"
 
 
 def test_classes_that_only_the_test_has(tmp_path, said):
     """Folders are read in the order of their names, so that `take` may leave nothing of some."""
     load(str(draw(tmp_path, ["cup", "plate", "spoon"])), take=5)
     assert said() == [
-        "no network learns 'plate', 'spoon': there are examples to test on, but none to train on"
+        "'plate', 'spoon' have test examples, but no training examples: no network can learn them"
     ]
 
 
 def test_classes_that_are_written_nearly_alike(tmp_path, said):
     load(str(draw(tmp_path, ["Boot", "boot ", "T-shirt", "t_shirt", "cup"])))
     assert said() == [
-        "the classes 'Boot', 'boot ' are written nearly alike and learnt as different ones; to "
-        'join them, name all classes in data.classes, these as {"Boot": ["Boot", "boot "]}',
-        "the classes 'T-shirt', 't_shirt' are written nearly alike and learnt as different ones; "
-        'to join them, name all classes in data.classes, these as {"T-shirt": ["T-shirt", '
+        "the classes 'Boot', 'boot ' are written nearly alike and learned as different ones; to "
+        'merge them, name all classes in data.classes, these as {"Boot": ["Boot", "boot "]}',
+        "the classes 'T-shirt', 't_shirt' are written nearly alike and learned as different ones; "
+        'to merge them, name all classes in data.classes, these as {"T-shirt": ["T-shirt", '
         '"t_shirt"]}',
     ]
 
