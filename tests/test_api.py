@@ -253,7 +253,7 @@ def test_arrays_are_no_data_set_and_how_they_become_one(small, tmp_path):
         train(small, tmp_path, data=(IMAGES, np.zeros(3)))
     with pytest.raises(wardrobe.DataError, match="not ndarray"):
         wardrobe.evaluate("mlp-256-128-100", data=IMAGES)
-    with pytest.raises(wardrobe.DataError, match="not ndarray; arrays are saved"):
+    with pytest.raises(wardrobe.DataError, match="not ndarray; to use arrays, save"):
         wardrobe.load_data(IMAGES)
     pandas = pytest.importorskip("pandas")
     with pytest.raises(wardrobe.DataError, match=r"not DataFrame; .*\.to_csv\('mine\.csv'"):
