@@ -1,4 +1,4 @@
-"""A first declaration for somebody's own data, with the reason for each value beside it."""
+"""A first declaration for a user's own data, with the reason for each value beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from wardrobe.models.schema.declaration import Data
 from wardrobe.training import data
-from wardrobe.training.data import idx, npz, picture_tables, table_files, tables
+from wardrobe.training.data import idx, labelled_pictures, npz, picture_tables, table_files, tables
 from wardrobe.training.data.dataset import DataError, DataSet, counted
 from wardrobe.training.data.listing import Listing, list_pictures
 from wardrobe.training.evaluation.metrics import UNEQUAL
@@ -25,7 +25,7 @@ Line = tuple[str, str]
 """A line of YAML, and the reason that stands beside it."""
 
 LOOKED_AT = 60
-"""Pictures that are opened to judge all of them by."""
+"""The number of pictures to sample."""
 
 LARGEST_SIDE = 64
 """Pixels; of larger pictures the first Dense layer alone would have millions of weights."""
@@ -40,7 +40,7 @@ FEWEST_STEPS = 50
 
 @dataclass
 class _Found:
-    """What a look at the data tells."""
+    """What inspecting the data has shown."""
 
     data: list[Line]
     examples: int
@@ -80,6 +80,8 @@ def name_for(path: Path) -> str:
 def _look(path: Path, written: str) -> _Found:
     name = (f"name: {_scalar(written)}", "")
     is_array = idx.find(path) is not None or npz.find(path) is not None
+    if not is_array and labelled_pictures.is_labelled(path):
+        return _labelled(path, name)
     if table_files.is_table(path) and not is_array and not picture_tables.are_pictures(path):
         return _table(path, name)
     if is_array or table_files.is_table(path):
@@ -91,13 +93,23 @@ def _look(path: Path, written: str) -> _Found:
     return _pictures(list_pictures(path), name)
 
 
+def _labelled(path: Path, name: Line) -> _Found:
+    """Pictures whose classes a table names; of several columns the likeliest is taken."""
+    columns = labelled_pictures.columns_of_labels(path)
+    if len(columns) < 2:
+        return _pictures(labelled_pictures.list_labelled(path), name)
+    listing = labelled_pictures.list_labelled(path, columns[0])
+    reason = f"the labels; or name another of {', '.join(columns[1:])}"
+    return _pictures(listing, name, (f"target: {_scalar(columns[0])}", reason))
+
+
 def _table(path: Path, name: Line) -> _Found:
     files = table_files.parts(path).files["train"]
     columns = list(table_files.read(files[0]).columns)
     known = [column for column in columns if column.lower() in tables.TARGETS]
     target, reason = (known or columns)[-1], "what is predicted"
     if not known:
-        reason = f"what is predicted: the last column; or name another of {', '.join(columns[:-1])}"
+        reason = f"the column to predict, here the last; the others are {', '.join(columns[:-1])}"
     lines, unused = [name, (f"target: {_scalar(target)}", reason)], {}
     if of_no_use := tables.columns_of_no_use(path, target):
         unused = dict.fromkeys(of_no_use, "ignore")
@@ -109,7 +121,7 @@ def _table(path: Path, name: Line) -> _Found:
 
 
 def _counted(found: DataSet, lines: list[Line], what: str) -> _Found:
-    """What a loaded data set tells."""
+    """What a loaded data set shows."""
     count = len(found.train) + len(found.validation)
     sizes = None
     if found.class_names is not None:
@@ -120,7 +132,7 @@ def _counted(found: DataSet, lines: list[Line], what: str) -> _Found:
     return _Found(lines, count, sizes, about=about)
 
 
-def _pictures(listing: Listing, name: Line) -> _Found:
+def _pictures(listing: Listing, *lines: Line) -> _Found:
     train = listing.parts["train"]
     sizes = {label: len(files) for label, files in train.items()}
     count = sum(sizes.values())
@@ -129,7 +141,7 @@ def _pictures(listing: Listing, name: Line) -> _Found:
     about += "." if "test" in listing.parts else "; a fifth of them is kept for the test."
     about += "".join(f" Left out: {note}." for note in listing.notes)
     return _Found(
-        [name, *_prepared(shapes), *_coloured(colourful)],
+        [*lines, *_prepared(shapes), *_coloured(colourful)],
         count,
         sizes,
         has_validation="validation" in listing.parts,
@@ -138,7 +150,7 @@ def _pictures(listing: Listing, name: Line) -> _Found:
 
 
 def _seen(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[bool]]:
-    """Width and height, and whether it is in colour, of pictures from all over a list."""
+    """Width and height, and whether it is in colour, of pictures sampled from a list."""
     shapes, colourful = [], []
     for file in files[:: max(1, len(files) // LOOKED_AT)]:
         with (
@@ -151,36 +163,39 @@ def _seen(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[bool]]:
             spread = float(np.mean(pixels.max(axis=2) - pixels.min(axis=2)))
             colourful.append(spread > COLOURFUL)
     if not shapes:
-        raise DataError(f"none of {len(files):,} pictures could be opened to look at")
+        raise DataError(f"none of {len(files):,} sampled pictures could be opened")
     return shapes, colourful
 
 
 def _prepared(shapes: list[tuple[int, int]]) -> Iterable[Line]:
     (widths, heights), (width, height) = zip(*shapes, strict=True), shapes[0]
     if len(set(shapes)) == 1 and max(width, height) <= LARGEST_SIDE:
-        yield f"size: [{height}, {width}]", "all that were looked at have this size"
+        yield f"size: [{height}, {width}]", "all sampled pictures have this size"
         return
     smallest, largest = (f"{of(widths)}×{of(heights)}" for of in (min, max))
     text = f"they are {smallest}" + ("" if smallest == largest else f" to {largest}")
     yield f"size: [{SMALL}, {SMALL}]", f"{text} pixels; try [48, 48] for finer details"
     proportions = np.array(widths) / np.array(heights)
     if proportions.max() > 1.1 * proportions.min():
-        yield "prepare: pad", "whole, with a border: they differ in their proportions"
+        yield "prepare: pad", "whole, with a border: their proportions differ"
 
 
 def _coloured(colourful: list[bool]) -> Iterable[Line]:
     count = sum(colourful)
     if count > len(colourful) / 2:
-        yield "colour: rgb", f"{count} of {len(colourful)} that were looked at are in colour"
+        yield "colour: rgb", f"{count} of {len(colourful)} sampled pictures are in colour"
     else:
-        yield "colour: grey", f"{len(colourful) - count} of {len(colourful)} looked at are grey"
+        yield (
+            "colour: grey",
+            f"{len(colourful) - count} of {len(colourful)} sampled pictures are grey",
+        )
 
 
 def _network(found: _Found) -> Iterable[Line]:
     units = 256 if found.examples >= 10_000 else 64 if found.examples < 1_000 else 128
     yield "model:", ""
     yield "  layers:", ""
-    reason = f"enough for {found.examples:,} examples; twice as many if it learns too little"
+    reason = f"enough for {found.examples:,} examples; double it if it learns too little"
     yield (
         f"    - Dense: {{units: {units}, activation: relu, kernel_initializer: he_normal}}",
         reason,
@@ -221,7 +236,7 @@ def _in_classes(sizes: dict[str, int] | None) -> str:
 
 
 def _scalar(text: str) -> str:
-    """A text as YAML writes it, in quotes where it needs them."""
+    """A string in YAML, in quotes if necessary."""
     is_plain = re.fullmatch(r"[A-Za-z./~][\w./~-]*", text, re.ASCII)
     reserved = text.lower() in ("null", "true", "false", "yes", "no", "on", "off", "~")
     return text if is_plain and not reserved else json.dumps(text, ensure_ascii=False)

@@ -52,7 +52,7 @@ def classify(
     """
     if model.picture is None:
         raise NotAPictureModelError(
-            f"model {model.artifact} takes no pictures: {model.why_not}; name another model"
+            f"model {model.artifact} does not take pictures: {model.why_not}; name another model"
         )
     predictions: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
     readable: dict[str, list[Readable]] = {}

@@ -1,11 +1,11 @@
-"""Requests out of the bytes that a client has sent so far.
+"""Parses requests from the bytes that a client has sent so far.
 
-Nothing here waits or touches a socket: what has arrived is appended to `Incoming.received`, and
-`next` returns a request once its head and its whole body are there. The bytes of a body are taken
-out of `received` before the next head is looked for, so they cannot be read as a request.
+Nothing here waits or touches a socket: arriving bytes are appended to `Incoming.received`, and
+`next` returns a request once its head and its complete body are there. The bytes of a body are
+removed from `received` before the next head is parsed, so they cannot be read as a request.
 
-gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used:
-they wait for the client.
+gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used,
+because they wait for the client.
 """
 
 import io
@@ -25,9 +25,9 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
 LARGEST_HEAD = 65536
-"""Bytes; a head without an end by then is refused."""
+"""Bytes; a longer head is refused."""
 LONGEST_LINE = 8190
-"""Bytes of a line that announces a chunk, and of all trailers together."""
+"""Bytes of a line with a chunk's size, and of all trailers together."""
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;.*)?", re.DOTALL)
 _STATUSES = {LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 
 class _Head(Unreader):  # type: ignore[misc]
-    """What gunicorn's parser reads from: a head, and nothing after it."""
+    """The input of gunicorn's parser: a head, and nothing after it."""
 
     def __init__(self, head: bytes) -> None:
         super().__init__()
@@ -56,24 +56,24 @@ class _Head(Unreader):  # type: ignore[misc]
 
 
 class Incoming:
-    """What one client has sent and nobody has answered yet."""
+    """The bytes of one client that have not been answered yet."""
 
     def __init__(self, cfg: Any, client: Any, largest: int) -> None:
-        """`largest` is the number of bytes of the largest body that is accepted."""
+        """`largest`: the most bytes of a body that are accepted."""
         self.received = bytearray()
         self.head: Any = None
-        """The request whose body has not arrived whole."""
+        """The request whose body is still arriving."""
         self._cfg, self._client, self._largest = cfg, client, largest
         self._body = bytearray()  # what is known of one that comes in chunks
         self._reading = self._read()
 
     @property
     def size(self) -> int:
-        """Bytes that are held in memory."""
+        """Bytes in memory."""
         return len(self.received) + len(self._body)
 
     def next(self) -> Any:
-        """The next request, whole, as gunicorn's `Request` with a `BytesIO` as body; None while
+        """The next complete request, gunicorn's `Request` with a `BytesIO` as body; None while
         bytes are missing.
 
         Raises `RefusedError`; nothing can be read after that.
@@ -98,7 +98,7 @@ class Incoming:
         return request
 
     def _take_head(self) -> Generator[None, None, bytes]:
-        """A head with the empty line that ends it, or the part of it that is wrong already."""
+        """A head with the empty line that ends it, or the part that is already wrong."""
         data = self.received
         while True:
             start = 2 if data.startswith(b"\r\n") else 0  # one empty line may come first
@@ -120,7 +120,7 @@ class Incoming:
         return request
 
     def _take_chunks(self) -> Generator[None, None, bytes]:
-        """A body in chunks, and the trailers behind it (RFC 9112, section 7.1)."""
+        """A chunked body and its trailers (RFC 9112, section 7.1)."""
         while size := _chunk_size((yield from self._take_line())):
             self._fitting(len(self._body) + size)
             self._body += yield from self._take(size)

@@ -83,11 +83,10 @@ def _started() -> subprocess.Popen[str]:
 
 def _main() -> None:
     """Loads all that writing needs, then waits for what to write."""
-    from wardrobe.serving.inference.tensorflow import hidden, load_tensorflow
+    from wardrobe.serving.inference.tensorflow import load_tensorflow
 
-    with hidden("cv2", "matplotlib", "pandas"):  # Keras takes them for what is not done here
-        load_tensorflow(keras=True)
-        import keras
+    load_tensorflow(keras=True)
+    import keras
 
     from wardrobe.training.data.columns import Column
     from wardrobe.training.export import saved_model

@@ -101,7 +101,7 @@ def test_an_option_with_two_values_or_a_wrong_one_is_refused(client, encode, ban
         ("model=nothing", 404, "there is no model 'nothing'"),
         ("model=../../etc", 404, "there is no model"),
         ("version=99", 404, "has no version 99; it has 2, 1"),
-        ("model=a-table", 422, "takes no pictures"),
+        ("model=a-table", 422, "does not take pictures"),
     ],
 )
 def test_an_invalid_query(client, encode, band, query: str, status: int, message: str) -> None:
