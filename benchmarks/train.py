@@ -414,7 +414,7 @@ def plain_jax(job: Job) -> None:
         state = steps(state, examples, whole.reshape(-1, job.batch))
         if len(rest):
             state = steps(state, examples, rest[None])
-        jax.block_until_ready(state)
+        state[-1].block_until_ready()
         turn.end(partial(accuracy, state[0]))
 
 
