@@ -127,8 +127,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # Python adds the address
         raise StartError(
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --host, --port"
+            f"cannot listen on {host}:{port} ({reason}); choose another with --host, --port"
         ) from error
 
 

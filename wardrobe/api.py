@@ -287,7 +287,10 @@ def evaluate(
     from wardrobe.training.evaluation.metrics import evaluate_artifact
 
     loaded = load(model) if isinstance(model, str | PathLike) else model
-    return evaluate_artifact(loaded, evaluation_data(loaded, data, data_folder))
+    examples = evaluation_data(loaded, data, data_folder)
+    if len(examples.input_shape) > 1:
+        loaded.check_takes_pictures()
+    return evaluate_artifact(loaded, examples)
 
 
 def export(

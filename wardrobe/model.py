@@ -89,15 +89,22 @@ class Model:
         """The pictures that the network takes, and how any other becomes one; None: a table."""
         return self._served.picture
 
+    def check_takes_pictures(self) -> None:
+        """Raises `NotAPictureModelError`, which says why it does not, if it takes none."""
+        self._served.check_takes_pictures()
+
     @property
     def input(self) -> dict[str, Any]:
         """What one example is: `kind` ("image" or "table") and `shape`; of pictures also
         `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
         `prepare`, which says how a picture is brought into this form; of a table of one's own its
-        `columns` instead of the shape."""
+        `columns`, and of a network with several inputs their names, `inputs`, instead of the
+        shape."""
         picture = self.picture
         if self._served.columns:
             return {"kind": "table", "columns": list(self._served.columns)}
+        if picture is None and len(self._served.inputs) > 1:
+            return {"kind": "table", "inputs": list(self._served.inputs)}
         if picture is None:
             return {"kind": "table", "shape": list(self._served.input_shape)}
         return {

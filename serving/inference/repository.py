@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 PHOTOGRAPHS = "mlp-photos"
 """Answers photographs in place of any model that knows the same garments, unless told otherwise."""
 
+MOST_REASONS = 5
+"""Models of which an error says why they cannot answer."""
+
 State = Literal["not loaded", "loading", "available", "broken"]
 
 FOLDERS = re.compile(r"(?<![\w.…])/(?:[^\s/'\":;,()]+/)+")
@@ -355,13 +358,16 @@ class Repository:
 
     def _first_for_pictures(self) -> str:
         # Last, what is there for photographs: others leave these to it, and it leaves them nothing.
+        reasons = []
         for name in sorted(self._versions, key=PHOTOGRAPHS.__eq__):
             newest = self._newest(name)
             if newest and newest.picture:
                 return name
-        raise ModelUnavailableError(
-            "no model here can classify pictures; /health/ready lists the models and says why not"
-        )
+            reasons.append(
+                f"{name}: {newest.why_not}" if newest else str(self._why_not(name, None))
+            )
+        told = "; ".join(reasons[:MOST_REASONS]) + ("; …" if len(reasons) > MOST_REASONS else "")
+        raise ModelUnavailableError(f"no model here can classify pictures: {told}")
 
     def _all_versions(self) -> list[Artifact]:
         return [artifact for versions in self._versions.values() for artifact in versions]
