@@ -162,6 +162,9 @@ def warn_once(message: str) -> None:
 def passed_over(folder: Path) -> list[str]:
     """What is in an artifact folder, looks like a network, and is not served: why not, and what to
     do about it."""
+    if os.path.isfile(folder):  # noqa: PTH113, this one never raises
+        told = _why_passed_over(folder, folder.parent / folder.stem)
+        return [told or f"{folder} is passed over: it is a file; give the folder that it is in"]
     if is_one_model(folder):
         found = [_why_passed_over(path, folder) for path in sorted(_entries(folder))]
         return [message for message in found if message]
@@ -298,7 +301,7 @@ def _entries(folder: Path, warn: bool = False) -> list[Path]:
     """What is in a folder and not hidden; nothing if it cannot be read."""
     try:
         names = os.listdir(folder)  # noqa: PTH208, every second for every model
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         if warn:
