@@ -4,6 +4,7 @@ The bytes come from anyone. Their size is checked before time and memory are spe
 decoder that goes on reading is stopped, and whatever is wrong with them is the client's error.
 """
 
+import ctypes
 import io
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,10 @@ from wardrobe.serving.settings import Limits
 Image.init()  # registers the formats
 # What is odd about a stranger's file is no news for the log, and each message would be remembered.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# libtiff writes it to stderr, up to a line for each row, unless it is given nobody to tell.
+for _handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+    with suppress(AttributeError):  # Pillow was built without libtiff
+        ctypes.CDLL(Image.core.__file__)[_handler](None)
 with suppress(ImportError):
     import pillow_heif
 

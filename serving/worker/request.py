@@ -9,8 +9,10 @@ they wait for the client.
 """
 
 import io
+import logging
 import re
 from collections.abc import Generator
+from functools import cache
 from typing import Any
 
 from gunicorn.http.body import CHUNK_EXT_RE, ChunkedReader
@@ -24,10 +26,15 @@ from gunicorn.http.errors import (
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
+logger = logging.getLogger(__name__)
+
 LARGEST_HEAD = 65536
 """Bytes; a head without an end by then is refused."""
 LONGEST_LINE = 8190
 """Bytes of a line that announces a chunk, and of all trailers together."""
+
+TLS = b"\x16\x03"
+"""How a client begins that wants to speak TLS."""
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;.*)?", re.DOTALL)
 _STATUSES = {LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
@@ -101,6 +108,9 @@ class Incoming:
         """A head with the empty line that ends it, or the part of it that is wrong already."""
         data = self.received
         while True:
+            if data.startswith(TLS):
+                _warn_of_tls()
+                raise RefusedError(400, "this is TLS; the service speaks HTTP")
             start = 2 if data.startswith(b"\r\n") else 0  # one empty line may come first
             end = data.find(b"\r\n\r\n", start)
             has_bare_newline = data.count(b"\n") != data.count(b"\r\n")
@@ -162,6 +172,12 @@ class Incoming:
                 " at a time",
             )
         return size
+
+
+@cache
+def _warn_of_tls() -> None:
+    """Said once: the client cannot read what it is answered."""
+    logger.warning("a client speaks TLS, the service HTTP: ask http://, or let a proxy take it off")
 
 
 def _chunk_size(line: bytes) -> int:
