@@ -18,10 +18,11 @@ from wardrobe.serving.protocols.tensors import quote
 from wardrobe.serving.settings import Settings
 
 HOW_TO_SEND = "send one as the body, or any number as `file` parts: curl -F file=@boot.png URL"
-HOW_TO_SEND_JSON = (
-    'send {"image": B64}, {"images": [B64, …]} or {"instances": [{"b64": B64}, …]}, B64 the'
+AS_JSON = (
+    '{"image": B64}, {"images": [B64, …]} or {"instances": [{"b64": B64}, …]}, B64 the'
     " picture's bytes in base64 or a data URL"
 )
+HOW_TO_SEND_JSON = f"send {AS_JSON}"
 JSON_KEYS = ("image", "images", "instances")
 OPTIONS = ("model", "version", "top", "explain")
 """What may stand in the query, or beside the pictures in a form or a JSON document."""
@@ -104,9 +105,10 @@ def _options(beside: Fields) -> dict[str, str]:
 def _from_body(body: bytes) -> list[Upload]:
     if not body:
         raise RequestError(f"the request contains no picture; {HOW_TO_SEND}")
-    if request.mimetype == "application/x-www-form-urlencoded" and not any(
-        end in body for end in (b"\r", b"\n")
-    ):
+    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    if is_form and body.isascii():
+        raise RequestError(f"this is text, not a picture; {HOW_TO_SEND}, or as JSON: {AS_JSON}")
+    if is_form and not any(end in body for end in (b"\r", b"\n")):
         raise RequestError(
             "the picture was damaged on the way, as `curl -d` leaves out line ends: send it with"
             " curl --data-binary @boot.png URL, or with curl -F file=@boot.png URL"

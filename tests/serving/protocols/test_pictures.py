@@ -140,6 +140,7 @@ def test_when_all_pictures_fail_the_status_is_that_of_the_first(client) -> None:
     ("request_", "message"),
     [
         ({"data": b""}, "the request contains no picture"),
+        ({"data": {"image": "iVBORw0KGgo"}}, "this is text, not a picture"),
         ({"data": {"image": (io.BytesIO(b"x"), "a.png")}}, "has 'image', but no file named `file`"),
         (
             {"data": b"--x--", "content_type": "multipart/form-data; boundary=x"},
