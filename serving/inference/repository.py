@@ -352,7 +352,9 @@ class Repository:
         found = [each for each in tried if version in (None, each.artifact.version)]
         if found or version is None:
             reasons = (f"{each.artifact}: {each.reason or each.state}" for each in found)
-            return ModelUnavailableError("; ".join(reasons) or f"model {name!r} has no version")
+            return ModelUnavailableError(
+                "; ".join(reasons) or f"model {name!r} has no version to serve, {FILE} says which"
+            )
         known = ", ".join(str(each.artifact.version) for each in tried)
         return ModelNotFoundError(f"model {name!r} has no version {version}; it has {known}")
 
@@ -367,7 +369,9 @@ class Repository:
                 f"{name}: {newest.why_not}" if newest else str(self._why_not(name, None))
             )
         told = "; ".join(reasons[:MOST_REASONS]) + ("; …" if len(reasons) > MOST_REASONS else "")
-        raise ModelUnavailableError(f"no model here can classify pictures: {told}")
+        raise ModelUnavailableError(
+            f"no model here can classify pictures: {told or 'there is none at all'}"
+        )
 
     def _all_versions(self) -> list[Artifact]:
         return [artifact for versions in self._versions.values() for artifact in versions]
