@@ -1,6 +1,6 @@
 """Requests out of the bytes that a client has sent so far.
 
-Nothing here waits or touches a socket: what has arrived is appended to `Incoming.received`, and
+Nothing here waits: `Incoming.receive` takes in what has arrived, and
 `next` returns a request once its head and its whole body are there. The bytes of a body are taken
 out of `received` before the next head is looked for, so they cannot be read as a request.
 
@@ -11,6 +11,7 @@ they wait for the client.
 import io
 import logging
 import re
+import socket
 from collections.abc import Generator
 from functools import cache
 from typing import Any
@@ -71,13 +72,28 @@ class Incoming:
         self.head: Any = None
         """The request whose body has not arrived whole."""
         self._cfg, self._client, self._largest = cfg, client, largest
-        self._body = bytearray()  # what is known of one that comes in chunks
+        self._chunks = bytearray()  # what is known of a body that comes in chunks
+        self._body = self._missing = memoryview(b"")
         self._reading = self._read()
 
     @property
     def size(self) -> int:
         """Bytes that are held in memory."""
-        return len(self.received) + len(self._body)
+        return len(self.received) + len(self._chunks) + len(self._body) - len(self._missing)
+
+    def receive(self, sock: socket.socket, most: int) -> int:
+        """Takes in what has arrived, `most` bytes at a time; returns how many these were, 0 at the
+        end of what the client sends.
+
+        Raises `OSError`.
+        """
+        if self._missing:  # where they belong at once: copies of large bodies cost more than these
+            count = sock.recv_into(self._missing[:most])
+            self._missing = self._missing[count:]
+            return count
+        piece = sock.recv(most)
+        self.received += piece
+        return len(piece)
 
     def next(self) -> Any:
         """The next request, whole, as gunicorn's `Request` with a `BytesIO` as body; None while
@@ -88,7 +104,8 @@ class Incoming:
         try:
             next(self._reading)
         except StopIteration as end:
-            self._reading, self.head, self._body = self._read(), None, bytearray()
+            self._reading, self.head, self._chunks = self._read(), None, bytearray()
+            self._body = memoryview(b"")
             return end.value
         return None
 
@@ -99,9 +116,9 @@ class Incoming:
             body = yield from self._take_chunks()
             others = [each for each in request.headers if each[0] != "TRANSFER-ENCODING"]
             request.headers = [*others, ("CONTENT-LENGTH", str(len(body)))]
+            request.body = io.BytesIO(body)
         else:
-            body = yield from self._take(self._fitting(request.body.reader.length))
-        request.body = io.BytesIO(body)
+            request.body = yield from self._take_body(self._fitting(request.body.reader.length))
         return request
 
     def _take_head(self) -> Generator[None, None, bytes]:
@@ -129,11 +146,23 @@ class Incoming:
             raise RefusedError(400, "the request has no end of its own")
         return request
 
+    def _take_body(self, length: int) -> Generator[None, None, io.BytesIO]:
+        """A body of so many bytes. The part that is still to come is received into it."""
+        body = io.BytesIO(bytes(length))
+        begun = min(length, len(self.received))
+        self._body = body.getbuffer()
+        self._body[:begun] = memoryview(self.received)[:begun]
+        del self.received[:begun]
+        self._missing = self._body[begun:]
+        while self._missing:
+            yield
+        return body
+
     def _take_chunks(self) -> Generator[None, None, bytes]:
         """A body in chunks, and the trailers behind it (RFC 9112, section 7.1)."""
         while size := _chunk_size((yield from self._take_line())):
-            self._fitting(len(self._body) + size)
-            self._body += yield from self._take(size)
+            self._fitting(len(self._chunks) + size)
+            self._chunks += yield from self._take(size)
             if (yield from self._take(2)) != b"\r\n":
                 raise RefusedError(400, "the body is broken: a chunk does not end where it says")
         trailers = b""
@@ -146,7 +175,7 @@ class Incoming:
                 self.head.parse_headers(trailers.removesuffix(b"\r\n"), from_trailer=True)
         except ParseException as error:
             raise _refused(error) from None
-        return bytes(self._body)
+        return bytes(self._chunks)
 
     def _take_line(self) -> Generator[None, None, bytes]:
         data = self.received
