@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 M_MMAP_THRESHOLD = -3
 """Of glibc's `mallopt`: the bytes from which memory comes from the system, and goes back to it."""
-LARGE = 2**20
+LARGE = 2**22
+"""More than a thousand pictures for a network: what is needed with every request is kept, as memory
+from the system, page by page, takes longer to get than to fill."""
 
 
 def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
