@@ -350,7 +350,7 @@ def classify(
             pictures.
         model, artifacts: as for `load`.
         resume: go on where a classification of the same inputs was interrupted.
-        jobs: processes; default: one on each core.
+        jobs: processes, as far as there are pictures for them; default: one on each core.
         cluster: a Ray cluster to use instead: "auto", "HOST:PORT" or "local".
         progress: called with the number of pictures answered so far, and in all; None: unknown.
 
@@ -361,9 +361,10 @@ def classify(
     from wardrobe.serving.offline import classify_all
 
     choose = partial(_answering, model, artifacts)
-    with _engine(choose, jobs or os.cpu_count() or 1, cluster) as engine:
+    several = _several(inputs)
+    with _engine(choose, several, jobs or os.cpu_count() or 1, cluster) as engine:
         return classify_all(
-            _several(inputs), Path(to), engine, resume, progress or (lambda done, total: None)
+            several, Path(to), engine, resume, progress or (lambda done, total: None)
         )
 
 
@@ -378,13 +379,16 @@ def _answering(
 
 @contextmanager
 def _engine(
-    choose: Callable[[], tuple[Path, Path | None]], jobs: int, cluster: str | None
+    choose: Callable[[], tuple[Path, Path | None]],
+    inputs: Sequence[str],
+    jobs: int,
+    cluster: str | None,
 ) -> Iterator[Engine]:
     """What answers pictures: the processes of this machine, or a cluster."""
     if cluster is None:
-        from wardrobe.serving.offline.processes import Processes
+        from wardrobe.serving.offline.processes import Processes, useful
 
-        with Processes(jobs) as processes:
+        with Processes(useful(inputs, jobs)) as processes:
             artifact, companion = processes.call(choose)
             yield lambda unanswered: processes.answers(unanswered, artifact, companion)
         return
