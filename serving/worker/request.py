@@ -1,8 +1,8 @@
 """Requests out of the bytes that a client has sent so far.
 
-Nothing here waits: `Incoming.receive` takes in what has arrived, and
-`next` returns a request once its head and its whole body are there. The bytes of a body are taken
-out of `received` before the next head is looked for, so they cannot be read as a request.
+Nothing here waits: `Incoming.receive` takes in what has arrived, and `next` returns a request once
+its head and its whole body are there. The bytes of a body are never in `received` when the next
+head is looked for, so they cannot be read as a request.
 
 gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used:
 they wait for the client.
@@ -105,7 +105,7 @@ class Incoming:
             next(self._reading)
         except StopIteration as end:
             self._reading, self.head, self._chunks = self._read(), None, bytearray()
-            self._body = memoryview(b"")
+            self._body = self._missing = memoryview(b"")  # the body is the request's alone
             return end.value
         return None
 
