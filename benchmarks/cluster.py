@@ -1,4 +1,4 @@
-"""How many members of a study a minute trains on a Ray cluster, beside processes of this machine.
+"""How many variants of a study a Ray cluster trains in a minute, compared with local processes.
 
     python -m benchmarks.cluster [--rounds N] [--seeds N] [--take N]
 
@@ -47,12 +47,12 @@ def main() -> None:
     parser.add_argument("--take", type=int, default=10_000, help="training examples")
     arguments = parser.parse_args()
     seconds: dict[str, list[float]] = {"local": [], "Ray": []}
-    members = 6 * arguments.seeds
+    variants = 6 * arguments.seeds
     with tempfile.TemporaryDirectory() as folder, three_nodes() as cluster:
         for turn in range(arguments.rounds + 1):
             first = 1 + turn * arguments.seeds
             seeds = list(range(first, first + arguments.seeds))
-            file = Path(folder, f"members{turn}.yaml")
+            file = Path(folder, f"variants{turn}.yaml")
             file.write_text(STUDY.format(take=arguments.take, seeds=seeds))
             ways = {"local": executor.processes(NODES), "Ray": cli.on_cluster(cluster.address)}
             for name, engine in ways.items():
@@ -60,16 +60,16 @@ def main() -> None:
                 if turn:  # the first one compiles
                     seconds[name].append(took)
     print(
-        "| engine | members | s, median | members/minute | times local |\n|---|---:|---:|---:|---:|"
+        "| engine | variants | s, median | variants/minute | × local |\n|---|---:|---:|---:|---:|"
     )
     for name, of_turns in seconds.items():
         ratio = median(mine / local for mine, local in zip(of_turns, seconds["local"], strict=True))
         took = median(of_turns)
-        print(f"| {name} | {members} | {took:.1f} | {60 * members / took:.0f} | {ratio:.2f} |")
+        print(f"| {name} | {variants} | {took:.1f} | {60 * variants / took:.0f} | {ratio:.2f} |")
 
 
 def train(file: Path, folder: Path, engine: AbstractContextManager[executor.Engine]) -> float:
-    """The seconds that the members of a study take."""
+    """The seconds that the variants of a study take."""
     variants = expand(read(str(file)))
     began = time.perf_counter()
     with engine as working:

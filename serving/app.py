@@ -130,7 +130,7 @@ def _serving_error(error: ServingError) -> tuple[Response, int]:
 def _http_error(error: HTTPException) -> Response:
     """Flask's and Werkzeug's own errors, in our words where theirs do not say what to do."""
     if isinstance(error, ClientDisconnected):
-        error = RequestTimeout("the request did not arrive whole in time; send it again")
+        error = RequestTimeout("the request did not arrive completely in time; send it again")
     messages = {
         404: f"there is nothing at {request.path}; pictures go to POST /predict",
         405: f"{request.method} is not possible at {request.path}; see the header Allow",

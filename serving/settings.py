@@ -123,7 +123,7 @@ class Settings:
             if not ORIGIN.fullmatch(origin):
                 raise SettingsError(
                     f"cors_origins has {origin!r}, which no browser sends; an origin is a scheme, a"
-                    " host and perhaps a port, such as https://shop.example, or * for all"
+                    " host and optionally a port, such as https://shop.example, or * for all"
                 )
         for setting in fields(self):
             if setting.type is int:
@@ -153,7 +153,7 @@ class Settings:
             text = environment.get(variable, "")
             if setting.name == "port" and KUBERNETES_ADDRESS.fullmatch(text):
                 logger.warning(
-                    "%s=%s is passed over: Kubernetes sets it for a Service called wardrobe;"
+                    "%s=%s is ignored: Kubernetes sets it for a Service called wardrobe;"
                     " choose the port with --port",
                     variable,
                     text,
@@ -171,7 +171,7 @@ def _tell_misspelt(environment: Mapping[str, str]) -> None:
         close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
         if variable.startswith("WARDROBE_") and close:
             logger.warning(
-                "%s is no setting and is passed over; did you mean %s?", variable, close[0]
+                "%s is not a setting and is ignored; did you mean %s?", variable, close[0]
             )
 
 

@@ -52,6 +52,7 @@ LONGEST = (
 def pytest_configure(config: pytest.Config) -> None:
     """Programs that JAX compiled are kept for other processes and for the next run of the tests."""
     gc.disable()  # a million permanent objects are made by what the tests import
+    os.environ.setdefault("XLA_FLAGS", SIMPLE_CODE)
     if getattr(config, "cache", None):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -67,7 +68,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# Small trainings on JAX mostly compile: optimising their programs does not pay.
+# Small trainings mostly compile, and XLA does that in two thirds of the time if it emits each
+# fusion without MLIR and does not split a program for threads that have other things to do.
+SIMPLE_CODE = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+
+# On JAX, optimising their programs does not pay either.
 COMPILING_QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
@@ -121,6 +126,7 @@ def wardrobe(wardrobe_program: str, tmp_path: Path) -> Run:
 @pytest.fixture
 def invoke(tmp_path: Path) -> Run:
     """The same without a process: this one has imported TensorFlow, which takes seconds."""
+    import keras  # noqa: F401 - before `check` chooses NumPy's backend for the whole process
 
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         words = list(map(str, arguments))

@@ -119,7 +119,10 @@ def test_values_may_be_those_of_a_grid_of_numpy(small, tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"optimizer": keras.optimizers.Adam}, "set optimizer: takes a number, a text, a list or"),
+        (
+            {"optimizer": keras.optimizers.Adam},
+            "set optimizer: takes a number, a string, a list or",
+        ),
         ([("seed", 3)], 'set: takes a mapping such as {"training.epochs": 3}, not tuple'),
     ],
 )
@@ -204,7 +207,9 @@ def test_train_takes_a_data_set_in_place_of_the_declared_one(small, tmp_path, fe
 
 
 def test_arrays_are_no_data_set_and_how_they_become_one(small, tmp_path):
-    with pytest.raises(wardrobe.DataError, match=r"not tuple; arrays are saved with numpy\.savez"):
+    with pytest.raises(
+        wardrobe.DataError, match=r"not tuple; to use arrays, save them with numpy\.savez"
+    ):
         train(small, tmp_path, data=(IMAGES, np.zeros(3)))
     with pytest.raises(wardrobe.DataError, match="not ndarray"):
         wardrobe.evaluate("mlp-256-128-100", data=IMAGES)

@@ -30,8 +30,8 @@ training: {epochs: 2, batch_size: 128}
 """
 
 COMMANDS = (
-    "list", "show", "check", "schema", "init", "train", "evaluate", "predict", "serve", "data",
-    "results", "study", "lab",
+    "list", "show", "check", "schema", "init", "train", "evaluate", "export", "predict", "classify",
+    "serve", "data", "results", "study", "lab",
 )  # fmt: skip
 
 
@@ -73,7 +73,9 @@ def test_python_runs_it_as_a_module(tmp_path):
 
 
 def test_help_at_every_level(invoke):
-    assert all(command in invoke("--help").stdout for command in COMMANDS)
+    overview = invoke("--help").stdout
+    assert all(command in overview for command in COMMANDS)
+    assert "..." not in overview.partition("Commands:")[2]  # no summary is cut
     for command in (*([command] for command in COMMANDS), ["data", "verify"], ["data", "fetch"]):
         done = invoke(*command, "--help")
         assert done.returncode == 0
@@ -328,7 +330,7 @@ def test_truncated_and_altered_data_files(invoke, tmp_path):
         (b"\x00\x01\x02\xff", "is not a UTF-8 text file"),
         (b"a: 1\n" * 2_200_000, "is larger than"),
         (b"name: x\nname: y\n", "duplicate key"),
-        (b"name: x\nextends: x\n", "goes in a loop"),
+        (b"name: x\nextends: x\n", "forms a loop"),
         (b"name: x\nextends: nobody\n", "no declaration 'nobody'"),
         (b"name: x\nmodel: {layers: [{Dens: {units: 3}}]}\n", "did you mean 'Dense'?"),
     ],
@@ -425,7 +427,7 @@ def test_serve_answers_and_stops(wardrobe_program, trained, tmp_path):
                 break
         process.terminate()
         assert process.wait(timeout=30) == 0
-    assert "by small" in line
+    assert "small takes a drawn" in line
 
 
 def test_results_take_up_unaltered_runs_of_the_zoo_only(trained, tmp_path, monkeypatch):
@@ -446,6 +448,6 @@ def test_the_end_of_a_training_tells_classes_that_are_never_named(invoke, small,
     names_nothing_but_bags = "training.class_weight={Bag: 1000}"
     done = invoke("train", small, "--epochs", "1", "--set", names_nothing_but_bags)
     assert done.returncode == 0, done.stderr
-    assert "note: never named by the network: T-shirt/top" in done.stderr
+    assert "note: never predicted by the network: T-shirt/top" in done.stderr
     (card,) = tmp_path.glob("artifacts/small/1/assets.extra/card.md")
     assert "| Class weights | T-shirt/top 1, Trouser 1" in card.read_text()

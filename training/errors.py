@@ -1,4 +1,4 @@
-"""Errors of training that are due neither to the declaration nor to the data."""
+"""Errors of training that neither the declaration nor the data has caused."""
 
 import re
 
@@ -15,7 +15,7 @@ def in_words(error: BaseException) -> str:
 
 
 def without_password(url: str) -> str:
-    """A URL as a message may show it."""
+    """A URL for messages."""
     return re.sub(r"//([^:/@]*):.*@", r"//\1:…@", url)
 
 

@@ -1,4 +1,4 @@
-"""A first declaration for somebody's own data, with the reason for each value beside it."""
+"""A first declaration for a user's own data, with the reason for each value beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Line = tuple[str, str]
 """A line of YAML, and the reason that stands beside it."""
 
 LOOKED_AT = 60
-"""Pictures that are opened to judge all of them by."""
+"""The number of pictures to sample."""
 
 LARGEST_SIDE = 64
 """Pixels; of larger pictures the first Dense layer alone would have millions of weights."""
@@ -40,7 +40,7 @@ FEWEST_STEPS = 50
 
 @dataclass
 class _Found:
-    """What a look at the data tells."""
+    """What inspecting the data has shown."""
 
     data: list[Line]
     examples: int
@@ -97,7 +97,7 @@ def _table(path: Path, name: Line) -> _Found:
     known = [column for column in columns if column.lower() in tables.TARGETS]
     target, reason = (known or columns)[-1], "what is predicted"
     if not known:
-        reason = f"what is predicted: the last column; or name another of {', '.join(columns[:-1])}"
+        reason = f"the column to predict, here the last; the others are {', '.join(columns[:-1])}"
     lines, unused = [name, (f"target: {_scalar(target)}", reason)], {}
     if of_no_use := tables.columns_of_no_use(path, target):
         unused = dict.fromkeys(of_no_use, "ignore")
@@ -109,7 +109,7 @@ def _table(path: Path, name: Line) -> _Found:
 
 
 def _counted(found: DataSet, lines: list[Line], what: str) -> _Found:
-    """What a loaded data set tells."""
+    """What a loaded data set shows."""
     count = len(found.train) + len(found.validation)
     sizes = None
     if found.class_names is not None:
@@ -138,7 +138,7 @@ def _pictures(listing: Listing, name: Line) -> _Found:
 
 
 def _seen(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[bool]]:
-    """Width and height, and whether it is in colour, of pictures from all over a list."""
+    """Width and height, and whether it is in colour, of pictures sampled from a list."""
     shapes, colourful = [], []
     for file in files[:: max(1, len(files) // LOOKED_AT)]:
         with (
@@ -151,36 +151,39 @@ def _seen(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[bool]]:
             spread = float(np.mean(pixels.max(axis=2) - pixels.min(axis=2)))
             colourful.append(spread > COLOURFUL)
     if not shapes:
-        raise DataError(f"none of {len(files):,} pictures could be opened to look at")
+        raise DataError(f"none of {len(files):,} sampled pictures could be opened")
     return shapes, colourful
 
 
 def _prepared(shapes: list[tuple[int, int]]) -> Iterable[Line]:
     (widths, heights), (width, height) = zip(*shapes, strict=True), shapes[0]
     if len(set(shapes)) == 1 and max(width, height) <= LARGEST_SIDE:
-        yield f"size: [{height}, {width}]", "all that were looked at have this size"
+        yield f"size: [{height}, {width}]", "all sampled pictures have this size"
         return
     smallest, largest = (f"{of(widths)}×{of(heights)}" for of in (min, max))
     text = f"they are {smallest}" + ("" if smallest == largest else f" to {largest}")
     yield f"size: [{SMALL}, {SMALL}]", f"{text} pixels; try [48, 48] for finer details"
     proportions = np.array(widths) / np.array(heights)
     if proportions.max() > 1.1 * proportions.min():
-        yield "prepare: pad", "whole, with a border: they differ in their proportions"
+        yield "prepare: pad", "whole, with a border: their proportions differ"
 
 
 def _coloured(colourful: list[bool]) -> Iterable[Line]:
     count = sum(colourful)
     if count > len(colourful) / 2:
-        yield "colour: rgb", f"{count} of {len(colourful)} that were looked at are in colour"
+        yield "colour: rgb", f"{count} of {len(colourful)} sampled pictures are in colour"
     else:
-        yield "colour: grey", f"{len(colourful) - count} of {len(colourful)} looked at are grey"
+        yield (
+            "colour: grey",
+            f"{len(colourful) - count} of {len(colourful)} sampled pictures are grey",
+        )
 
 
 def _network(found: _Found) -> Iterable[Line]:
     units = 256 if found.examples >= 10_000 else 64 if found.examples < 1_000 else 128
     yield "model:", ""
     yield "  layers:", ""
-    reason = f"enough for {found.examples:,} examples; twice as many if it learns too little"
+    reason = f"enough for {found.examples:,} examples; double it if it learns too little"
     yield (
         f"    - Dense: {{units: {units}, activation: relu, kernel_initializer: he_normal}}",
         reason,
@@ -221,7 +224,7 @@ def _in_classes(sizes: dict[str, int] | None) -> str:
 
 
 def _scalar(text: str) -> str:
-    """A text as YAML writes it, in quotes where it needs them."""
+    """A string in YAML, in quotes if necessary."""
     is_plain = re.fullmatch(r"[A-Za-z./~][\w./~-]*", text, re.ASCII)
     reserved = text.lower() in ("null", "true", "false", "yes", "no", "on", "off", "~")
     return text if is_plain and not reserved else json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The record of a run, as `run.json` holds it: what was trained, on what, and how it turned out."""
+"""The record of a run, in `run.json`: what was trained, on what data, and with which result."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Record:
         callbacks: Sequence[str],
         transferred: Transferred | None = None,
     ) -> Record:
-        """The record of a run that begins now, in this process."""
+        """The record of a run that starts now, in this process."""
         import keras
 
         return cls(
@@ -147,7 +147,7 @@ class Record:
         return _written(self) | {"data": _written(self.data), "teacher": teacher}
 
     def changes(self, other: Record) -> list[str]:
-        """Which of the facts that decide a run's result are others, as `data.split`."""
+        """Which of the facts that a run's result depends on differ, such as `data.split`."""
         parts = {
             "data": (vars(self.data), vars(other.data)),
             "teacher": tuple(vars(of.teacher) if of.teacher else {} for of in (self, other)),

@@ -1,4 +1,4 @@
-"""The folder of one run, `runs/NAME/TIME-seedS/`, which says everything about itself.
+"""The folder of one run, `runs/NAME/TIME-seedS/`, which records everything about it.
 
 | file | holds |
 |---|---|
@@ -9,8 +9,8 @@
 | `tensorboard/` | the same for TensorBoard |
 | `model.keras` | the trained network, not calibrated: it can be trained further |
 | `checkpoint.npz` | during training: what is needed to resume it after an interruption |
-| `end.npz` | the same after the last epoch: what is needed to go on with more epochs |
-| `.lock` | locked by the process that trains, so that no other resumes the run meanwhile |
+| `end.npz` | the same after the last epoch: what is needed to continue with more epochs |
+| `.lock` | locked by the process that trains, so that no other process resumes the run |
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from wardrobe.training.record import Record, Status, read
 
 CHECKPOINT, END = "checkpoint.npz", "end.npz"
 
-# What a run that goes on from this one does not take over: it writes its own.
+# Files that a run which continues from this one writes itself.
 _OWN = (
     "run.json", "declared", "declaration.yaml", "model.keras", CHECKPOINT, END, ".lock", ".reserve"
 )  # fmt: skip
 
-# What `flock` raises where a file system knows no locks.
+# The errors of `flock` on a file system without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ RESERVE = 16 * 1024
 
 
 def new_folder(runs: Path, declaration: Declaration, started: datetime) -> Path:
-    """The folder of a run that begins now; it is not created yet."""
+    """The folder of a run that starts now; it is not created yet."""
     folder = runs / declaration.name / f"{started:%Y%m%d-%H%M%S}-seed{declaration.seed}"
     number, candidate = 1, folder
     while candidate.exists():
@@ -73,7 +73,7 @@ class Run:
     def latest(cls, runs: Path, declaration: Declaration) -> Run | None:
         """The run of this declaration and seed that was started last, or None.
 
-        One that was interrupted comes before those that ended, whatever the clock said.
+        An interrupted run comes before those that have ended, whatever their dates.
 
         Raises:
             TrainingError: a `run.json` among them cannot be read.
@@ -104,8 +104,8 @@ class Run:
     def declared_otherwise(
         cls, runs: Path, declaration: Declaration
     ) -> tuple[Run, list[str]] | None:
-        """The last run of this name and seed, and the values in which its declaration differs, by
-        their paths; None if there is no run, or it does not say what it was declared as.
+        """The last run of this name and seed, and the paths of the values in which its declaration
+        differs; None if there is no run, or its declaration is missing.
 
         Raises:
             TrainingError: a `run.json` among them cannot be read.
@@ -134,7 +134,7 @@ class Run:
 
     @property
     def _can_be_continued(self) -> bool:
-        """Whether it has something to go on from, or had before an older wardrobe removed it."""
+        """Whether it has a state to continue from, or had one that an older wardrobe removed."""
         has_begun = self._is_interrupted and (self.folder / CHECKPOINT).is_file()
         return has_begun or self.record.status == "finished"
 
@@ -147,7 +147,7 @@ class Run:
         """Creates the folder, with the declaration's files and a first record.
 
         Raises:
-            FileExistsError: another run, begun in the same second, has taken the folder.
+            FileExistsError: another run, started in the same second, has taken the folder.
             TrainingError: the folder cannot be written.
         """
         run = cls(folder, record)
@@ -166,10 +166,10 @@ class Run:
         return run
 
     def resume(self, record: Record) -> None:
-        """Notes that the run goes on; `record` is what it would have if it began now.
+        """Records that the run continues; `record` is that of a run that would start now.
 
         Raises:
-            TrainingError: something that decides the result has changed, or another process is
+            TrainingError: something that affects the result has changed, or another process is
                 training the run.
         """
         self._lock()
@@ -188,11 +188,11 @@ class Run:
         )
 
     def hand_on(self, folder: Path, record: Record) -> None:
-        """Puts all that a run with more epochs needs to go on from this one's end into its folder.
+        """Copies all that a run with more epochs needs to continue from this one into its folder.
 
         Raises:
-            TrainingError: it would not become what it would be at once, or this one has not kept
-                what is needed.
+            TrainingError: the result would differ from that of all epochs at once, or this run has
+                not kept what is needed.
         """
         self._lock()
         epochs = _but_for_epochs(self.declared)[1]
@@ -206,8 +206,8 @@ class Run:
             reason = f"it kept no {end.name}"
         if reason:
             raise TrainingError(
-                f"{self.folder} cannot go on with more epochs: {reason}; drop --resume to start a "
-                "new run"
+                f"{self.folder} cannot continue with more epochs: {reason}; drop --resume to start "
+                "a new run"
             )
         try:
             shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(*_OWN))
@@ -222,7 +222,7 @@ class Run:
             file.write(json.dumps(self.record.to_json(), indent=2) + "\n")
 
     def keep(self, network: keras.Sequential) -> None:
-        """Writes `model.keras`, whole or not at all.
+        """Writes `model.keras`, completely or not at all.
 
         Raises:
             TrainingError: it cannot be written.
@@ -271,13 +271,13 @@ class Run:
             if error.errno not in _NO_LOCKS:
                 raise
             logger.warning(
-                "%s cannot be locked on this file system (%s): see to it that no other process "
+                "%s cannot be locked on this file system (%s): make sure that no other process "
                 "resumes this run", self.folder, error.strerror,
             )  # fmt: skip
 
 
 def _but_for_epochs(declared: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """What decides the result of a run except the number of its epochs, and this number."""
+    """What the result of a run depends on except the number of epochs, and this number."""
     decisive = {k: v for k, v in declared.items() if k not in ("name", "about", "seed")}
     training = dict(declared.get("training", {}))
     epochs = training.pop("epochs", 0)

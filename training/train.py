@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run: its folder and record, its network, and the artifact that it left."""
+    """A finished run: its folder and record, its network and its artifact."""
 
     folder: Path
     record: Record
@@ -48,7 +48,7 @@ class TrainedRun:
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """The measures on the `validation` and `test` examples, by name."""
+        """The metrics on the `validation` and `test` examples, by name."""
         return self.record.metrics
 
     @cached_property
@@ -58,7 +58,7 @@ class TrainedRun:
 
     @cached_property
     def history(self) -> dict[str, list[float]]:
-        """One value an epoch of each measure, by Keras' names, from `history.csv`."""
+        """One value per epoch for each metric, by Keras' names, from `history.csv`."""
         with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {name: [float(row[name]) for row in rows] for name in rows[0]}
@@ -85,15 +85,15 @@ def train(
         runs: the folder of runs; this one gets a new folder below it.
         artifacts: the folder of artifacts; this run's becomes the next version of its name.
         command: how the run was started, for its record.
-        served_beside: further folders that the same service shows; the new version is above theirs,
-            so that no version that a client asks for by number becomes another network.
+        served_beside: further folders of the same service; the new version is above theirs, so that
+            a version number never refers to two networks.
         resume: continue the last run of this declaration and seed where it was interrupted. If
             there is none, a new one is started; if it has finished, it is returned.
-        extend: when resuming, go on from the end of a run that differs in its fewer epochs only.
+        extend: when resuming, continue from the end of a run that differs only in fewer epochs.
         callbacks: Keras callbacks that follow the declared ones. The record names their classes;
             their state is not restored when the run is resumed.
-        mlflow: the URI of a tracking server of MLflow that records the run; None: it is recorded
-            if the declaration has the callback MLflow.
+        mlflow: the URI of an MLflow tracking server to record the run; None to record it only if
+            the declaration has the callback MLflow.
 
     Raises:
         DeclarationError: before anything is written.
@@ -167,13 +167,13 @@ def train(
 
 def _tell_continuation(shorter: Run, fit: Fit) -> None:
     epochs = shorter.declared["training"]["epochs"]
-    logger.warning("goes on from the end of %s, after %s epochs", shorter.folder, epochs)
+    logger.warning("continues from the end of %s, after %s epochs", shorter.folder, epochs)
     for difference in fit.what_depends_on_epochs(epochs):
         logger.warning("%s", difference)
 
 
 def _tell_new_run(runs: Path, declaration: Declaration) -> None:
-    """Says why `--resume` starts a new run, if there is one that it may have meant."""
+    """Logs why `--resume` starts a new run, if it may have been meant for an earlier one."""
     if found := Run.declared_otherwise(runs, declaration):
         run, differences = found
         logger.warning(
@@ -190,7 +190,8 @@ def train_teacher(
     served_beside: Sequence[Path] = (),
     mlflow: str | None = None,
 ) -> TrainedRun | None:
-    """The teacher's last run on the same data, finished first if need be; None without teacher.
+    """The teacher's last run on the same data, trained or finished first if necessary; None
+    without a teacher.
 
     Args and errors are those of `train`; `declaration` is the student's.
     """
@@ -240,7 +241,7 @@ def _refuse_divergence(fitted: Fitted, folder: Path) -> None:
 def _evaluate(
     network: keras.Sequential, declaration: Declaration, data: DataSet
 ) -> dict[str, dict[str, Any]]:
-    """`metrics` of what the artifact will answer, and the `calibration` of a classifier."""
+    """The `metrics` of the artifact's answers, and the `calibration` of a classifier."""
     uncalibrated = Outputs.of_head(declaration.model.head.activation, data.encoding)
     parts = {"validation": data.validation, "test": data.test}
     parts = {name: examples for name, examples in parts.items() if len(examples)}

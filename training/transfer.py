@@ -1,7 +1,7 @@
-"""Transfer learning: a network begins with the weights of another, as `model.from` says.
+"""Transfer learning: a network starts from the weights of another, which `model.from` names.
 
-Weights are taken layer by layer where name and shape agree. The head is taken only if it tells the
-same classes apart, as far as the source names its classes.
+Weights are copied layer by layer where name and shape agree. The head is copied only if it has the
+same classes, as far as the source names its classes.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ Weights = dict[str, NDArray[Any]]
 
 
 class NoWeights(Exception):
-    """There is nothing to begin from; the message says why and what to do."""
+    """There is nothing to start from; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A network on the disk: the folder of a SavedModel, or a `.keras` file."""
+    """A network on disk: the folder of a SavedModel, or a `.keras` file."""
 
     path: Path
     class_names: tuple[str, ...] | None = None  # None: it does not say
 
     def read(self) -> Weights:
-        """Its weights; no code that the file may contain is run.
+        """Its weights; code in the file is not run.
 
         Raises:
             NoWeights: the file cannot be read, or contains code.
@@ -62,7 +62,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Transferred:
-    """What a network was given: the layers that were taken, and why the others were not."""
+    """The layers whose weights were copied, and why those of the others were not."""
 
     source: str
     path: str
@@ -72,7 +72,7 @@ class Transferred:
 
     def __str__(self) -> str:
         drawn = "; ".join(f"{layer} ({reason})" for layer, reason in self.drawn.items())
-        text = f"begins with the weights of {self.source} ({self.path}): {', '.join(self.taken)}"
+        text = f"starts from the weights of {self.source} ({self.path}): {', '.join(self.taken)}"
         return f"{text}; drawn anew: {drawn}" if drawn else text
 
 
@@ -84,7 +84,7 @@ def begin(
 ) -> Transferred | None:
     """Gives a network the weights that its declaration names; None if it names none.
 
-    `artifacts`: folders of artifacts, searched for a name before those that ship.
+    `artifacts`: folders to search for a name before the artifacts that ship with wardrobe.
 
     Raises:
         DeclarationError: the source cannot be found or read, or none of its layers fits.
@@ -107,10 +107,10 @@ def begin(
 
 
 def errors(document: Document, artifacts: Sequence[Path] = ()) -> list[ErrorDetail]:
-    """An error if what `model.from` names is not there; imports nothing slow."""
+    """An error if the network in `model.from` does not exist; imports nothing slow."""
     declared = document.get(*_PATH)
     if declared is None or not isinstance(declared.value, str):
-        return []  # the schema tells other types
+        return []  # the schema reports other types
     try:
         find(declared.value, artifacts, document.files)
     except NoWeights as error:
@@ -122,10 +122,10 @@ _PATH = ("model", "from")
 
 
 def find(declared: str, artifacts: Sequence[Path] = (), files: Iterable[Path] = ()) -> Source:
-    """The network that a name or a path means: of the latest version, of the last finished run.
+    """The network that a name or a path refers to: the latest version, or the last finished run.
 
-    A name, NAME or NAME/VERSION, is looked up in the folders of artifacts and in what ships; a path
-    beside the declaration's files and in the working directory.
+    NAME or NAME/VERSION is searched for in the folders of artifacts and among those that ship with
+    wardrobe; a path is relative to the declaration's files or to the working directory.
 
     Raises:
         NoWeights: there is none.
@@ -139,7 +139,7 @@ def find(declared: str, artifacts: Sequence[Path] = (), files: Iterable[Path] = 
             return _source(candidate)
     if zoo.path(declared):
         raise NoWeights(
-            f"no weights of {declared} are here: train it first with `wardrobe train {declared}`"
+            f"no weights of {declared} exist yet: train it first with `wardrobe train {declared}`"
         )
     known = {found.name for folder in folders for found in folder.glob("[!.]*") if found.is_dir()}
     hint = did_you_mean(declared, known) or f"; by name there are {', '.join(sorted(known))}"
@@ -149,9 +149,9 @@ def find(declared: str, artifacts: Sequence[Path] = (), files: Iterable[Path] = 
 def transfer(
     network: keras.Sequential, weights: Mapping[str, NDArray[Any]], with_head: bool = True
 ) -> tuple[list[str], dict[str, str]]:
-    """Gives each layer the weights of its name, if all of them have its shapes.
+    """Gives each layer the weights of its name, if all shapes agree.
 
-    Returns the names of these layers, and for each of the others with weights the reason.
+    Returns the names of these layers, and for each other layer with weights the reason.
     """
     taken: list[str] = []
     drawn: dict[str, str] = {}
@@ -171,14 +171,14 @@ def transfer(
 
 
 def _misfit(own: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> str:
-    """Why the weights of a layer cannot be taken, or an empty string."""
+    """Why the weights of a layer cannot be copied, or an empty string."""
     layer = next(iter(own)).partition("/")[0]
     if not any(key.startswith(f"{layer}/") for key in weights):
         return "it has no layer of this name"
     for key, variable in own.items():
         name = key.partition("/")[2]
         if key not in weights:
-            return f"it has no {name} there"
+            return f"{name} is missing there"
         here, there = tuple(variable.shape), weights[key].shape
         if here != there:
             return f"{name} is {_shape(there)} there, {_shape(here)} here"
@@ -233,7 +233,7 @@ def _classes_of_run(file: Path) -> tuple[str, ...] | None:
 
 
 def _of_saved_model(folder: Path) -> Weights:
-    """Read from its file, without a graph: TensorFlow would put the variables on a GPU."""
+    """Reads from the file, without a graph: TensorFlow would put the variables on a GPU."""
     tf = load_tensorflow()
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 

@@ -1,6 +1,6 @@
-"""What a training script calls; the command line calls the same functions.
+"""The Python API, on which the command line is built.
 
-What they need is imported inside the functions: most of it loads Keras, which takes seconds.
+Imports are inside the functions, because most of them load Keras, which takes seconds.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from wardrobe.training.train import TrainedRun
 
 BACKENDS = ("tensorflow", "jax")
-"""The backends of Keras that can train."""
+"""The Keras backends that can train."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
-"""Values of a declaration by their path, or texts `PATH=VALUE`, as for `--set`; numbers may be
-NumPy's."""
+"""Values of a declaration by path, or strings `PATH=VALUE`, as for `--set`. NumPy numbers are
+allowed."""
 
 Paths = Sequence[str | PathLike[str]] | str | PathLike[str]
 """Several paths, or one."""
 
 
 def list_models(pretrained: bool = False) -> list[str]:
-    """The names of the networks of the zoo; with `pretrained` those whose weights ship with it."""
+    """The names of the networks in the zoo; with `pretrained`, of those that ship with weights."""
     from wardrobe.training.results import zoo
 
     names = [declaration.name for declaration in zoo.networks()]
@@ -54,20 +54,21 @@ def list_models(pretrained: bool = False) -> list[str]:
 def create_model(
     name_or_file: str | PathLike[str], pretrained: bool = False, classes: int | None = None
 ) -> keras.Sequential:
-    """A network of the zoo, or of a declaration file, built and not compiled.
+    """A network of the zoo or of a declaration file, built but not compiled.
 
-    It takes raw examples, of pictures float32 `[N, 28, 28]`, 0–255, and gives what its head says:
-    probabilities float32 `[N, classes]` for most.
+    It takes raw examples, for pictures float32 `[N, 28, 28]`, 0–255, and returns what its head
+    computes, usually probabilities, float32 `[N, classes]`.
 
     Args:
-        pretrained: with the weights of the shipped artifact, as they were before calibration;
-            else with fresh weights, drawn from Keras' global seed.
-        classes: how many classes the head tells apart; where the data set has another number, the
-            head has fresh weights.
+        name_or_file: the name of a network in the zoo, or a YAML file.
+        pretrained: use the weights of the artifact that ships with wardrobe, before calibration;
+            otherwise weights are drawn from Keras' global seed.
+        classes: the number of classes of the head. If it differs from that of the data set, the
+            head starts from random weights.
 
     Raises:
         DeclarationError: there is no such declaration, or it has errors.
-        ServingError: no weights of it ship with wardrobe.
+        ServingError: no weights for it ship with wardrobe.
     """
     from wardrobe import models
     from wardrobe.training.data.declarations import describe_data
@@ -89,7 +90,7 @@ def create_model(
 
 
 def _restore_weights(network: keras.Sequential, name: str) -> None:
-    """Gives a network the weights of the shipped artifact, but not to a head of other classes."""
+    """Gives a network the weights of the shipped artifact, except to a head with other classes."""
     from wardrobe.serving.errors import ModelNotFoundError
     from wardrobe.training import transfer
 
@@ -102,14 +103,15 @@ def _restore_weights(network: keras.Sequential, name: str) -> None:
 def load_declaration(
     name_or_file: str | PathLike[str], set: Overrides | None = None
 ) -> Declaration:
-    """A declaration of the zoo or of a file, checked and with every value filled in.
+    """A declaration of the zoo or of a file, checked and with all values filled in.
 
     Args:
-        set: values to change, such as `{"training.epochs": 3}`, or texts as for `--set`, such as
+        name_or_file: the name of a network in the zoo, or a YAML file.
+        set: values to change, such as `{"training.epochs": 3}`, or strings as for `--set`, such as
             `["training.epochs=3"]`.
 
     Raises:
-        DeclarationError: with every error, each with its file and line.
+        DeclarationError: lists every error with its file and line.
     """
     from wardrobe.training.data import declarations
 
@@ -125,26 +127,26 @@ def load_data(
     progress: Progress | None = None,
     **declared: Any,
 ) -> DataSet:
-    """A data set, split as a run splits it; Fashion-MNIST is downloaded if need be.
+    """A data set, split as a run splits it; Fashion-MNIST is downloaded if necessary.
 
-    Its `train`, `validation` and `test` have inputs `x`, of pictures uint8 `[N, height, width]` or,
-    in colour, `[N, height, width, 3]`, 0–255, and targets `y`: class indices int32 `[N]`, named by
-    `class_names`. Tables have float32 rows `[N, inputs]`, and in a regression float32 targets
-    `[N, outputs]`.
+    `train`, `validation` and `test` have inputs `x` and targets `y`. Pictures are uint8
+    `[N, height, width]` or, in colour, `[N, height, width, 3]`, 0–255; targets are class indices,
+    int32 `[N]`, with names in `class_names`. Tables have float32 rows `[N, inputs]` and, for
+    regression, float32 targets `[N, outputs]`.
 
     Args:
-        name_or_folder: "fashion-mnist", "silhouettes", another name that `docs/data.md` lists, or
-            the path of a folder.
-        validation: how many training examples are held out, or what share of them; default: a
+        name_or_folder: "fashion-mnist", "silhouettes", another name from `docs/data.md`, or the
+            path of a folder or a file.
+        validation: the number of training examples to hold out, or a fraction of them; default: a
             fifth, at most 5,000.
-        take: how many training examples to use, the first ones; default: all.
+        take: use only the first so many training examples; default: all.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         progress: as for `train`.
         declared: other keys of `data` in a declaration, such as `size=[28, 28]`.
 
     Raises:
         DataError: the data set cannot be found, downloaded, read or split.
-        DeclarationError: there is no such key of `data`, or it takes other values.
+        DeclarationError: `data` has no such key, or a value is not allowed.
     """
     from wardrobe.training.data import load
 
@@ -176,32 +178,34 @@ def train(
     progress: Progress | None = None,
     on_stand_in: Callable[[DataUnavailable], None] | None = None,
 ) -> TrainedRun:
-    """Trains a network: one run, one artifact. The test examples are used once, at the end.
+    """Trains a network and makes one run and one artifact. Test examples are used once, at the end.
 
     Args:
-        declaration: a name of the zoo, a YAML file, or what `load_declaration` returned.
+        declaration: the name of a network in the zoo, a YAML file, or a result of
+            `load_declaration`.
         set: values of the declaration to change, such as `{"optimizer.Adam.learning_rate": 1e-4}`.
-        data: the name or folder of a data set, or a `DataSet`, in place of the declared one.
+        data: the name or path of a data set, or a `DataSet`, instead of the declared one.
         seed, epochs: the same as `set={"seed": …, "training.epochs": …}`.
-        backend: "tensorflow" or "jax"; default: $KERAS_BACKEND, or TensorFlow. It can be chosen
-            only before Keras is imported.
-        callbacks: further Keras callbacks, called after the declared ones. The run's record names
-            them; with `resume` they begin anew.
-        runs, artifacts: the folders to write to. The artifact's version is above every one of its
-            name there, in $WARDROBE_ARTIFACTS and among those that ship with wardrobe.
-        resume: go on with the last run of this declaration and seed, if it was interrupted; a
-            finished one is returned as it is.
-        mlflow: the URI of an MLflow tracking server that records the run; default: none, unless the
+        backend: "tensorflow" or "jax"; default: $KERAS_BACKEND, or TensorFlow. Choose it before
+            Keras is imported.
+        callbacks: additional Keras callbacks, called after the declared ones. The run's record
+            lists them; with `resume` they start without their earlier state.
+        runs, artifacts: the folders to write to. The artifact's version is above every version of
+            its name there, in $WARDROBE_ARTIFACTS and among the artifacts that ship with wardrobe.
+        resume: continue the last run of this declaration and seed if it was interrupted or has
+            fewer epochs; a run that is finished is returned as it is.
+        mlflow: the URI of an MLflow tracking server to record the run; default: none, unless the
             declaration has the callback MLflow.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
-        command: what the record says the run was started by; default: this process' command line.
-        progress: called during a download with the file's name, the bytes so far and in all; while
-            a folder of pictures is read, with its name and `/`, the pictures so far and in all.
-        on_stand_in: allows `silhouettes` to stand in for Fashion-MNIST if that cannot be found;
-            it is called with the reason.
+        command: the command to put into the run's record; default: that of this process.
+        progress: called during a download with the file's name, the bytes so far and the total;
+            while a folder of pictures is read, with its name and `/`, the pictures so far and the
+            total.
+        on_stand_in: if given, `silhouettes` replaces Fashion-MNIST if that cannot be found; it is
+            called with the reason.
 
     Raises:
-        DeclarationError: with every error, before anything is written.
+        DeclarationError: lists every error, before anything is written.
         DataError: the data set cannot be found or used.
         TrainingError: the loss became NaN, a folder cannot be written, or the run cannot be
             resumed. The run's record says why.
@@ -236,12 +240,12 @@ def load(
     model: str | PathLike[str] | None = None,
     artifacts: Paths | None = None,
 ) -> Model:
-    """A trained model, ready to answer.
+    """A trained model, ready to use.
 
     Args:
-        model: NAME or NAME/VERSION among the `artifacts`, or the path of an artifact's folder;
-            None: the model with which a service of these artifacts answers by default, and beside
-            it the one to which such a service leaves photographs, see `Model.for_photographs`.
+        model: NAME or NAME/VERSION among the `artifacts`, or the path of an artifact's folder.
+            Default: the model that would answer as the service's default, with the one that would
+            answer photographs, see `Model.for_photographs`.
         artifacts: folders of artifacts; default: $WARDROBE_ARTIFACTS, or `artifacts/` and what
             ships with wardrobe.
 
@@ -271,13 +275,14 @@ def evaluate(
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """The measures of an artifact on the test examples of a data set, prepared as it asks for.
+    """The metrics of an artifact on the test examples of a data set, prepared as for the artifact.
 
-    Of a classifier: `examples`, `accuracy`, `negative_log_likelihood` (nats), `calibration_error`,
+    For a classifier: `examples`, `accuracy`, `negative_log_likelihood` (nats), `calibration_error`,
     `by_class` and `confusion`, whose rows are the true classes.
 
     Args:
-        data: the name or folder of a data set, or a `DataSet`; default: the one it was trained on.
+        model: a loaded model, or as for `load`.
+        data: the name or path of a data set, or a `DataSet`; default: the one it was trained on.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
 
     Raises:
@@ -303,12 +308,13 @@ def export(
     data: DataSet | str | PathLike[str] | None = None,
     data_folder: str | PathLike[str] | None = None,
 ) -> Converted:
-    """Writes an artifact for another runtime, after its own runtime has answered all test examples.
+    """Converts an artifact for another runtime, which first answers all test examples.
 
-    The file takes what the artifact takes: of pictures float32 `[N, 28, 28]`, 0–255. Its metadata
-    names the labels, the accuracy and the largest difference from the artifact's outputs.
+    The file takes the same input as the artifact, for pictures float32 `[N, 28, 28]`, 0–255. Its
+    metadata gives the labels, the accuracy and the largest difference from the artifact's outputs.
 
     Args:
+        model: a loaded model, or as for `load`.
         format: "onnx" (onnxruntime, browsers, Triton, OpenVINO) or "litert" (phones).
         to: the file to write.
         int8: 8-bit weights and activations, a quarter of the size.
@@ -319,7 +325,7 @@ def export(
         DataError: the data set cannot be found, or has examples of another shape.
         ServingError: there is no such artifact, or it cannot be loaded.
         TrainingError: the packages of `wardrobe[export]` are missing, the network cannot be
-            converted, or the int8 file loses too much. Nothing is written then.
+            converted, or the int8 file loses too much accuracy. Nothing is written then.
     """
     from wardrobe.training.export.formats import convert
 
@@ -339,24 +345,24 @@ def classify(
     cluster: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Classified:
-    """Names the garments in more pictures than a handful, in constant memory.
+    """Classifies any number of pictures, in constant memory.
 
-    A file that cannot be read, or is not a picture, becomes an answer with an error. The output
+    A file that cannot be read or is not a picture gets an answer with an error. The output file
     appears when it is complete.
 
     Args:
         inputs: files, folders, globs, lists of files (`.txt`), tar files, Parquet files.
-        to: a file that ends in `.parquet`, `.csv` or `.jsonl`; answers are in the order of the
+        to: the output file: `.parquet`, `.csv` or `.jsonl`. Answers are in the order of the
             pictures.
         model, artifacts: as for `load`.
-        resume: go on where a classification of the same inputs was interrupted.
-        jobs: processes, as far as there are pictures for them; default: one on each core.
+        resume: continue an interrupted classification of the same inputs.
+        jobs: the number of processes, fewer if there are few pictures; default: one per core.
         cluster: a Ray cluster to use instead: "auto", "HOST:PORT" or "local".
-        progress: called with the number of pictures answered so far, and in all; None: unknown.
+        progress: called with the number of pictures answered so far and the total, None if unknown.
 
     Raises:
         ClusterError: the cluster cannot be reached.
-        ServingError: an input or the model is not there, or the output cannot be written.
+        ServingError: an input or the model does not exist, or the output cannot be written.
     """
     from wardrobe.serving.offline import classify_all
 
@@ -371,7 +377,7 @@ def classify(
 def _answering(
     model: str | PathLike[str] | None, artifacts: Paths | None
 ) -> tuple[Path, Path | None]:
-    """The folders of the artifact that `load` finds, and of the one that answers photographs."""
+    """The folder of the artifact that `load` finds, and that of the one for photographs."""
     found = load(model, artifacts)
     companion = found.for_photographs
     return found.folder, companion.folder if companion else None
@@ -384,7 +390,7 @@ def _engine(
     jobs: int,
     cluster: str | None,
 ) -> Iterator[Engine]:
-    """What answers pictures: the processes of this machine, or a cluster."""
+    """What classifies: processes on this machine, or a cluster."""
     if cluster is None:
         from wardrobe.serving.offline.processes import Processes, useful
 
@@ -407,21 +413,21 @@ def lab(
     data_folder: str | PathLike[str] | None = None,
     listening: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serves the lab, a page to play on, to this machine until it is interrupted.
+    """Serves the lab, a web page for experiments, on this machine until it is interrupted.
 
     Args:
-        port: where to listen on 127.0.0.1; 0: any free one.
+        port: the port on 127.0.0.1; 0 for any free one.
         data_folder: the folder of data sets; default: $WARDROBE_DATA.
         listening: called with the address.
 
     Raises:
-        TrainingError: the port is taken, or Keras' backend cannot train.
+        TrainingError: the port is in use, or Keras' backend cannot train.
     """
     _choose_backend(None, trains=True)
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     os.environ["KERAS_BACKEND"] = "numpy"  # this process only checks declarations
     if folder := data_folder or os.environ.get("WARDROBE_DATA"):
-        # Trainings work in folders of their own.
+        # Each training works in a folder of its own.
         os.environ["WARDROBE_DATA"] = str(Path(folder).absolute())
     from wardrobe.training.lab.app import run
 
@@ -436,7 +442,7 @@ def create_app(artifacts: Paths | None = None) -> flask.Flask:
             from the environment variables `WARDROBE_*`.
 
     Raises:
-        ServingError: a setting cannot be used.
+        ServingError: a setting is invalid.
     """
     from wardrobe.serving.app import create_app as create
 
@@ -444,10 +450,10 @@ def create_app(artifacts: Paths | None = None) -> flask.Flask:
 
 
 def service_settings(artifacts: Paths | None = None, **given: Any) -> Settings:
-    """The settings of the service; by default it also serves the artifacts that ship with it.
+    """The settings of the service; by default it also serves the artifacts that ship with wardrobe.
 
     Raises:
-        ServingError: a setting cannot be used.
+        ServingError: a setting is invalid.
     """
     from wardrobe.serving.settings import Settings
 
@@ -469,7 +475,7 @@ def evaluation_data(
     data_folder: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> DataSet:
-    """The data set whose test examples `evaluate` takes, with the same arguments; `progress` as for
+    """The data set whose test examples `evaluate` uses, with the same arguments; `progress` as for
     `train`."""
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
@@ -495,7 +501,7 @@ def _with_data(
     progress: Progress | None,
     on_stand_in: Callable[[DataUnavailable], None] | None,
 ) -> tuple[Declaration, DataSet]:
-    """A declaration resolved for its data, or for the data given in their place."""
+    """A declaration resolved for its data, or for the data given instead."""
     from wardrobe import models
     from wardrobe.training.data import declarations
 
@@ -519,8 +525,8 @@ def _check_data(data: Any) -> None:
     if data is not None and not isinstance(data, str | PathLike | DataSet):
         raise DataError(
             "data takes the name of a data set, a path or a wardrobe.DataSet, not "
-            f"{type(data).__name__}; arrays are saved with numpy.savez('mine.npz', x_train=…, "
-            "y_train=…) and given as data='mine.npz'"
+            f"{type(data).__name__}; to use arrays, save them with numpy.savez('mine.npz', "
+            "x_train=…, y_train=…) and give data='mine.npz'"
         )
 
 
@@ -543,16 +549,16 @@ def _path(given: str | PathLike[str] | None) -> Path | None:
 
 
 def _several(given: Paths | None) -> list[str]:
-    """Several paths, or one alone: a text is not a sequence of letters here."""
+    """Several paths, or one: a string is a path here, not a sequence of letters."""
     paths = [given] if isinstance(given, str | PathLike) else given or ()
     return [os.fspath(path) for path in paths]
 
 
 def _overrides(set: Overrides | None) -> list[str]:
-    """Texts `PATH=VALUE`.
+    """Strings `PATH=VALUE`.
 
     Raises:
-        DeclarationError: a value is nothing that a declaration can hold.
+        DeclarationError: a declaration cannot contain one of the values.
     """
     if isinstance(set, Mapping):
         return [f"{path}={_as_json(path, value)}" for path, value in set.items()]
@@ -566,9 +572,9 @@ def _as_json(path: str, value: Any) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, PathLike):
             return os.fspath(value)
-        if hasattr(value, "tolist"):  # numbers and arrays of NumPy, as a grid search has them
+        if hasattr(value, "tolist"):  # NumPy numbers and arrays, such as a grid search uses
             return value.tolist()
-        raise _wrong(f"set {path}", "a number, a text, a list or a mapping", value)
+        raise _wrong(f"set {path}", "a number, a string, a list or a mapping", value)
 
     return json.dumps(value, default=plain)
 
@@ -582,10 +588,10 @@ def _wrong(argument: str, wanted: str, given: Any) -> Exception:
 
 
 def _choose_backend(backend: str | None, trains: bool = False) -> None:
-    """Chooses what Keras computes with.
+    """Chooses Keras' backend.
 
     Raises:
-        TrainingError: Keras computes with something else already, or cannot train with it.
+        TrainingError: Keras already uses another backend, or cannot train with this one.
     """
     from wardrobe.training.errors import TrainingError
     from wardrobe.training.fit.compilation_cache import keep_programs
@@ -598,21 +604,24 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
     if trains and chosen not in BACKENDS:
         raise TrainingError(
             f"wardrobe trains with {' or '.join(BACKENDS)}, not with Keras' backend {chosen!r}: "
-            "give --backend tensorflow, or set KERAS_BACKEND=tensorflow"
+            "use --backend tensorflow, or set KERAS_BACKEND=tensorflow"
         )
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = chosen
         keep_programs()
     elif chosen != keras.backend.backend():
         raise TrainingError(
-            f"Keras computes with {keras.backend.backend()} in this process; choose {chosen} "
+            f"Keras already uses {keras.backend.backend()} in this process; choose {chosen} "
             f"before Keras is imported, or set KERAS_BACKEND={chosen}"
         )
 
 
 def _load_backend() -> None:
-    """Imports TensorFlow without its start-up messages, before Keras would with them."""
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
+    """Imports Keras without what it does not need, and TensorFlow without start-up messages."""
+    from wardrobe.serving.inference.tensorflow import UNNEEDED_BY_KERAS, hidden, load_tensorflow
 
-    if "keras" not in sys.modules and os.environ["KERAS_BACKEND"] == "tensorflow":
-        load_tensorflow(keras=True)
+    if "keras" not in sys.modules:
+        if os.environ["KERAS_BACKEND"] == "tensorflow":
+            load_tensorflow(keras=True)
+        with hidden(*UNNEEDED_BY_KERAS):
+            import keras  # noqa: F401

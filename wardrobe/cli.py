@@ -1,4 +1,4 @@
-"""The command line: one short function a command.
+"""The command line: one short function per command.
 
 Results go to stdout, progress and notices to stderr. Exit code 0, 1 for a failure, 2 for wrong
 usage. What a command needs is imported inside it, so that help and checks start at once.
@@ -41,11 +41,11 @@ Artifacts = click.option(
     "--artifacts",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Folder of artifacts, can be given several times.  "
+    help="Folder of artifacts; may be repeated.  "
     "[default: $WARDROBE_ARTIFACTS, or artifacts and what ships with wardrobe]",
 )
 Cluster = click.option(
-    "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: auto, HOST:PORT or local."
+    "--cluster", metavar="ADDRESS", help="Run on a Ray cluster: auto, HOST:PORT or local."
 )
 Json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -68,8 +68,8 @@ class _Failures(click.Group):
             if (error.name or "").partition(".")[0] in sys.stdlib_module_names:
                 raise
             _fail(
-                f"{error.name}, which this command needs, is not installed here;"
-                " `pip install wardrobe` installs all that training and serving need"
+                f"this command needs {error.name}, which is not installed here; "
+                "`pip install wardrobe` installs everything for training and serving"
             )
         except OSError as error:
             _fail(f"{error.filename or 'error'}: {error.strerror or error}")
@@ -82,7 +82,7 @@ class _Failures(click.Group):
 
 
 def _wrong_keras_settings() -> str:
-    """What Keras, or TensorFlow, cannot be loaded with; empty if that is not the trouble."""
+    """The setting with which Keras or TensorFlow cannot be loaded; empty if none is to blame."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     file = Path(home).expanduser() / "keras.json"
     try:
@@ -127,7 +127,7 @@ def main() -> None:
 @main.command("list")
 @Json
 def list_(as_json: bool) -> None:
-    """Show the zoo: name, layers, parameters, measured accuracy, what it shows."""
+    """List the zoo: layers, parameters, measured accuracy, purpose."""
     from wardrobe.training.results import records, zoo
 
     measured = {name: records.summarize(runs) for name, runs in records.records().items()}
@@ -150,11 +150,11 @@ def list_(as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", metavar="NAME_OR_FILE")
 @Set
 @Json
 def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Print a declaration as resolved, each value with where it came from."""
+    """Print a resolved declaration, each value with its origin."""
     from wardrobe.models.schema.rendering import render
 
     declaration = api.load_declaration(name, overrides)
@@ -165,10 +165,10 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, metavar="NAME_OR_FILE...")
 @Set
 @DataDir
-@click.option("--no-data", is_flag=True, help="Do not check whether the data set is there.")
+@click.option("--no-data", is_flag=True, help="Do not check that the data set is there.")
 @Json
 def check(
     files: tuple[str, ...],
@@ -177,7 +177,7 @@ def check(
     no_data: bool,
     as_json: bool,
 ) -> None:
-    """Report all errors of declarations, as `file:line: message`."""
+    """Report all errors in declarations, as `file:line: message`."""
     from wardrobe import models
     from wardrobe.training import transfer
     from wardrobe.training.data.declarations import data_errors, describe_data
@@ -204,7 +204,7 @@ def check(
 
 @main.command()
 def schema() -> None:
-    """Print the JSON Schema of declarations, with which editors complete and check them."""
+    """Print the JSON Schema of declarations, for editors."""
     os.environ["KERAS_BACKEND"] = "numpy"  # as in `check`
     from wardrobe.models.build.json_schema import json_schema
 
@@ -219,14 +219,17 @@ def schema() -> None:
     help="The file to write.  [default: NAME.yaml, after the data]",
 )
 def init(folder: Path, to: Path | None) -> None:
-    """Look at your data (pictures, MNIST's format, CSV, Parquet) and write a first declaration."""
+    """Inspect your data and write a first declaration for it.
+
+    FOLDER is a folder of pictures or of files in MNIST's format, or a CSV, Parquet or .npz file.
+    """
     from wardrobe.training.files import atomic_write
     from wardrobe.training.first_declaration import first_declaration, name_for
 
     name = name_for(to or folder)
     file = to or Path(f"{name}.yaml")
     if file.exists():
-        _fail(f"{file} is there already; give another file with --to")
+        _fail(f"{file} already exists; name another file with --to")
     path = folder.expanduser()
     beside = os.path.relpath(path.absolute(), file.absolute().parent)
     written = str(path) if path.is_absolute() else beside if beside[0] == "." else f"./{beside}"
@@ -249,25 +252,33 @@ def init(folder: Path, to: Path | None) -> None:
 @click.option(
     "--backend",
     type=click.Choice(api.BACKENDS),
-    help="What Keras computes with.  [default: $KERAS_BACKEND, or tensorflow]",
+    help="Keras' backend.  [default: $KERAS_BACKEND, or tensorflow]",
 )
 @DataDir
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option(
-    "--artifacts", type=click.Path(path_type=Path), default=Path("artifacts"), show_default=True
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="The folder for the run.",
+)
+@click.option(
+    "--artifacts",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts"),
+    show_default=True,
+    help="The folder for the artifact.",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue the last run of this declaration and seed: interrupted, or of fewer epochs.",
+    help="Continue the last run of this declaration and seed, if interrupted or of fewer epochs.",
 )
-@click.option(
-    "--mlflow", metavar="URI", help="Record the run with the MLflow tracking server there."
-)
+@click.option("--mlflow", metavar="URI", help="Record the run on this MLflow tracking server.")
 @click.option(
     "--stand-in",
     is_flag=True,
-    help="Train on `silhouettes` if the data set can neither be found nor downloaded.",
+    help="Train on `silhouettes` if Fashion-MNIST cannot be found or downloaded.",
 )
 @Json
 def train(
@@ -316,11 +327,14 @@ def train(
 
 @main.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--data", help="Another data set, by name or folder.  [default: its own]")
+@click.option("--data", help="Another data set, by name or path.  [default: its own]")
 @DataDir
 @Json
 def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: bool) -> None:
-    """Measure an artifact (a folder NAME/VERSION) on the test examples of a data set."""
+    """Measure an artifact on the test examples of a data set.
+
+    ARTIFACT is a folder NAME/VERSION.
+    """
     model = api.load(artifact.absolute())  # a folder, even if a model that ships has its name
     with console.progress_bar() as progress:
         examples = api.evaluation_data(model, data, data_dir, progress)
@@ -350,7 +364,9 @@ def evaluate(artifact: Path, data: str | None, data_dir: Path | None, as_json: b
 @click.option("--format", type=click.Choice(["onnx", "litert"]), required=True)
 @click.option("--int8", is_flag=True, help="8-bit weights and activations.")
 @click.option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True)
-@click.option("--force", is_flag=True, help="Write an int8 file that loses over half a point, too.")
+@click.option(
+    "--force", is_flag=True, help="Write an int8 file even if it loses over half a point."
+)
 @DataDir
 @Json
 def export(
@@ -362,7 +378,11 @@ def export(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Write an artifact for another runtime, tried on all test examples first."""
+    """Convert an artifact for another runtime, and test it there.
+
+    ARTIFACT is a folder NAME/VERSION. The file is written after its runtime has answered all test
+    examples.
+    """
     written = api.export(artifact, format, to, int8=int8, force=force, data_folder=data_dir)
     if as_json:
         console.print_json(vars(written) | {"file": str(written.file), "bytes": written.bytes})
@@ -379,7 +399,9 @@ def export(
 @click.option("--model", help="Name of the model; default: the first that takes pictures.")
 @Artifacts
 @click.option(
-    "--explain", is_flag=True, help="With --json: what the network saw, and which pixels decided."
+    "--explain",
+    is_flag=True,
+    help="With --json, add what the network saw and which pixels decided.",
 )
 @Json
 def predict(
@@ -389,7 +411,7 @@ def predict(
     explain: bool,
     as_json: bool,
 ) -> None:
-    """Name the garments in pictures: the same answer as the server gives."""
+    """Classify pictures, with the same answers as the service."""
     answers = api.load(model, artifacts).classify(_files(images), explain=explain)
     if as_json:
         console.print_json({"predictions": answers})
@@ -419,12 +441,12 @@ def _files(images: tuple[Path, ...]) -> list[Path]:
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="A file that ends in .parquet, .csv or .jsonl.",
+    help="The output file: .parquet, .csv or .jsonl.",
 )
 @click.option("--model", help="Name of the model; default: the first that takes pictures.")
 @Artifacts
-@click.option("--resume", is_flag=True, help="Go on where it was interrupted.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: cores]")
+@click.option("--resume", is_flag=True, help="Continue an interrupted classification.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: cores]")
 @Cluster
 @Json
 def classify(
@@ -437,7 +459,10 @@ def classify(
     cluster: str | None,
     as_json: bool,
 ) -> None:
-    """Name the garments in many pictures: folders, globs, lists, tar files, Parquet columns."""
+    """Classify many pictures into one table.
+
+    INPUTS are files, folders, globs, lists of files, tar files and Parquet columns.
+    """
     with console.picture_progress() as progress:
         written = api.classify(
             inputs, to, model, artifacts, resume=resume, jobs=jobs, cluster=cluster,
@@ -451,12 +476,12 @@ def classify(
 
 @main.command()
 @Artifacts
-@click.option("--model", help="Name of the model that answers when a request names none.")
+@click.option("--model", help="The model that answers if a request names none.")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free one.  [default: 8080]")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: 2]")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes.  [default: 2]")
 @click.option(
-    "--try", "try_it", is_flag=True, help="When ready, send it a drawn garment and show the answer."
+    "--try", "try_it", is_flag=True, help="When ready, send a drawn garment and show the answer."
 )
 def serve(
     artifacts: tuple[Path, ...],
@@ -473,7 +498,7 @@ def serve(
 
     if try_it and not find_spec("wardrobe.training"):
         _fail(
-            "--try draws a garment as training does, and wardrobe.training is not installed here;"
+            "--try draws a garment with wardrobe.training, which is not installed here;"
             " start without it, then send a picture: curl -F file=@boot.png URL/predict"
         )
     settings = api.service_settings(artifacts, model=model, host=host, port=port, workers=workers)
@@ -489,7 +514,7 @@ def data_() -> None:
 @DataDir
 @Json
 def verify(data_dir: Path | None, as_json: bool) -> None:
-    """Say where the data set was found, and whether its hashes are right."""
+    """Print where the data set is and whether its hashes are right."""
     from wardrobe.training.data import DataUnavailable, fashion_mnist
 
     folder = fashion_mnist.find(data_dir)
@@ -513,10 +538,10 @@ def verify(data_dir: Path | None, as_json: bool) -> None:
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Put it into fashion-mnist/ in this folder; default: Keras' own cache.",
+    help="Download to fashion-mnist/ in this folder; default: Keras' own cache.",
 )
 def fetch(data_dir: Path | None) -> None:
-    """Download the data set from where Keras downloads it."""
+    """Download the data set, from the same place as Keras does."""
     from wardrobe.training.data import fashion_mnist
 
     with console.progress_bar() as progress:
@@ -526,7 +551,13 @@ def fetch(data_dir: Path | None) -> None:
 
 
 @main.command()
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="The folder of runs.",
+)
 @Json
 def results(runs: Path, as_json: bool) -> None:
     """Write the zoo's tables and figure from the records of its runs."""
@@ -545,19 +576,21 @@ def results(runs: Path, as_json: bool) -> None:
     else:
         click.echo(written[0].read_text(encoding="utf-8"), nl=False)
         files = " and ".join(map(str, written))
-        click.echo(f"{len(taken)} records taken from {runs}; written to {files}", err=True)
+        click.echo(f"{len(taken)} records read from {runs}; written to {files}", err=True)
 
 
 @main.command()
-@click.argument("name", required=False)
-@click.option("--all", "every", is_flag=True, help="All of the lecture, as one HTML page.")
+@click.argument("name", required=False, metavar="[NAME_OR_FILE]")
+@click.option(
+    "--all", "every", is_flag=True, help="Run all studies of the lecture into one HTML page."
+)
 @click.option("--list", "only_list", is_flag=True, help="List the studies of the lecture.")
 @click.option("--quick", is_flag=True, help="Fewer and smaller variants: under a minute each.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=os.cpu_count(),
-    help="Processes.  [default: cores]",
+    help="Number of processes.  [default: cores]",
 )
 @Cluster
 @click.option(
@@ -566,12 +599,22 @@ def results(runs: Path, as_json: bool) -> None:
     help="Where a search keeps its trials: a journal file, or the URL of a PostgreSQL or MySQL "
     "database; several machines may work in it at once.",
 )
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option(
-    "--page", type=click.Path(path_type=Path), help="Where --all writes.  [default: below --runs]"
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="The folder for results, in studies/.",
 )
 @click.option(
-    "--pictures/--no-pictures", default=True, help="Whether figures may show the data's pictures."
+    "--page",
+    type=click.Path(path_type=Path),
+    help="The file that --all writes.  [default: studies/lecture.html in --runs]",
+)
+@click.option(
+    "--pictures/--no-pictures",
+    default=True,
+    help="Whether figures may show pictures from the data set.",
 )
 @DataDir
 @Json
@@ -589,7 +632,10 @@ def study(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Run a study of the lecture: its variants, its figure, its claim."""
+    """Run a study: train its variants, draw a figure, check a claim.
+
+    NAME_OR_FILE is a study of the lecture or a YAML file.
+    """
     from wardrobe.training.studies.study import read, read_all
 
     if data_dir:  # the processes of a study inherit it
@@ -625,10 +671,13 @@ def study(
 @main.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True,
               help="0: any free one.")  # fmt: skip
-@click.option("--open/--no-open", "opens", default=True, help="Whether to open it in a browser.")
+@click.option("--open/--no-open", "opens", default=True, help="Whether to open it in the browser.")
 @DataDir
 def lab(port: int, opens: bool, data_dir: Path | None) -> None:
-    """Open a page to play on: change a declaration, train it, watch. This machine only."""
+    """Open a web page to change a declaration, train it and watch.
+
+    The page is for this machine only.
+    """
 
     def listening(url: str) -> None:
         click.echo(f"the lab is at {url} (Ctrl-C ends it)", err=True)
@@ -695,8 +744,9 @@ def _try(url: str) -> None:
     Image.fromarray(drawn.x[0]).save(picture, "png")
     if answer := first_answer(url, picture.getvalue()):
         click.echo(
-            f"{url} has answered: a drawn {fashion_mnist.CLASS_NAMES[drawn.y[0]]} is taken for "
-            f"{answer['label']}, probability {answer['probability']:.2f}, by {answer['model']}",
+            f"{url} has answered: {answer['model']} takes a drawn "
+            f"{fashion_mnist.CLASS_NAMES[drawn.y[0]]} for {answer['label']}, "
+            f"probability {answer['probability']:.2f}",
             err=True,
         )
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster, for work that one machine is too small for."""
+"""The connection to a Ray cluster, for work that is too large for one machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _keeps_a_token = False
-"""Whether Ray has set this process up for the token of a cluster that it began; there is no way
-back."""
+"""Whether Ray has set this process up for the token of a cluster that it started, which cannot be
+undone."""
 
 
 class ClusterError(Exception):
@@ -22,7 +22,7 @@ class ClusterError(Exception):
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Connects to a Ray cluster while the block runs; what it began ends with it.
+    """Connects to a Ray cluster while the block runs, and ends what was started in it.
 
     address: "auto" for the cluster that this machine belongs to, "HOST:PORT", or "local" for one
         that is started on this machine and stopped again.
@@ -34,7 +34,7 @@ def connected(address: str) -> Iterator[None]:
     global _keeps_a_token
     if _keeps_a_token and address != "local":
         raise ClusterError(
-            "this process had a Ray cluster of its own, and Ray would go on asking for its token; "
+            "this process had a Ray cluster of its own, and Ray would keep asking for its token; "
             f"connect to {address} from a new process"
         )
     chose_auth_mode = "RAY_AUTH_MODE" in os.environ and not _keeps_a_token
@@ -68,7 +68,7 @@ def connected(address: str) -> Iterator[None]:
 
 
 def _reachable(address: str) -> str:
-    """HOST:PORT of a cluster, tried at once: Ray itself would wait for it for minutes."""
+    """HOST:PORT of a cluster that answers at once: Ray itself would wait for it for minutes."""
     found = address
     if address == "auto":
         current = Path(tempfile.gettempdir(), "ray", "ray_current_cluster")  # `ray start` writes it

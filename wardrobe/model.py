@@ -22,20 +22,20 @@ from wardrobe.serving.inference import model as loaded
 from wardrobe.serving.inference.graph import STRING, Spec
 
 BATCH = 1000
-"""Examples in one call of the network: memory stays bounded however many are asked about."""
+"""Examples in one call of the network, which bounds the memory for any number of examples."""
 
 TOGETHER = 100
-"""Pictures that are read and classified in one go, for the same reason."""
+"""Pictures that are read and classified at a time, for the same reason."""
 
 Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
-"""A path, the bytes of a file or an open one, a Pillow image, or pixels uint8 `[height, width]`,
-0–255, with or without a last axis of colours."""
+"""A path, the bytes of a file, an open file, a Pillow image, or pixels uint8 `[height, width]` or
+`[height, width, 3]`, 0–255."""
 
 Row = Mapping[str, float | str | None]
 """A row of a table: its values by column."""
 
 Columns = Mapping[str, Sequence[float | str | None] | NDArray[Any]]
-"""The rows of a table, column by column; a pandas data frame or an Arrow table will do, too."""
+"""The rows of a table, column by column; a pandas data frame or an Arrow table works, too."""
 
 
 class Model:
@@ -69,8 +69,8 @@ class Model:
 
     @property
     def for_photographs(self) -> Model | None:
-        """The model that answers photographs in place of this one; None: it does so itself, as one
-        that was asked for by name always does."""
+        """The model that answers photographs instead of this one. None: this model answers them
+        itself, as a model loaded by name always does."""
         served = self._for_photographs() if self._for_photographs else None
         return Model(served) if served else None
 
@@ -86,7 +86,7 @@ class Model:
 
     @property
     def picture(self) -> PictureInput | None:
-        """The pictures that the network takes, and how any other becomes one; None: a table."""
+        """The pictures that the network takes and how to prepare others; None for a table."""
         return self._served.picture
 
     def check_takes_pictures(self) -> None:
@@ -95,11 +95,10 @@ class Model:
 
     @property
     def input(self) -> dict[str, Any]:
-        """What one example is: `kind` ("image" or "table") and `shape`; of pictures also
+        """What an example is: `kind` ("image" or "table") and `shape`. Pictures also have
         `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
-        `prepare`, which says how a picture is brought into this form; of a table of one's own its
-        `columns`, and of a network with several inputs their names, `inputs`, instead of the
-        shape."""
+        `prepare`, the way pictures are prepared. A table with named columns has `columns` instead
+        of the shape, and a network with several inputs has `inputs`, their names."""
         picture = self.picture
         if self._served.columns:
             return {"kind": "table", "columns": list(self._served.columns)}
@@ -118,17 +117,17 @@ class Model:
 
     @property
     def card(self) -> str | None:
-        """The model card, in Markdown; None where the artifact has none."""
+        """The model card, in Markdown; None if the artifact has none."""
         file = self.folder / "assets.extra" / "card.md"
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     def predict(self, examples: NDArray[Any] | Columns | Sequence[Row]) -> NDArray[np.float32]:
-        """Probabilities float32 `[N, classes]`; of a regression its values `[N, outputs]`.
+        """Probabilities float32 `[N, classes]`; for a regression, values `[N, outputs]`.
 
         examples: pictures, float32 or uint8 `[N, height, width]`, 0–255, prepared as the training
-            examples were; or rows of a table `[N, inputs]`. For a table of one's own a dictionary
-            for each row, such as `{"age": 39, "city": "Oslo"}`, one of whole columns, or a data
-            frame; None, NaN and "" stand for what is missing.
+            examples were; or rows of a table `[N, inputs]`. For a table with named columns, a
+            dictionary for each row, such as `{"age": 39, "city": "Oslo"}`, a dictionary of whole
+            columns, or a data frame; None, NaN and "" mean a missing value.
 
         Raises:
             ServingError: the examples have another shape, or a column is missing.
@@ -147,16 +146,16 @@ class Model:
     def classify(
         self, pictures: Iterable[Picture] | Picture, top: int = TOP, explain: bool = False
     ) -> list[dict[str, Any]]:
-        """What `POST /predict` answers: a dictionary for each picture, in their order.
+        """The answers of `POST /predict`: a dictionary for each picture, in the same order.
 
-        Pictures may be of any size; they are prepared as the training pictures were. An answer has
+        Pictures may have any size; they are prepared as the training pictures were. An answer has
         `label`, `class_index`, `probability`, `uncertain`, `top` (the likeliest classes), `model`,
-        `version` and `prepared` ("as is", "plain ground" or "photograph"); where `label` is that
-        for what is unknown, also `most_like`; with `explain` also `input` and `evidence`. A picture
-        that cannot be read has `error` and `status` instead.
+        `version` and `prepared` ("as is", "plain ground" or "photograph"); `most_like` if `label`
+        is the class for everything else; `input` and `evidence` with `explain`. A picture that
+        cannot be decoded has `error` and `status` instead.
 
         Raises:
-            ServingError: this model does not take pictures, or what is given is none.
+            ServingError: this model does not take pictures, or an argument is not a picture.
             OSError: a file cannot be read.
         """
         if top < 1:
@@ -170,11 +169,11 @@ class Model:
         return answers
 
     def explain(self, images: NDArray[Any]) -> NDArray[np.float32] | None:
-        """Attribution float32 `[N, height, width]`, in nats: positive where a pixel spoke for the
-        likeliest class, negative where against it (integrated gradients, Sundararajan et al. 2017).
+        """Attribution float32 `[N, height, width]`, in nats: positive if a pixel supports the
+        likeliest class, negative if it contradicts it (integrated gradients, Sundararajan et al.
+        2017). None if the artifact has no signature `explain`.
 
-        images: float32 or uint8 `[N, *input_shape]`, 0–255. None where the artifact cannot be
-        explained.
+        images: float32 or uint8 `[N, *input_shape]`, 0–255.
 
         Raises:
             ServingError: the images have another shape.
@@ -187,7 +186,9 @@ class Model:
         try:
             array = np.asarray(examples)
         except ValueError:
-            raise RequestError("the examples have different shapes; all must have one") from None
+            raise RequestError(
+                "the examples have different shapes; all must have the same"
+            ) from None
         wanted = self.input_shape
         fits = array.ndim == len(wanted) + 1 and all(
             size in (None, given) for size, given in zip(wanted, array.shape[1:], strict=True)
@@ -231,8 +232,8 @@ def _check_columns(specs: Mapping[str, Spec], given: Mapping[str, Any], what: st
 def _tensor(name: str, spec: Spec, values: Any) -> NDArray[Any]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise RequestError(
-            f"column {name!r} takes a value for each row, not {values!r}; one row alone is given "
-            "as a list, [row]"
+            f"column {name!r} takes a value for each row, not {values!r}; give a single row as "
+            "a list, [row]"
         )
     values = [None if value != value else value for value in values]  # NaN
     is_text = spec.dtype == STRING
@@ -252,7 +253,7 @@ def _batches_of(columns: dict[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[
 
 
 def _upload(picture: Picture) -> Upload:
-    """A picture of any kind as the bytes of a file, which is what the service is sent."""
+    """A picture of any kind as the bytes of a file, as the service would receive it."""
     if isinstance(picture, bytes | bytearray):
         return Upload(None, bytes(picture))
     if isinstance(picture, str | PathLike):
@@ -265,7 +266,7 @@ def _upload(picture: Picture) -> Upload:
     upright = ImageOps.exif_transpose(picture)
     if upright.mode == "HSV":
         upright = upright.convert("RGB")
-    # PNG knows neither CMYK nor numbers of 32 bits; TIFF, which is not compressed, does.
+    # PNG has neither CMYK nor 32-bit numbers; TIFF, which is not compressed, has both.
     upright.save(encoded, "png" if upright.mode in _OF_PNG else "tiff")
     return Upload(getattr(picture, "filename", None) or None, encoded.getvalue())
 
@@ -274,7 +275,7 @@ _OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pixels as uint8; numbers of another type must be in the range 0–255 already."""
+    """Pixels as uint8; numbers of other types must already be in the range 0–255."""
     pixels = np.asarray(array)
     if pixels.dtype == object:
         raise RequestError(

@@ -86,7 +86,7 @@ def _check_monitor(
     elif mode == "auto" and directions[name] is None:
         factory.add_error(
             path,
-            f"whether a high or a low '{monitor}' is good is not known: give {spec.name} "
+            f"it is not known whether a high or a low '{monitor}' is better: give {spec.name} "
             "'mode: max' or 'mode: min'",
         )
 
@@ -113,7 +113,7 @@ def _check_pattern(
         for field in fields:
             if field not in known:
                 hint = suggestion(field, known)
-                factory.add_error(path, f"nothing fills in '{{{field}}}' in a file's name{hint}")
+                factory.add_error(path, f"nothing fills in '{{{field}}}' in the file name{hint}")
         if set(fields) <= set(known):
             pattern.format(**dict.fromkeys(known, 0.5) | {"epoch": 1, "batch": 1})
     except (ValueError, KeyError, IndexError) as error:

@@ -1,8 +1,8 @@
-"""JSON Schema of declarations, with which editors complete and check while one types.
+"""The JSON Schema of declarations, with which editors complete and check as you type.
 
-The frame comes from pydantic's models, the objects from the signatures and docstrings of the
-installed Keras. It knows names, arguments and types; what one value means for another is left to
-`check`. Null is allowed wherever it may delete what a parent defines.
+The keys come from pydantic's models, the objects from the signatures and docstrings of the
+installed Keras. The schema knows names, arguments and types; `check` handles the relations between
+values. Null is allowed wherever it may delete what a parent defines.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def json_schema() -> Schema:
 def _name_the_objects(properties: Schema, definitions: Schema) -> None:
     """Puts the objects of Keras, and short forms, where pydantic's models take anything."""
     layers = {"type": "array", "items": {"$ref": "#/$defs/layer"}}
-    properties["extends"] = {"type": "string", "description": "One parent: a file, or a network."}
+    properties["extends"] = {"type": "string", "description": "One parent: a file or a network."}
     part = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/DataPart"}]}
     several = {"type": "array", "items": part, "minItems": 1}
     properties["data"] = {"anyOf": [{"type": "string"}, properties["data"], several]}

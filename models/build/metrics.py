@@ -107,11 +107,11 @@ def _measures_something_else(declaration: Declaration, spec: ObjectSpec) -> str 
     head = declaration.model.head.activation
     name = snake_case(spec.name).replace("_", "")
     if declaration.data.sets is not None and spec.name != "accuracy":
-        return f"{spec.name} knows one right class only, but of several sets more may be right"
+        return f"{spec.name} expects one right class, but with several data sets more may be right"
     if spec.name in ("Mean", "Sum"):
         return f"{spec.name} does not compare outputs with labels: use a metric that does"
     if spec.name == "Accuracy":
-        return "Accuracy counts equal numbers, which probabilities are not: write 'accuracy'"
+        return "Accuracy does not compare probabilities with classes: write 'accuracy'"
     if head == "linear":
         is_of_classes = _OF_CLASSES.search(name) is not None
         return f"{spec.name} is for classes, not for a linear head" if is_of_classes else None
@@ -125,10 +125,10 @@ def _under_softmax(declaration: Declaration, spec: ObjectSpec, name: str) -> str
     if name.startswith("binary"):
         return f"{spec.name} is for a sigmoid head; for a softmax head use 'accuracy'"
     if spec.name in _IOU and spec.arguments.get("sparse_y_pred") is not False:
-        return f"{spec.name} would take probabilities for classes: give it 'sparse_y_pred: false'"
+        return f"{spec.name} would treat probabilities as classes: give it 'sparse_y_pred: false'"
     takes_rows = spec.arguments.get("sparse_y_true") is False
     if spec.name in _IOU and not (takes_rows or declaration.takes_class_indices):
-        return f"{spec.name} would take one-hot labels for classes: give it 'sparse_y_true: false'"
+        return f"{spec.name} would treat one-hot labels as classes: give it 'sparse_y_true: false'"
     if (given := spec.arguments.get("num_classes", classes)) != classes:
         return f"{spec.name}: num_classes is {given}, but the head tells {classes} classes apart"
     return None

@@ -46,7 +46,7 @@ FILE_ARGUMENTS = frozenset({"filepath", "log_dir", "backup_dir", "directory"})
 class ObjectSpec:
     """A Keras object by its name and arguments, and its path in the declaration.
 
-    Arguments of a layer that stand in `model.defaults` are `inherited` from that path.
+    Arguments of a layer from `model.defaults` are `inherited` from that path.
     """
 
     name: str
@@ -192,10 +192,10 @@ Layers = Annotated[Any, BeforeValidator(_layers)]
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a network must know about its data: the shape of one example, and how many classes.
+    """What a network must know about its data: the shape of an example and the number of classes.
 
-    `classes` is None for regression, `class_names` also where they are not known before the data
-    are read.
+    `classes` is None for a regression, `class_names` also if they are unknown before the data is
+    read.
     """
 
     input_shape: tuple[int, ...]
@@ -208,13 +208,13 @@ class _Strict(BaseModel):
 
 
 class Copies(_Strict):
-    """Disturbed copies of each training picture, made before it is reduced to the network's size.
+    """Varied copies of each training picture, made before it is reduced to the network's size.
 
-    `number`: of copies, beside the picture itself. Each is mirrored or not, turned by up to
-    `rotation` degrees, its width times up to e^±`stretch`, sheared by up to `shear`, its outline
-    grown or shrunk by up to `outline` pixels at a longer side of 128, its shades raised to a power
-    of up to e^±`gamma`, and made no broader than a limit drawn from `broadest`, width over height.
-    They depend on the picture and on `seed`, not on the seed of a run.
+    `number`: the number of copies, besides the picture itself. Each may be mirrored, is rotated by
+    up to `rotation` degrees, its width multiplied by up to e^±`stretch`, sheared by up to `shear`,
+    its outline grown or shrunk by up to `outline` pixels at a longer side of 128, its shades raised
+    to a power of up to e^±`gamma`, and made no broader than a limit drawn from `broadest`, width
+    over height. Copies depend on the picture and on `seed`, not on the seed of a run.
     """
 
     number: int = Field(ge=1, le=1000)
@@ -229,17 +229,17 @@ class Copies(_Strict):
 
 
 class Data(_Strict):
-    """The data set, by name or path, and what becomes of its examples.
+    """The data set, by name or path, and how its examples are prepared.
 
-    `size` is the height and width to which pictures are brought; None: their own, if all agree.
-    `colour` and `prepare` say how, see `serving.images.prepare`; None: as the data set's kind has
-    it. `classes` renames and joins classes: what is not named is left out. `target` is the column
-    of a table to predict, `columns` says what others hold. `resplit` is the seed of a new test set,
-    `take` the number of training examples to use. `test` names the folder, beside `train`, that is
-    the test set. `copies` are disturbed ones of garments. `unknown` is the class for everything
-    else: an answer of it is uncertain. `licence` is for the model card. `sets`: several data sets
-    to train on together, which `data` declares as a list; then only their `name` stands beside
-    them.
+    `size` is the height and width of prepared pictures; None: their own, if all agree. `colour` and
+    `prepare` say how they are prepared, see `serving.images.prepare`; None: the default of the data
+    set's kind. `classes` renames and merges classes and leaves out those it does not name. `target`
+    is the column of a table to predict, `columns` gives the types of others. `resplit` is the seed
+    of a new test set, `take` the number of training examples to use. `test` names the folder,
+    beside `train`, that is the test set. `copies`: varied copies of garments. `unknown` is the
+    class for everything else, whose answers are uncertain. `licence` is for the model card. `sets`:
+    several data sets to train on together, declared as a list under `data`; only their `name` may
+    be given beside them.
     """
 
     name: str = Field(min_length=1)
@@ -269,10 +269,10 @@ class Data(_Strict):
 class DataPart(Data):
     """One of several data sets that are trained on together.
 
-    `share`: of the examples of a batch; None: as much of the rest as it has of their examples.
-    `weight`: of its examples in the loss, or of those of each class, where it is not 1.
-    `stands_for`: its classes that stand for several of the network, any of which is right.
-    `measured`: whether its examples are validated and tested on; if not, it only helps to train.
+    `share`: its share of a batch; None: a part of the rest, by its number of examples.
+    `weight`: the weight of its examples in the loss, or weights of some of its classes.
+    `stands_for`: its classes that stand for several of the network's, any of which is right.
+    `measured`: whether its examples are used for validation and testing, or only for training.
     """
 
     sets: None = None
@@ -283,7 +283,7 @@ class DataPart(Data):
 
 
 class Input(_Strict):
-    """The shape of one example, and the layers that prepare it, such as Rescaling."""
+    """The shape of an example, and the layers that prepare it, such as Rescaling."""
 
     shape: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
     layers: Layers
@@ -306,7 +306,7 @@ class Head(_Strict):
 
     @property
     def is_binary(self) -> bool:
-        """Whether one unit decides between two classes: it outputs the second one's probability."""
+        """Whether one unit decides between two classes, by the probability of the second."""
         return self.activation in ("sigmoid", "step")
 
     @property
@@ -318,7 +318,7 @@ class Head(_Strict):
 class Network(_Strict):
     """The layers between input and head; `defaults` are arguments for every layer of a class.
 
-    `from`: the network whose weights it begins with, where layers agree in name and shape.
+    `from`: the network whose weights it starts from, where layers agree in name and shape.
     """
 
     from_: str | None = Field(default=None, alias="from", min_length=1)
@@ -329,11 +329,11 @@ class Network(_Strict):
 
 
 class Training(_Strict):
-    """How long to train; `validation`: how many examples to hold out, or what fraction.
+    """How long to train; `validation`: the number of examples to hold out, or a fraction.
 
-    `class_weight`: how much an example of a class counts in the loss; `balanced`: classes count the
-    same, however many examples they have. `certain`: the share of right answers to aim at among
-    those that are not called uncertain; None: 0.95.
+    `class_weight`: how much an example of a class counts in the loss; `balanced`: all classes count
+    the same, however many examples they have. `certain`: the fraction of answers not marked
+    uncertain that should be right; None: 0.95.
     """
 
     epochs: int = Field(ge=1, le=100_000)
@@ -391,7 +391,7 @@ class Declaration(_Strict):
 
     @property
     def data_facts(self) -> DataFacts:
-        """Shape and number of classes of the data that the declaration was resolved for."""
+        """The shape and number of classes of the data for which the declaration was resolved."""
         return self._data
 
     @property
@@ -401,7 +401,7 @@ class Declaration(_Strict):
 
     @property
     def document(self) -> Document:
-        """What it was resolved from, without the values that follow from the data."""
+        """The document it was resolved from, without the values that follow from the data."""
         return self._document
 
     @property

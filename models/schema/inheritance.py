@@ -121,7 +121,7 @@ def _with_parents(family: list[Document]) -> Document:
         files = [document.files[0] for document in family]
         if file.resolve() in {known.resolve() for known in files}:
             loop = " → ".join(known.stem for known in (*files, file))
-            raise DeclarationError.at(extends.origin, f"'extends' goes in a loop: {loop}")
+            raise DeclarationError.at(extends.origin, f"'extends' forms a loop: {loop}")
         family.append(_read(file))
     tree = defaults()
     for document in reversed(family):

@@ -128,7 +128,7 @@ def _loss_of_head(declaration: Declaration) -> Iterator[Finding]:
             if ObjectSpec.parse(spec).name.lower().startswith("sparse"):
                 yield (
                     ("metrics", index),
-                    "a sparse metric needs a sparse loss: both are given the same labels",
+                    "a sparse metric needs a sparse loss: both get the same labels",
                 )
 
 
@@ -189,7 +189,7 @@ def _class_weight_of_classes(declaration: Declaration) -> Iterator[Finding]:
     elif isinstance(weights, dict) and facts.class_names is not None:
         yield from unknown_classes(weights, facts.class_names)
         if not any(weights.get(name, 1) for name in facts.class_names):
-            yield _CLASS_WEIGHT, "no class counts: give one a weight above 0"
+            yield _CLASS_WEIGHT, "all weights are 0: give one class a weight above 0"
 
 
 def unknown_classes(weights: Iterable[str], class_names: Sequence[str]) -> Iterator[Finding]:
@@ -210,14 +210,15 @@ def _several_sets(declaration: Declaration) -> Iterator[Finding]:
     elif loss.name != SET_LOSS:
         yield (
             loss.path,
-            f"of several data sets more than one class may be right: leave out 'loss' ({SET_LOSS})",
+            "with several data sets more than one class may be right: leave out 'loss' "
+            f"({SET_LOSS})",
         )
     if declaration.distillation is not None:
         yield ("distillation",), "a teacher learns from one data set only"
     if declaration.training.class_weight is not None:
-        yield _CLASS_WEIGHT, "of several data sets, give each a 'share' and a 'weight' instead"
+        yield _CLASS_WEIGHT, "with several data sets, give each a 'share' and a 'weight' instead"
     if not any(part.measured for part in data.sets):
-        yield ("data", "sets"), "no set is measured: leave out 'measured: false' of one"
+        yield ("data", "sets"), "no set is measured: remove 'measured: false' from one"
     for key in (
         "size", "colour", "prepare", "classes", "resplit", "take", "test", "copies", "unknown",
         "licence",

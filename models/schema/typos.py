@@ -117,7 +117,7 @@ def _in_characters_of(line: str) -> str | None:
     """What is wrong with the characters of a line, its comment left out."""
     line = line.split(" #")[0]
     if "\t" in line:
-        return "a tab is there: YAML is indented with spaces"
+        return "there is a tab: indent YAML with spaces"
     words = re.findall(r"[^\s,{}\[\]#]+", line)
     exotic = any(unicodedata.category(character) == "Zs" for character in line.replace(" ", ""))
     texts = [line.strip(" ")] if exotic else words

@@ -117,7 +117,7 @@ def _unpack(body: memoryview, encoding: str, most: int) -> memoryview:
                 raise RequestError(f"the body is not valid {encoding}: {error}") from None
             if len(unpacked) > most or len(streams) > MOST_STREAMS:
                 raise TooLargeError(
-                    f"the body unpacks to more than {most} bytes, or consists of more than"
+                    f"the body decompresses to more than {most} bytes, or consists of more than"
                     f" {MOST_STREAMS} compressed streams; send less at a time"
                 )
             data = streams[-1].unused_data

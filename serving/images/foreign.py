@@ -7,7 +7,7 @@ HEIC = "a HEIC photograph"
 
 _MAGIC = (
     (b"%PDF-", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"PK\x03\x04", "a ZIP archive or an Office document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
@@ -18,9 +18,9 @@ _MAGIC = (
     (b"\xff\x0a", "a JPEG XL picture"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-    (b"RIFF", "a sound or a video"),
+    (b"RIFF", "an audio or video file"),
     (b"ID3", "a sound"),
-    (b"OggS", "a sound or a video"),
+    (b"OggS", "an audio or video file"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89HDF", "an HDF5 file"),
     (b"SQLite format 3", "a database"),

@@ -1,10 +1,10 @@
 """Artifacts on disk: finding them, and reading the metadata beside the network.
 
 An artifact is a SavedModel in `FOLDER/NAME/VERSION/`, VERSION a positive integer, higher is newer.
-Where a folder holds the versions of one model, or is itself a SavedModel, as KServe mounts them, it
-is one model.
+A folder that holds the versions of one model, or is itself a SavedModel, as KServe mounts them, is
+one model.
 
-`assets.extra/` in it may hold:
+Its `assets.extra/` may contain:
 
     labels.json       class names in the order of the outputs; default "0", "1", …
     input.json        {"kind": "image", "shape": [28, 28], "channels": 1, "range": [0, 255],
@@ -12,8 +12,8 @@ is one model.
                       signature says. Colour pictures have the shape [28, 28, 3] and 3 channels.
                       For networks made elsewhere also "signature", "output", "layout", "scale" and
                       "logits", see `docs/http-api.md`. "photographs" names the model that answers
-                      photographs in place of this one; false: none does. "preparation" is the
-                      version of `garment` that prepared what it was trained on
+                      photographs instead of this one; false for none. "preparation" is the
+                      version of `garment` that prepared its training pictures
     uncertainty.json  {"below": 0.6}: predictions of lower probability are marked uncertain;
                       "unknown" names the class for everything else
 """
@@ -45,11 +45,11 @@ one axis; or each picture as the bytes of a PNG file."""
 Kind = Literal["image", "table"]
 
 Companion = str | Literal[False] | None
-"""The name of the model that answers photographs in place of another; False: none does; None: it is
-not said."""
+"""The name of the model that answers photographs instead of another; False for none; None if
+nothing is declared."""
 
 VERSION = re.compile(r"0*[1-9][0-9]{0,17}")
-"""As TensorFlow Serving reads it: `00000123` is version 123."""
+"""As in TensorFlow Serving: `00000123` is version 123."""
 KERAS = "Keras"
 FORMATS = dict.fromkeys((".keras", ".h5", ".hdf5"), KERAS) | {
     ".onnx": "ONNX",
@@ -57,16 +57,16 @@ FORMATS = dict.fromkeys((".keras", ".h5", ".hdf5"), KERAS) | {
     ".pth": "PyTorch",
     ".tflite": "LiteRT",
 }
-"""Files that hold a network, and are no SavedModel."""
+"""Files that hold a network but are not SavedModels."""
 
 KEYS = (
     *("kind", "shape", "channels", "range", "ground", "prepare", "preparation", "photographs"),
     *("signature", "output", "layout", "scale", "logits", "columns"),
 )
-"""Of `input.json`; tables have more."""
+"""The keys of `input.json`; tables have more."""
 
 LARGEST_JSON = 4 * 2**20
-"""Bytes; the names of a hundred thousand classes fit."""
+"""Bytes, enough for the names of a hundred thousand classes."""
 LARGEST_GRAPH = 2**31 - 1
 """Bytes of saved_model.pb; Protocol Buffers read no more."""
 
@@ -76,19 +76,19 @@ Fingerprint = frozenset[tuple[str, int, int]]
 
 @dataclass(frozen=True)
 class Artifact:
-    """One version of one model: a folder of the right name, of which nothing has been read yet."""
+    """One version of one model: a folder with a suitable name; nothing in it has been read yet."""
 
     name: str
     version: int
     folder: Path
     hides: tuple["Artifact", ...] = field(default=(), compare=False)
-    """The same version in later folders. They are served while this one cannot be."""
+    """The same version in later folders, served while this one cannot be."""
     model_folder: Path | None = field(default=None, compare=False)
-    """The artifact folder, if that is this one model; None for `folder.parent`."""
+    """The artifact folder, if it is this one model; None for `folder.parent`."""
 
     @property
     def home(self) -> Path:
-        """The folder with what concerns all versions of the model."""
+        """The folder for files that concern all versions of the model."""
         return self.model_folder or self.folder.parent
 
     @property
@@ -102,15 +102,15 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Extras:
-    """What an artifact declares in `assets.extra/`; None for what it does not declare.
+    """The declarations of an artifact in `assets.extra/`; None for those that are missing.
 
     `columns` are those of a table that the network takes one by one."""
 
     labels: tuple[str, ...] | None = None
     kind: Kind | None = None
     picture: PictureInput | None = None
-    """None also if the shape of pictures is left to the signature; then `polarity`, `channels` and
-    `prepare` hold what is declared of them."""
+    """None also if the signature gives the shape of pictures; then `polarity`, `channels` and
+    `prepare` hold the declared values."""
     uncertain_below: float | None = None
     unknown: str | None = None
     photographs: Companion = None
@@ -119,25 +119,25 @@ class Extras:
     channels: int | None = None
     prepare: Preparation | None = None
     preparation: int | None = None
-    """The version of `garment` that prepared its training pictures; None: none did, or it was
-    trained before that was recorded."""
+    """The version of `garment` that prepared its training pictures; None if there was none, or if
+    it was not recorded."""
     signature: str | None = None
     output: str | None = None
     layout: Layout | None = None
     scale: float = 1
-    """What pixels from 0 to 255 are multiplied by for the network."""
+    """The factor by which pixels from 0 to 255 are multiplied for the network."""
     logits: bool | None = None
 
 
 def find(folders: Sequence[Path], name: str | None = None) -> list[Artifact]:
     """All version folders in `folders`: names in alphabetical order, those of the first folder
-    first, and the newest version of each name first. A folder that is one model has the `name`, or
-    its own.
+    first, and the newest version of each name first. A folder that is one model gets the given
+    `name`, or its own.
 
-    Folders that are missing or cannot be read are treated as empty, and a warning is logged for the
-    latter. Of the same version in two folders the first hides the others, which is logged as well.
-    A version folder's name is a positive integer; any other, such as `.3.partial` while a version
-    is being written, is ignored. What looks like a network, but is passed over, is logged, too.
+    Folders that are missing or cannot be read are treated as empty; the latter are logged. If the
+    same version is in two folders, the first hides the others, which is logged as well. The name of
+    a version folder is a positive integer; others, such as `.3.partial` while a version is being
+    written, are ignored. Anything that looks like a network but is ignored is logged, too.
     """
     found: dict[str, dict[int, Artifact]] = {}
     for folder in folders:
@@ -155,16 +155,16 @@ def find(folders: Sequence[Path], name: str | None = None) -> list[Artifact]:
 
 @cache
 def warn_once(message: str) -> None:
-    """Log what is found again with every scan of the folders, or every request."""
+    """Log once what every scan of the folders, or every request, finds again."""
     logger.warning("%s", message)
 
 
 def passed_over(folder: Path) -> list[str]:
-    """What is in an artifact folder, looks like a network, and is not served: why not, and what to
-    do about it."""
+    """What looks like a network in an artifact folder but is not served: the reasons, and what to
+    do."""
     if os.path.isfile(folder):  # noqa: PTH113, this one never raises
-        told = _why_passed_over(folder, folder.parent / folder.stem)
-        return [told or f"{folder} is passed over: it is a file; give the folder that it is in"]
+        reason = _why_passed_over(folder, folder.parent / folder.stem)
+        return [reason or f"{folder} is ignored: it is a file; give the folder that contains it"]
     if is_one_model(folder):
         found = [_why_passed_over(path, folder) for path in sorted(_entries(folder))]
         return [message for message in found if message]
@@ -180,24 +180,22 @@ def _why_passed_over(path: Path, model: Path) -> str | None:
     """What is wrong with a path in a model's folder, or with that folder itself."""
     is_numbered = VERSION.fullmatch(path.name)
     if FORMATS.get(path.suffix) == KERAS and os.path.isfile(path):  # noqa: PTH113, this one never raises
-        return f"{path} is passed over: it is {_no_saved_model(path, model / '1')}"
+        return f"{path} is ignored: it is {_no_saved_model(path, model / '1')}"
     if not _is_saved_model(path) or (is_numbered and path.parent == model):
         return None
     if is_numbered:
         return (
-            f"{path} is passed over: {path.parent} is the folder of one model; serve the folder"
+            f"{path} is ignored: {path.parent} is the folder of one model; serve the folder"
             f" that it is in, {path.parent.parent}"
         )
     if path == model or path.parent != model:
-        return (
-            f"{path} is passed over: it is a SavedModel without a version; move it to {path / '1'}"
-        )
+        return f"{path} is ignored: it is a SavedModel without a version; move it to {path / '1'}"
     number = re.sub("[^0-9]", "", path.name).lstrip("0")
     if not VERSION.fullmatch(number):
         number = "1"
     return (
-        f"{path} is passed over: a version is a positive whole number of at most 18 digits; rename"
-        f" the folder, for example to {path.parent / number}"
+        f"{path} is ignored: a version is a positive whole number of at most 18 digits; rename the"
+        f" folder, for example to {path.parent / number}"
     )
 
 
@@ -215,8 +213,8 @@ def _no_saved_model(file: Path, to: Path) -> str:
 
 
 def is_one_model(folder: Path) -> bool:
-    """Whether an artifact folder is a SavedModel, or holds the versions of one model rather than
-    models."""
+    """Whether an artifact folder is a SavedModel, or holds the versions of one model instead of
+    several models."""
     if _is_saved_model(folder):
         return True
     entries = _entries(folder)
@@ -282,7 +280,7 @@ def _artifacts(folder: Path, name: str | None) -> Iterator[Artifact]:
             for path in _versions(model):
                 yield Artifact(model.name, int(path.name), path)
         else:
-            warn_once(f"{str(model)!a} is passed over: its name is not UTF-8; rename it")
+            warn_once(f"{str(model)!a} is ignored: its name is not UTF-8; rename it")
 
 
 def _versions(model: Path) -> list[Path]:
@@ -298,7 +296,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path, warn: bool = False) -> list[Path]:
-    """What is in a folder and not hidden; nothing if it cannot be read."""
+    """The entries of a folder that are not hidden; none if it cannot be read."""
     try:
         names = os.listdir(folder)  # noqa: PTH208, every second for every model
     except (FileNotFoundError, NotADirectoryError):
@@ -313,7 +311,7 @@ def _entries(folder: Path, warn: bool = False) -> list[Path]:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a text can be written: names of files may hold bytes that are no text."""
+    """Whether a name can be encoded: file names may contain bytes that are not text."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -322,10 +320,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def check_files(artifact: Artifact) -> None:
-    """Look at the files of a version before anything reads them.
+    """Check the files of a version before anything reads them.
 
-    Raises `ArtifactError` if the graph is missing or too large, or if there is something that is no
-    regular file: reading from a pipe, say, would never end.
+    Raises `ArtifactError` if the graph is missing or too large, or if something is not a regular
+    file: reading from a pipe, for example, would never end.
     """
     graph = artifact.folder / "saved_model.pb"
     for path in (graph, *_files(artifact.folder)):
@@ -352,10 +350,11 @@ def _refuse_other_formats(folder: Path) -> None:
 
 
 def check_writers(artifact: Artifact) -> None:
-    """Loading a SavedModel runs the code in it, so nobody but the operator may have written it.
+    """Check that only the operator can have written a SavedModel, since loading it runs its code.
 
-    Raises `ArtifactError` if everybody on this machine can. What is mounted, as volumes of
-    containers are, often says so though nobody else can reach it: there a warning is logged.
+    Raises `ArtifactError` if everybody on this machine can write it. On mounted file systems, such
+    as volumes of containers, permissions often look open although nobody else has access: there, it
+    only logs a warning.
     """
     root = artifact.root
     for path in {root, artifact.home, artifact.folder, *_files(artifact.folder)}:
@@ -409,15 +408,15 @@ def read_extras(artifact: Artifact) -> Extras:
 
 
 def _check_spelling(declared: dict[str, Any]) -> None:
-    """Raises `ArtifactError` for a key that resembles one that there is: passed over, it would
-    change the answers unnoticed. Others are for other programs, or later versions of this one."""
+    """Raises `ArtifactError` for a key that resembles a known one: if it were ignored, the answers
+    would differ unnoticed. Other keys are for other programs, or later versions of this one."""
     for name in declared.keys() - set(KEYS):
         if close := difflib.get_close_matches(name.lower(), KEYS, n=1, cutoff=0.75):
             raise ArtifactError(f"input.json: there is no {name!r}; did you mean {close[0]!r}?")
 
 
 def companion(file: str, content: dict[str, Any]) -> Companion:
-    """What a file says of the model that answers photographs.
+    """The model for photographs that a file declares.
 
     Raises `ArtifactError` if it is neither a name nor false.
     """
@@ -464,10 +463,10 @@ def _scale(declared: dict[str, Any]) -> float:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, whatever lies there; None if nothing does.
+    """The content of a JSON file; None if there is none.
 
-    Raises `ArtifactError` if it is not a regular file, too large, not JSON, or text that cannot be
-    written again.
+    Raises `ArtifactError` if it is not a regular file, too large, not JSON, or contains text that
+    cannot be encoded.
     """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
@@ -486,7 +485,7 @@ def read_json(path: Path) -> Any:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe, too, at once."""
+    """Opens a pipe without waiting for its writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

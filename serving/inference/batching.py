@@ -2,7 +2,7 @@
 
 There is no extra thread, lock or delay. The worker runs the requests that arrived together in one
 thread, each in a greenlet. A request that is about to call the network first lets the others of its
-thread get as far; the first one then calls it for all of them.
+thread reach the same point; the first one then calls the network for all of them.
 """
 
 import threading
@@ -92,7 +92,7 @@ class Batcher:
         return waiting.setdefault(key, [])
 
     def _run(self, name: str, batch: list[_Call]) -> None:
-        """Make one call for all; if it fails, one for each, so that only the bad one fails."""
+        """Make one call for all; if it fails, one for each, so that only the faulty one fails."""
         if len(batch) > 1:
             inputs = {
                 key: np.concatenate([call.inputs[key] for call in batch]) for key in batch[0].inputs

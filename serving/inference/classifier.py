@@ -1,7 +1,7 @@
-"""How a network, whoever made it, takes pictures and gives probabilities.
+"""How a network from any source takes pictures and returns probabilities.
 
-What the artifact's `input.json` declares comes first. The rest is read from the signature, and
-whether the output is logits from the network's answers to a few pictures.
+The artifact's `input.json` has priority. The rest is read from the signature; whether the output is
+logits is inferred from the network's answers to a few pictures.
 """
 
 import io
@@ -20,16 +20,17 @@ from wardrobe.serving.inference.graph import STRING, Array, Network, Signature, 
 
 Floats = npt.NDArray[np.float32]
 PROBABILITIES = "probabilities"
-"""The output that a network of this project gives."""
+"""The name of the output of wardrobe's own networks."""
 FLAT_SHAPE = (28, 28)
-"""The pictures that `[N, 784]` is taken for: those of MNIST and its successors."""
+"""The shape of pictures in `[N, 784]`: that of MNIST and its successors."""
 TOLERANCE = 0.01
-"""By how much probabilities may miss 0, 1 and their sum: float16 does by a thousandth."""
+"""How far probabilities may be outside 0 to 1 or off in their sum; float16 misses by a
+thousandth."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """The way of pictures through a network: the input's name and form, the output's name."""
+    """How pictures pass through a network: the input's name and layout, the output's name."""
 
     signature: str
     input: str
@@ -48,7 +49,7 @@ class Classifier:
         `float32 [N, classes]`. A network that takes a fixed number of pictures is called as often
         as necessary.
 
-        Raises `NotAPictureModelError` if what it gives is no probabilities.
+        Raises `NotAPictureModelError` if the outputs are not probabilities.
         """
         tensor = self._tensor(images)
         size = self.spec.shape[0] if self.spec.shape else None
@@ -86,7 +87,7 @@ class Classifier:
         return normalised
 
     def _tensor(self, images: Array) -> Array:
-        """Pictures in the form that the network takes."""
+        """Pictures in the network's layout."""
         if self.layout == "encoded":
             encoded = np.empty(len(images), object)
             encoded[:] = [_png(image) for image in images.astype(np.uint8)]
@@ -102,7 +103,7 @@ class Classifier:
 
 
 def find_classifier(network: Network, extras: Extras) -> Classifier | str:
-    """The way of pictures through a network, or the reason why there is none.
+    """How pictures pass through a network, or the reason why they cannot.
 
     Raises `ArtifactError` if `input.json` declares what the network does not have.
     """
@@ -174,7 +175,7 @@ def _described(extras: Extras) -> str:
 
 
 def _form(spec: Spec, extras: Extras, takes_png: bool) -> tuple[Layout, PictureInput] | None:
-    """The layout of a network's input, and the pictures that fit into it."""
+    """The layout of a network's input, and the pictures that fit it."""
     if spec.dtype == STRING:
         fits = spec.shape is not None and len(spec.shape) == 1
         if not fits or not (takes_png or extras.kind == "image"):
@@ -202,7 +203,7 @@ def _form(spec: Spec, extras: Extras, takes_png: bool) -> tuple[Layout, PictureI
 def _sizes(
     shape: tuple[int | None, ...], extras: Extras
 ) -> tuple[Layout, tuple[int | None, int | None, int | None]]:
-    """The layout of one example, with its height, width and channels as far as they are known."""
+    """The layout of an example, with its height, width and channels as far as they are known."""
     if len(shape) == 1:
         picture = extras.picture or PictureInput(FLAT_SHAPE, channels=extras.channels or 1)
         return "flat", (*picture.shape, picture.channels)
@@ -219,7 +220,7 @@ def _is_flat(size: int | None, pixels: int) -> bool:
 
 
 def _with_overrides(picture: PictureInput, extras: Extras) -> PictureInput:
-    """What is known of the signature, with what `input.json` says of the preparation."""
+    """The pictures as the signature describes them, with the preparation from `input.json`."""
     channels = extras.channels or picture.channels
     return replace(
         picture,

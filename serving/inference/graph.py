@@ -23,19 +23,20 @@ Array = npt.NDArray[Any]
 DEFAULT = "serving_default"
 STRING = "string"
 OPEN_SIDES = (1, 32, 224)
-"""Sizes that are tried where a signature leaves one open: some graphs need a few pixels."""
+"""Sizes to try if a signature leaves one open: some graphs need a few pixels."""
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAEElEQVR4nGNgGAWjYBQQAwADLAABPwpG8wAAAABJRU5E"
     "rkJggg=="
 )
 """A black picture of 28×28 pixels."""
 Call = Callable[..., list[Array]]
-"""Calls a signature with arrays in the alphabetical order of its inputs; returns its outputs so."""
+"""Calls a signature with arrays in the alphabetical order of its inputs; returns its outputs in
+alphabetical order, too."""
 WHERE = ("Graph execution error", "Detected at node", "<stack traces")
-"""What TensorFlow says before it says what is wrong."""
+"""Beginnings of the lines that TensorFlow puts before the cause of an error."""
 CALLING_THREAD = -1
-"""TensorFlow's `inter_op_thread_pool` that runs a graph in the calling thread. A thread of
-TensorFlow's own spins after each call, waiting for another, for longer than the call takes."""
+"""The `inter_op_thread_pool` with which TensorFlow runs a graph in the calling thread. A thread of
+its own would spin after each call, waiting for another, for longer than the call takes."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,9 @@ class Network:
         return dict(zip(signature.outputs, outputs, strict=True))
 
     def _call_with_zeros(self) -> dict[str, Array]:
-        """The outputs for one example of zeros, of the first size that the graph accepts where its
-        signature leaves it open. A graph that rejects an empty string may take a picture's bytes;
-        of one that takes neither, or whose signature leaves the shape open, nothing is known."""
+        """The outputs for one example of zeros; for sizes that the signature leaves open, the first
+        that the graph accepts. A graph that rejects an empty string may take a picture's bytes; a
+        graph that rejects both, or whose signature leaves the shape open, remains unknown."""
         specs = self.signatures[self.default].inputs
         has_choice = any(spec.dtype == STRING or spec.is_open for spec in specs.values())
         for side in OPEN_SIDES:
@@ -171,7 +172,7 @@ def _reason(error: Exception) -> str:
 
 
 def _default(signatures: Mapping[str, Signature], declared: str | None) -> str:
-    """The signature that is called where a request names none.
+    """The signature to call if a request names none.
 
     Raises `ArtifactError` if the network does not say which.
     """
@@ -200,7 +201,7 @@ def example_type() -> Any:
 
 
 def _threads() -> Any:
-    """Threads of a call, as the server has set them; 0, all cores, if it has not."""
+    """The number of threads of a call, as set by the server; by default 0, all cores."""
     return load_tensorflow().compat.v1.ConfigProto(
         intra_op_parallelism_threads=int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)),
         inter_op_parallelism_threads=int(os.environ.get("TF_NUM_INTEROP_THREADS", 0)),
@@ -244,7 +245,7 @@ def _load_into_session(folder: Path) -> tuple[Any, Mapping[str, Call]]:
 
 
 def _load_as_functions(folder: Path) -> tuple[Any, Mapping[str, Call]]:
-    """The same by TensorFlow 2's own loader, whose calls take twice the time."""
+    """The same with TensorFlow 2's own loader, whose calls take twice as long."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
@@ -266,7 +267,7 @@ def _load_as_functions(folder: Path) -> tuple[Any, Mapping[str, Call]]:
 
 
 def _callable_names(definitions: Any) -> list[str]:
-    """The signature without inputs is the SavedModel's own initialisation."""
+    """A signature without inputs is the SavedModel's own initialisation."""
     return sorted(name for name in definitions if definitions[name].inputs)
 
 
@@ -287,7 +288,7 @@ def _callable(session: Any, definition: Any) -> Call:
 
 
 def _zeros(spec: Spec, side: int, text: bytes = b"") -> Array:
-    """One example of zeros, or of `text`; `side` is the size of an axis, but the first, that the
+    """One example of zeros, or of `text`; `side` is the size of the axes after the first that the
     signature leaves open."""
     shape = list(spec.shape or ())
     sizes = [size or (side if axis else 1) for axis, size in enumerate(shape)]

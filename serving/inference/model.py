@@ -1,4 +1,4 @@
-"""From an artifact on disk to a model: its network, and what the outputs mean."""
+"""From an artifact on disk to a model: its network, and the meaning of the outputs."""
 
 import statistics
 import time
@@ -42,9 +42,9 @@ MEASURED_CALLS = 500
 class Model:
     """One loaded version of a model, safe to call from several threads.
 
-    `unknown` is the class for everything else; `photographs` names the model that
-    answers photographs in its place, if the artifact does. `classifier` and `metrics` are None if
-    the network does not classify pictures; `why_not` says why.
+    `unknown` is the class for everything else; `photographs` names the model that answers
+    photographs instead, if the artifact declares one. `classifier` and `metrics` are None if the
+    network does not classify pictures; `why_not` says why.
     """
 
     artifact: Artifact
@@ -54,7 +54,7 @@ class Model:
     network: Network | Batcher
     metrics: PredictionMetrics | None
     columns: Mapping[str, Spec]
-    """The inputs of a network that takes the columns of a table one by one; else none."""
+    """The inputs of a network that takes the columns of a table one by one; empty for others."""
     why_not: str = ""
     unknown: str | None = None
     photographs: Companion = None
@@ -74,12 +74,12 @@ class Model:
         """Raises `NotAPictureModelError`, which says why it does not, if it takes none."""
         if self.picture is None:
             raise NotAPictureModelError(
-                f"model {self.artifact} takes no pictures: {self.why_not}; name another model"
+                f"model {self.artifact} does not take pictures: {self.why_not}; name another model"
             )
 
     @property
     def known(self) -> frozenset[str]:
-        """The classes without that for everything else."""
+        """The classes except the one for everything else."""
         return frozenset(self.labels) - {self.unknown}
 
     def call(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -98,7 +98,7 @@ class Model:
         `float32 [N, classes]`; rows of a table `float32 [N, inputs]`, or its columns if the network
         takes them one by one, → probabilities, or values `float32 [N, outputs]`.
 
-        Raises `NotAPictureModelError` if what the network gives is no probabilities.
+        Raises `NotAPictureModelError` if the outputs are not probabilities.
         """
         if not isinstance(examples, Mapping):
             if self.classifier:
@@ -109,8 +109,8 @@ class Model:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of one example for `predict`; of a table that is taken by column, the number
-        of columns.
+        """The shape of one example for `predict`; for a table taken by column, the number of
+        columns.
 
         Raises `RequestError` if the network takes several inputs.
         """
@@ -185,9 +185,8 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
 
 
 def size_and_latency(folder: Path) -> dict[str, Any]:
-    """What the artifact in `folder` (NAME/VERSION) costs on this machine: `bytes` on disk, and
-    `microseconds` of a call by the number of examples in it, the median in this process, without
-    HTTP.
+    """The costs of the artifact in `folder` (NAME/VERSION) on this machine: `bytes` on disk, and
+    the median `microseconds` of a call in this process, without HTTP, by its number of examples.
 
     Raises `ArtifactError` if it cannot be loaded.
     """
@@ -213,7 +212,7 @@ def _median_latency(model: Model, examples: Floats) -> float:
 
 
 def _columns(signature: Signature, extras: Extras) -> dict[str, Spec]:
-    """The inputs that are columns of a table, in its order."""
+    """The inputs that are columns of a table, in the table's order."""
     if extras.columns and {*extras.columns} != {*signature.inputs}:
         raise ArtifactError(
             f"input.json declares the columns {list(extras.columns)}, but the signature takes "

@@ -1,4 +1,4 @@
-"""The model repository: which models there are, which of them are served, and why one is not."""
+"""The model repository: which models there are, which are served, and why others are not."""
 
 import gc
 import logging
@@ -39,7 +39,7 @@ from wardrobe.serving.metrics import set_versions
 logger = logging.getLogger(__name__)
 
 PHOTOGRAPHS = "mlp-photos"
-"""Answers photographs in place of any model that knows the same garments, unless told otherwise."""
+"""By default, answers photographs instead of any model that knows the same garments."""
 
 MOST_REASONS = 5
 """Models of which an error says why they cannot answer."""
@@ -47,13 +47,13 @@ MOST_REASONS = 5
 State = Literal["not loaded", "loading", "available", "broken"]
 
 FOLDERS = re.compile(r"(?<![\w.…])/(?:[^\s/'\":;,()]+/)+")
-"""The folders of a path, in a text."""
+"""The folders of a path in a message."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """The outcome of loading a version with its files as they were then. `model` may stem from an
-    earlier attempt: it is still served although the files have since been broken."""
+    """The outcome of loading a version with its files at that time. `model` may be from an earlier
+    attempt: it is still served although the files have since become broken."""
 
     files: Fingerprint
     model: Model | None
@@ -73,14 +73,13 @@ class VersionStatus:
 class Repository:
     """The models in some artifact folders, loaded on first use and kept.
 
-    `refresh` brings it up to date with the folders. One thread at a time loads and changes things;
-    requests read what is served without a lock, and keep the model that they got even if another
-    replaces it meanwhile.
+    `refresh` updates it from the folders. One thread at a time loads and changes models; requests
+    read without a lock and keep the model that they got even if another replaces it meanwhile.
     """
 
     def __init__(self, folders: Sequence[Path], default: str | None = None, latest: int = 2):
-        """`default` is the model of requests that name none; `latest` is the number of versions
-        that are served of a model whose `serving.json` does not say."""
+        """`default` is the model for requests that name none; `latest` is the number of versions to
+        serve of a model unless its `serving.json` says otherwise."""
         self._folders = folders
         self._present = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112, never raises
         self._default = default
@@ -97,12 +96,12 @@ class Repository:
         self._scan()
 
     def load(self) -> None:
-        """Load every version that is to be served now rather than on first use."""
+        """Load every version to be served now instead of on first use."""
         for name in self._versions:
             self._serve(name)
 
     def check(self) -> None:
-        """Check by name, without loading anything, that there is something to serve.
+        """Check that there is something to serve, by name, without loading anything.
 
         Raises `ModelNotFoundError` if there is no version at all, or none of the default model.
         """
@@ -119,9 +118,9 @@ class Repository:
     def get(
         self, name: str | None = None, version: int | None = None, label: str | None = None
     ) -> Model:
-        """The model that a request asks for: without `version` or `label` the newest that loads;
-        without `name` the default, or else the first by folder and alphabet that takes pictures;
-        `mlp-photos` is the last.
+        """The model that a request asks for. Without `version` or `label`, it is the newest that
+        loads; without `name`, the default, or else the first by folder and name that takes
+        pictures, with `mlp-photos` last.
 
         Raises `ModelNotFoundError`, `LabelNotFoundError` or `ModelUnavailableError`.
         """
@@ -140,10 +139,10 @@ class Repository:
         raise self._why_not(name, version)
 
     def for_photographs(self, model: Model) -> Model | None:
-        """The model that answers photographs in place of `model`; None: it does so itself.
+        """The model that answers photographs instead of `model`; None if it does so itself.
 
-        Its `serving.json` names it, or else its artifact. If neither does, it is `mlp-photos`, for
-        a model of the same garments: both know the same classes and have garments cut out.
+        It is named in the `serving.json` of `model`, or else in its artifact. By default it is
+        `mlp-photos`, if both models know the same classes and cut garments out.
         """
         name = model.artifact.name
         said = self._policies[name].photographs if name in self._policies else None
@@ -155,11 +154,11 @@ class Repository:
         if companion and companion.picture:
             return companion if named or _know_the_same_garments(companion, model) else None
         if named:
-            warn_once(f"{named!r} is to answer photographs for {name}, but takes no pictures here")
+            warn_once(f"{named!r} should answer photographs for {name}, but does not take pictures")
         return None
 
     def _newest(self, name: str) -> Model | None:
-        """The newest version that is served of a model, if there is one."""
+        """The newest version of a model that is served, if there is one."""
         return next(iter(self._loaded(name).values()), None) if name in self._versions else None
 
     @property
@@ -174,7 +173,7 @@ class Repository:
         return any(self._served.get(name) for name in names)
 
     def retire(self) -> None:
-        """Stop being `ready`, as the process is about to stop; requests are still answered."""
+        """Stop being `ready`, because the process is about to stop; requests are still answered."""
         self._is_retired = True
 
     def describe(self) -> list[dict[str, Any]]:
@@ -206,11 +205,11 @@ class Repository:
             self.get(name)
 
     def refresh(self) -> None:
-        """Bring up to date with the folders: load what is new and complete, drop what is gone. New
-        files count as complete when two calls have found them unchanged.
+        """Update from the folders: load what is new and complete, drop what is gone. New files
+        count as complete when two calls have found them unchanged.
 
-        While an artifact folder is missing as a whole, nothing changes: it is more likely to be
-        temporarily out of reach than to have been deleted.
+        While a whole artifact folder is missing, nothing changes: it is more likely to be
+        temporarily unavailable than to have been deleted.
         """
         with self._changing:
             if not all(os.path.isdir(folder) for folder in self._present):  # noqa: PTH112
@@ -231,7 +230,7 @@ class Repository:
                     (s.artifact.name, s.artifact.version, s.state) for s in self.statuses()
                 )
             except Exception:  # a file system can fail in any way; the next refresh may succeed
-                logger.exception("cannot read the artifact folders; what is loaded is still served")
+                logger.exception("cannot read the artifact folders; loaded models are still served")
             time.sleep(seconds)
 
     def _scan(self) -> None:
@@ -244,7 +243,7 @@ class Repository:
         self._versions = versions
 
     def _policy(self, name: str, versions: list[Artifact]) -> VersionPolicy:
-        """What the model's file says; what it said before while it is invalid."""
+        """The policy in the model's file; while that is invalid, its previous content."""
         try:
             policy = read_policy(self._policy_folder(versions), self._default_policy)
         except ArtifactError as error:
@@ -265,8 +264,8 @@ class Repository:
     def _serve(self, name: str, settle: bool = False) -> dict[int, Model]:
         """Load the versions of a model that its policy wants, serve them and drop the others.
 
-        What is served goes on being served until its successor has answered: a version whose folder
-        has been replaced, and if its successors do not work, one whose folder is gone.
+        A version stays in service until its successor has answered, even if its folder has been
+        replaced or, if the successors do not work, is gone.
         """
         with self._changing:
             before = self._served.get(name, {})
@@ -291,20 +290,20 @@ class Repository:
             return served
 
     def _list_served(self, name: str) -> None:
-        """Versions that are served though their folders are gone are not found by `_scan`."""
+        """Versions that are served although their folders are gone; `_scan` does not find them."""
         by_version = {version: model.artifact for version, model in self._served[name].items()}
         by_version |= {artifact.version: artifact for artifact in self._versions[name]}
         self._versions[name] = [by_version[version] for version in sorted(by_version)[::-1]]
 
     def _try_each(self, artifact: Artifact, settle: bool) -> Model | None:
-        """The version, or while that cannot be served, one that it hides."""
+        """The version or, while that cannot be served, one that it hides."""
         return self._try(artifact, settle) or next(
             (model for each in artifact.hides if (model := self._try(each, settle))), None
         )
 
     def _try(self, artifact: Artifact, settle: bool) -> Model | None:
-        """The loaded model, or None; each state of the files is tried only once. With `settle` they
-        must not have changed since the last call."""
+        """The loaded model, or None; each state of the files is tried only once. With `settle`, the
+        files must not have changed since the last call."""
         files, last = fingerprint(artifact), self._attempts.get(artifact)
         model = last.model if last else None
         if last and last.files == files:
@@ -343,7 +342,7 @@ class Repository:
         return self._serve(name) if served is None else served
 
     def _why_not(self, name: str, version: int | None) -> Exception:
-        """The error for a known model of which no version, or not this one, is served."""
+        """The error for a known model if none of its versions, or not this one, is served."""
         if not self._policies[name].loaded:
             return ModelUnavailableError(
                 f"model {name!r} is unloaded; POST /v2/repository/models/{name}/load loads it"
@@ -389,13 +388,13 @@ class Repository:
 
 
 def _know_the_same_garments(one: Model, other: Model) -> bool:
-    """Whether both have garments cut out of a picture, and name them by the same classes."""
+    """Whether both cut garments out of a picture and know the same classes."""
     are_cut_out = all(each.picture and each.picture.prepare == "garment" for each in (one, other))
     return are_cut_out and one.known == other.known
 
 
 def _without_folders(reason: str, artifact: Artifact) -> str:
-    """A reason as strangers may read it: it does not say where on this machine the files are."""
+    """A reason that strangers may read: without the location of files on this machine."""
     for folder in (artifact.folder, artifact.folder.resolve()):
         reason = reason.replace(str(folder), str(artifact))
     for root in (artifact.root, artifact.root.resolve()):

@@ -1,4 +1,4 @@
-"""TensorFlow, imported late, with what this project needs and without its start-up messages."""
+"""TensorFlow, imported late, only as far as needed and without its start-up messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from typing import Any
 START_UP_MESSAGE = re.compile(
     rb"^I\d{4} |absl::InitializeLog|cudart_stub|cuInit|rebuild TensorFlow with the appropriate"
 )
-"""Lines on stderr that say nothing to a user: notices, and that there is no GPU."""
+"""Lines on stderr that do not help a user: notices, and that there is no GPU."""
+
+
+UNNEEDED_BY_KERAS = ("matplotlib", "pandas")
+"""Keras imports them where they are installed, to draw galleries and to slice data frames, which
+takes most of a second. Without pandas, Keras takes a data frame for an array, which will do."""
 
 
 def load_tensorflow(keras: bool = False) -> Any:
-    """The module `tensorflow`; finding and checking artifacts does without it.
+    """The module `tensorflow`; finding and checking artifacts does not need it.
 
-    keras: whether Keras is imported with it. Serving needs none: a second and 60 MB in each worker.
+    keras: whether to import Keras with it. Serving does not need Keras, which takes a second and
+        60 MB in each worker.
     """
     if "tensorflow" in sys.modules:
         import tensorflow
@@ -31,8 +37,8 @@ def load_tensorflow(keras: bool = False) -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
     # TensorFlow Lite and a callback of Keras would import JAX: 100 MB and half a second.
-    unneeded = ("jax",) if keras else ("jax", "keras")
-    with _hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
+    unneeded = ("jax", *UNNEEDED_BY_KERAS) if keras else ("jax", "keras")
+    with hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
         import tensorflow
 
         tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
@@ -41,8 +47,8 @@ def load_tensorflow(keras: bool = False) -> Any:
 
 
 @contextmanager
-def _hidden(*modules: str) -> Iterator[None]:
-    """Modules that are taken for not installed, for now; those imported already stay."""
+def hidden(*modules: str) -> Iterator[None]:
+    """Makes modules look as if they were not installed; those already imported stay."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
@@ -54,7 +60,7 @@ def _hidden(*modules: str) -> Iterator[None]:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """While half a million permanent objects are made, which it skips from then on, too."""
+    """Pauses it while half a million permanent objects are made, and excludes them from then on."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -67,7 +73,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def without_lines(unwanted: re.Pattern[bytes]) -> Iterator[None]:
-    """Holds back what is written to stderr, below Python too, then passes on the other lines."""
+    """Captures everything written to stderr, even below Python, and then passes on other lines."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

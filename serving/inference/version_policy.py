@@ -1,11 +1,11 @@
-"""Which versions of a model are served: what an operator writes into `FOLDER/NAME/serving.json`.
+"""Which versions of a model are served: the operator's file `FOLDER/NAME/serving.json`.
 
     {"versions": {"latest": 2}, "labels": {"stable": 4, "canary": 5}, "loaded": true,
      "photographs": "mlp-photos"}
 
-`versions` may also be `"all"` or a list of numbers, `photographs` (which model answers these in
-place of this one) also false, and every key is optional. Because the file is kept with the
-artifacts, it survives a restart and every worker reads the same one.
+`versions` may also be `"all"` or a list of numbers. `photographs`, the model that answers
+photographs instead of this one, may also be false. Every key is optional. Because the file is kept
+with the artifacts, it survives a restart and every worker reads the same one.
 """
 
 import ctypes
@@ -25,9 +25,9 @@ from wardrobe.serving.inference.artifacts import Companion, companion, read_json
 
 FILE = "serving.json"
 PATIENCE = 1.0
-"""Seconds in which somebody else is expected to have written the whole file."""
+"""Seconds in which others are expected to finish writing the file."""
 AFTERMATH = 0.05
-"""Seconds after we replaced the file in which somebody may still write to the one before."""
+"""Seconds after we replaced the file in which others may still write to the previous one."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Of Linux' `renameat2`."""
 
@@ -44,7 +44,7 @@ class VersionPolicy:
     """A labelled version is served even if it is older than the newest."""
     loaded: bool = True
     photographs: Companion = None
-    """The model that answers photographs in its place; overrules what its artifacts say."""
+    """The model that answers photographs instead; overrides what its artifacts say."""
 
     def wants(self, version: int, newer: int) -> bool:
         """Whether to serve `version`, given that `newer` newer versions are served already."""
@@ -83,7 +83,7 @@ def read_policy(folder: Path, default: VersionPolicy) -> VersionPolicy:
 
 
 def write_loaded(folder: Path, loaded: bool) -> None:
-    """Set `loaded` in the file, and keep the rest of it, whoever else writes it meanwhile.
+    """Set `loaded` in the file, and keep the rest, whoever else writes it in the meantime.
 
     Raises `ArtifactError` for an invalid file and `RepositoryError` if it cannot be written.
     """
@@ -111,10 +111,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _change(path: Path, changes: dict[str, Any]) -> None:
-    """Write changes into the file, so that a reader sees either the old one or the new one.
+    """Write changes into the file, so that a reader sees either the old file or the new one.
 
-    An operator's editor or `echo` knows nothing of our lock. If what we displace is not what we
-    have read, it was written meanwhile: then the changes are made to that.
+    An operator's editor or `echo` ignores our lock. If the file that we replace is not the one that
+    we read, it was written in the meantime, and we apply the changes to that.
     """
     content = expected = _when_whole(path)
     new = path.with_name(f".{path.name}.{uuid4().hex}")  # ids of processes: of one container only
@@ -133,8 +133,8 @@ def _change(path: Path, changes: dict[str, Any]) -> None:
 
 
 def _swap(new: Path, old: Path) -> bool:
-    """Put a file in the place of another, which takes its name; returns False where there was none,
-    or where the system can only replace it."""
+    """Exchange a file with another; returns False if there is no other, or if the system can only
+    replace it."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     paths = AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old)
     if rename and rename(*paths, RENAME_EXCHANGE) == 0:

@@ -65,7 +65,7 @@ class Answers:
         try:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutputError(f"another process writes {self.output} now") from None
+            raise OutputError(f"another process is writing {self.output}") from None
         except OSError:
             pass  # a file system without locks
 
@@ -112,7 +112,7 @@ class Answers:
             self._journal.flush()
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.output}: {error.strerror}; go on with --resume"
+                f"cannot write {self.output}: {error.strerror}; continue with --resume"
             ) from error
         self._count(answers)
 
@@ -125,7 +125,7 @@ class Answers:
             partial.replace(self.output)
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.output}: {error.strerror}; go on with --resume"
+                f"cannot write {self.output}: {error.strerror}; continue with --resume"
             ) from error
         finally:
             partial.unlink(missing_ok=True)

@@ -108,7 +108,7 @@ def sources(inputs: Iterable[str]) -> Iterator[Source]:
             yield from _in_groups(path, found)
             continue
         if not path.exists():
-            raise InputError(f"{text} is not there")
+            raise InputError(f"{text} does not exist")
         if path.is_dir():
             yield from _in_groups(path, files_below(path))
         elif path.name.lower().endswith(ARCHIVES):

@@ -67,8 +67,8 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise ServingError(
-                "a process was killed, perhaps for lack of memory; go on with --resume and fewer "
-                "--jobs"
+                "a process was killed, perhaps for lack of memory; continue with --resume and "
+                "fewer --jobs"
             ) from None
 
     def call(self, function: Callable[[], Result]) -> Result:

@@ -10,7 +10,7 @@ const SILENT = `The server does not answer; ${AGAIN}`;
 
 const SEEN = {
   "as is": "what the network saw",
-  "plain ground": "what the network saw: cut out of its ground",
+  "plain ground": "what the network saw: cut out of its background",
   "photograph": "what the network saw: cut out of a photograph",
 };
 
@@ -69,7 +69,7 @@ async function predict(picture) {
     await unlock();
     return predict(picture);
   }
-  const body = await response.json().catch(() => ({ error: `The server is in trouble (${response.status}); ${AGAIN}` }));
+  const body = await response.json().catch(() => ({ error: `The server failed (${response.status}); ${AGAIN}` }));
   return body.error ? body : body.predictions[0];
 }
 

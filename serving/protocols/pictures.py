@@ -110,7 +110,7 @@ def _from_body(body: bytes) -> list[Upload]:
         raise RequestError(f"this is text, not a picture; {HOW_TO_SEND}, or as JSON: {AS_JSON}")
     if is_form and not any(end in body for end in (b"\r", b"\n")):
         raise RequestError(
-            "the picture was damaged on the way, as `curl -d` leaves out line ends: send it with"
+            "the picture was damaged in transit, as `curl -d` drops line ends: send it with"
             " curl --data-binary @boot.png URL, or with curl -F file=@boot.png URL"
         )
     return [Upload(None, body)]

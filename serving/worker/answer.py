@@ -1,7 +1,7 @@
-"""Answers as bytes: what the application says to a request, and what the worker says itself.
+"""Answers as bytes: those of the application and the worker's own.
 
-An answer is complete before the first byte of it is sent, so it can be sent without waiting, and
-an application that fails halfway is answered 500 and nothing else.
+An answer is complete before its first byte is sent, so sending never waits for the application, and
+if that fails halfway, the answer is 500 and nothing else.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class _Collected:
-    """What gunicorn's `Response` takes for a socket."""
+    """A substitute for a socket, for gunicorn's `Response`."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -27,9 +27,9 @@ class _Collected:
 def answer(
     application: Application, request: Any, client: Any, server: Any, cfg: Any, keep: bool
 ) -> tuple[bytes, bool]:
-    """What `application` answers, and whether the connection is kept after it, which needs `keep`.
+    """The answer of `application`, and whether the connection stays open, which needs `keep`.
 
-    `request` has arrived whole.
+    `request` has arrived completely.
     """
     request._expected_100_continue = False  # the body is here
     collected = _Collected()

@@ -13,7 +13,7 @@ from wardrobe.serving.worker.answer import CONTINUE
 from wardrobe.serving.worker.request import Incoming
 
 PIECE, BODY_PIECE = 65536, 2**20
-"""Bytes that are read at a time, the latter while a body arrives."""
+"""Bytes to read at a time; the second applies while a body arrives."""
 
 
 class Phase(Enum):
@@ -37,9 +37,9 @@ EVENTS = {
 
 
 class Connection:
-    """A socket, what has arrived on it and what is still to be sent.
+    """A socket, the bytes that have arrived on it and those still to be sent.
 
-    Belongs to the loop, except while a request is being answered: then to the thread that does it.
+    It belongs to the loop, except while a thread answers its request.
     """
 
     def __init__(self, sock: socket.socket, client: Any, server: Any, incoming: Incoming) -> None:
@@ -50,22 +50,22 @@ class Connection:
         self.since = 0.0
         """When the phase began, by `time.monotonic`."""
         self.until = math.inf
-        """When it must have ended."""
+        """When it must end."""
         self.moved = 0
-        """Bytes that have come or gone since the phase began, or since that prolonged it."""
+        """Bytes received or sent since the phase began or was last prolonged."""
         self.watched = 0
-        """The events that the selector tells of it."""
+        """The events for which it is registered with the selector."""
         self.request: Any = None
-        """What is being answered."""
+        """The request that is being answered."""
         self.arrived = 0.0
-        """When the request was there to its last byte."""
+        """When the last byte of the request arrived."""
         self._body_size = 0
         self.unsent = memoryview(b"")
         self.is_kept = True
         """Whether another request may follow."""
 
     def take(self, request: Any) -> None:
-        """A request has arrived whole."""
+        """A request has arrived completely."""
         self.request, self.arrived = request, time.monotonic()
         self._body_size = request.body.getbuffer().nbytes
 
@@ -75,7 +75,7 @@ class Connection:
         return self.incoming.size + self._body_size
 
     def receive(self) -> bool:
-        """Reads a piece; False at the end of what the client sends. Raises `OSError`."""
+        """Reads some bytes; False if the client has finished sending. Raises `OSError`."""
         most = BODY_PIECE if self.phase is Phase.BODY else PIECE
         try:
             count = self.incoming.receive(self.socket, most)
@@ -85,14 +85,14 @@ class Connection:
         return count > 0
 
     def ask_for_body(self) -> None:
-        """Tells a client that waits for it to go on with the body. Raises `OSError`."""
+        """Tells a client that waits for `100 Continue` to send the body. Raises `OSError`."""
         if self.incoming.head._expected_100_continue:
             self.incoming.head._expected_100_continue = False
             if self.socket.send(CONTINUE) < len(CONTINUE):
                 raise ConnectionAbortedError("the client does not read")
 
     def answer(self, answer: bytes, keep: bool) -> None:
-        """Sends as much of the answer as the client takes at once."""
+        """Sends as much of the answer as possible without waiting."""
         self.request, self._body_size = None, 0
         self.unsent, self.is_kept = memoryview(answer), keep
         try:
@@ -108,7 +108,7 @@ class Connection:
             self.moved += sent
 
     def leave(self) -> None:
-        """Says that nothing more will come; a reset now would take the last answer from the client.
+        """Shuts down sending; a reset now could cost the client the last answer.
 
         Raises `OSError` if the client has left.
         """
@@ -116,12 +116,12 @@ class Connection:
         self.socket.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
-        """Makes closing throw away what the client does not read, rather than leave it to the
-        system to keep."""
+        """Makes closing discard bytes that the client has not read, so that the system does not
+        keep them."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def has_left(self) -> bool:
-        """Whether the client has closed its side; what it still sends is thrown away."""
+        """Whether the client has closed its side; what it still sends is discarded."""
         try:
             return not all(self.socket.recv(PIECE) for _ in range(64))
         except BlockingIOError:

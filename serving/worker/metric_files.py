@@ -1,7 +1,7 @@
-"""The files through which the workers share their metrics, with the space for them reserved.
+"""The files through which the workers share their metrics, with reserved disk space.
 
-`prometheus_client` maps sparse files into memory. On a full file system writing to such a page
-ends the process with SIGBUS, and the next worker as well.
+`prometheus_client` maps sparse files into memory. On a full file system, writing to such a page
+kills the process with SIGBUS, and then the next worker as well.
 """
 
 import logging
@@ -20,9 +20,9 @@ logger = logging.getLogger("wardrobe.serving.metrics")
 
 
 def reserve() -> None:
-    """From here on no metric is written where there is no space for it.
+    """Makes sure that metrics are written only to reserved disk space.
 
-    Must be called before the first metric is made, in each process or before the fork.
+    Must be called before the first metric is created, in each process or before the fork.
     """
     vars(values)["MmapedDict"] = _open
 
@@ -41,14 +41,13 @@ def _open(filename: str) -> Any:
 
 
 def _allocate(descriptor: int, size: int) -> None:
-    """Raises `OSError` where there is no space; does nothing where the system cannot tell."""
+    """Raises `OSError` if there is no space; does nothing if the system cannot tell."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
 
 
 class _Reserved(MmapedDict):
-    """prometheus_client's, which grows only into space that there is; a series that does not fit
-    is not kept."""
+    """prometheus_client's, growing only into free space; a series that does not fit is dropped."""
 
     def read_value(self, key: str) -> tuple[float, float]:
         if not self._has_room(key):
@@ -71,7 +70,7 @@ class _Reserved(MmapedDict):
 
 
 class _Unshared:
-    """In place of a file."""
+    """A substitute for a file."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[float, float]] = {}

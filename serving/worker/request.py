@@ -1,11 +1,11 @@
-"""Requests out of the bytes that a client has sent so far.
+"""Parses requests from the bytes that a client has sent so far.
 
-Nothing here waits: `Incoming.receive` takes in what has arrived, and `next` returns a request once
-its head and its whole body are there. The bytes of a body are never in `received` when the next
-head is looked for, so they cannot be read as a request.
+Nothing here waits: `Incoming.receive` takes the bytes that have arrived, and `next` returns a
+request once its head and its complete body are there. The bytes of a body are never in `received`
+when the next head is parsed, so they cannot be read as a request.
 
-gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used:
-they wait for the client.
+gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used,
+because they wait for the client.
 """
 
 import io
@@ -30,9 +30,9 @@ from gunicorn.http.unreader import Unreader
 logger = logging.getLogger(__name__)
 
 LARGEST_HEAD = 65536
-"""Bytes; a head without an end by then is refused."""
+"""Bytes; a longer head is refused."""
 LONGEST_LINE = 8190
-"""Bytes of a line that announces a chunk, and of all trailers together."""
+"""Bytes of a line with a chunk's size, and of all trailers together."""
 
 TLS = b"\x16\x03"
 """How a client begins that wants to speak TLS."""
@@ -53,7 +53,7 @@ class RefusedError(Exception):
 
 
 class _Head(Unreader):  # type: ignore[misc]
-    """What gunicorn's parser reads from: a head, and nothing after it."""
+    """The input of gunicorn's parser: a head, and nothing after it."""
 
     def __init__(self, head: bytes) -> None:
         super().__init__()
@@ -64,13 +64,13 @@ class _Head(Unreader):  # type: ignore[misc]
 
 
 class Incoming:
-    """What one client has sent and nobody has answered yet."""
+    """The bytes of one client that have not been answered yet."""
 
     def __init__(self, cfg: Any, client: Any, largest: int) -> None:
-        """`largest` is the number of bytes of the largest body that is accepted."""
+        """`largest`: the most bytes of a body that are accepted."""
         self.received = bytearray()
         self.head: Any = None
-        """The request whose body has not arrived whole."""
+        """The request whose body is still arriving."""
         self._cfg, self._client, self._largest = cfg, client, largest
         self._chunks = bytearray()  # what is known of a body that comes in chunks
         self._body = self._missing = memoryview(b"")
@@ -78,16 +78,16 @@ class Incoming:
 
     @property
     def size(self) -> int:
-        """Bytes that are held in memory."""
+        """Bytes in memory."""
         return len(self.received) + len(self._chunks) + len(self._body) - len(self._missing)
 
     def receive(self, sock: socket.socket, most: int) -> int:
-        """Takes in what has arrived, `most` bytes at a time; returns how many these were, 0 at the
-        end of what the client sends.
+        """Takes the bytes that have arrived, at most `most`; returns their number, 0 if the client
+        has finished sending.
 
         Raises `OSError`.
         """
-        if self._missing:  # where they belong at once: copies of large bodies cost more than these
+        if self._missing:  # straight into the body: copies of large bodies cost more than the rest
             count = sock.recv_into(self._missing[:most])
             self._missing = self._missing[count:]
             return count
@@ -96,7 +96,7 @@ class Incoming:
         return len(piece)
 
     def next(self) -> Any:
-        """The next request, whole, as gunicorn's `Request` with a `BytesIO` as body; None while
+        """The next complete request, gunicorn's `Request` with a `BytesIO` as body; None while
         bytes are missing.
 
         Raises `RefusedError`; nothing can be read after that.
@@ -122,7 +122,7 @@ class Incoming:
         return request
 
     def _take_head(self) -> Generator[None, None, bytes]:
-        """A head with the empty line that ends it, or the part of it that is wrong already."""
+        """A head with the empty line that ends it, or the part that is already wrong."""
         data = self.received
         while True:
             if data.startswith(TLS):
@@ -159,7 +159,7 @@ class Incoming:
         return body
 
     def _take_chunks(self) -> Generator[None, None, bytes]:
-        """A body in chunks, and the trailers behind it (RFC 9112, section 7.1)."""
+        """A chunked body and its trailers (RFC 9112, section 7.1)."""
         while size := _chunk_size((yield from self._take_line())):
             self._fitting(len(self._chunks) + size)
             self._chunks += yield from self._take(size)

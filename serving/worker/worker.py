@@ -1,14 +1,14 @@
 """gunicorn's worker for this service: one loop that reads and writes, and threads that answer.
 
-The loop, in the main thread, never waits for one client. It reads requests until they are whole,
-gives them to threads, sends what of an answer was not taken at once, and closes what takes too
-long. A client that sends or reads slowly so costs memory and no thread; where room for connections
-runs out, who has been idle for longest is closed.
+The loop, in the main thread, never waits for one client. It reads requests until they are complete,
+gives them to threads, sends the rest of answers that could not be sent at once, and closes
+connections that take too long. A slow client thus takes up memory, but no thread; if connections
+run out, those that have been idle for longest are closed.
 
-Small requests that have arrived together go to one thread together; it begins each on a stack of
-its own (a greenlet), so that they share a call of the network. They are a matter of milliseconds,
-for which the loop pauses: whatever arrives meanwhile makes the next handful. If it takes longer,
-the loop goes on and gives further requests to other threads.
+Small requests that have arrived together go to one thread together, which starts each on a stack of
+its own (a greenlet), so that they share a call of the network. They take only milliseconds, for
+which the loop pauses; requests that arrive in the meantime form the next group. If it takes longer,
+the loop continues and gives further requests to other threads.
 """
 
 import os
@@ -40,31 +40,31 @@ from wardrobe.serving.worker.connection import EVENTS, Connection, Phase
 from wardrobe.serving.worker.request import Incoming, RefusedError
 
 PATIENCE = 0.01
-"""Seconds in which a handful of small requests is expected to be answered."""
+"""Seconds in which a group of small requests is expected to be answered."""
 HANDFUL = 16
-"""Requests that a thread begins before it ends the first."""
+"""Requests that a thread starts before it finishes the first."""
 SMALL = 16384
 """Bytes of a body that is expected to be answered in milliseconds."""
 LINGER = 2.0
-"""Seconds in which a client may take its last answer, and send a last request when we stop."""
+"""Seconds in which a client may read its last answer, and send a last request when we stop."""
 SLOWEST = 8192
-"""Bytes a second, 64 kbit/s: a body that comes, or an answer that goes, at least as fast may take
+"""Bytes a second, 64 kbit/s: a body or an answer that is transferred at least as fast may take
 longer than the deadline."""
 LONGEST = 12
-"""By how many times."""
+"""How many times as long."""
 LOOK = 0.25
-"""Seconds between two looks at which connections are late."""
+"""Seconds between two checks for late connections."""
 ACCEPTED = 16
-"""New connections that are accepted at a time, so that another worker gets its share."""
+"""New connections to accept at a time, so that other workers get their share."""
 PAUSE = 0.5
-"""Seconds without new connections after the system had no room for one."""
+"""Seconds without accepting connections after the system could not accept one."""
 SPARE = 128
-"""File descriptors that are left to whatever is no connection."""
+"""File descriptors reserved for anything but connections."""
 
 PROBES = ("/health/live", "/v2/health/live")
 """Answered by the loop itself, however busy the threads are."""
 UNBOUNDED = ("GET", "HEAD", "OPTIONS")
-"""Methods that cost little: not refused when the queue is full."""
+"""Cheap methods: not refused when the queue is full."""
 FULL = "the server is full; try again in a second"
 
 
@@ -132,8 +132,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self._turn()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: readiness turns false first, so that a load balancer stops sending; then what
-        is in flight is finished. While the models are being loaded, nothing is."""
+        """SIGTERM: readiness first becomes false, so that a load balancer stops sending; then
+        requests in flight are finished. While the models are loading, there are none."""
         if self.wsgi is None:
             raise SystemExit(0)
         if self._is_draining:
@@ -146,7 +146,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         leave.start()
 
     def _turn(self) -> None:
-        """One turn of the loop."""
+        """One iteration of the loop."""
         self._listen()
         self._look()
         self._take_back()
@@ -199,7 +199,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self._drop(connection)
 
     def _proceed(self, connection: Connection) -> None:
-        """Goes on with what has been received. Raises `OSError`."""
+        """Continues with the bytes received so far. Raises `OSError`."""
         incoming = connection.incoming
         try:
             request = incoming.next()
@@ -227,7 +227,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             connection.ask_for_body()
 
     def _is_refused(self, connection: Connection, method: str) -> bool:
-        """Refuses a request where there is no room for it."""
+        """Refuses a request for which there is no room."""
         bound = self.settings.threads + self.settings.queue
         most = self.settings.threads * self.settings.max_request_bytes
         is_refused = (method not in UNBOUNDED and self._in_hand >= bound) or (
@@ -239,15 +239,16 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         return is_refused
 
     def _lacks_key(self, head: Any) -> bool:
-        """Whether the application would refuse the request for want of the key: then there is no
-        point in waiting for its body."""
+        """Whether the application would refuse the request because the key is missing; then there
+        is no point in waiting for its body."""
         key = self.settings.api_key
         if not key or head.method in UNBOUNDED:
             return False
         return not security.has_key(Headers(head.headers), key)
 
     def _refuse(self, connection: Connection, status: int, message: str) -> None:
-        """Answers what cannot be a request for the application, as that would, and leaves."""
+        """Answers a request that cannot reach the application, in the application's format, and
+        closes the connection."""
         head = connection.request or connection.incoming.head
         sent = Headers(head.headers if head else ())
         identity = telemetry.request_id(sent.get("X-Request-Id", ""))
@@ -272,7 +273,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         self._after_answer(connection)
 
     def _after_answer(self, connection: Connection) -> None:
-        """The answer is sent, or part of it."""
+        """The answer has been sent, or part of it."""
         self._large.discard(connection)
         try:
             if connection.unsent:
@@ -288,12 +289,14 @@ class Worker(GunicornWorker):  # type: ignore[misc]
     def _end(self, connection: Connection) -> None:
         """A phase has taken too long."""
         if connection.phase in (Phase.HEAD, Phase.BODY):
-            self._refuse(connection, 408, "the request did not arrive whole in time; send it again")
+            self._refuse(
+                connection, 408, "the request did not arrive completely in time; send it again"
+            )
         else:
             self._drop(connection)
 
     def _enter(self, connection: Connection, phase: Phase) -> None:
-        """Begins a phase, or goes on with it."""
+        """Starts a phase, or continues it."""
         seconds = self._seconds[phase]
         if connection.phase is not phase:
             connection.phase, connection.since, connection.moved = phase, time.monotonic(), 0
@@ -326,7 +329,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
     # New connections.
 
     def _listen(self) -> None:
-        """Listens, unless every connection has a request in hand or we stop."""
+        """Listens, unless every connection has a request in progress or we are stopping."""
         has_room = self._in_hand < self._most
         wanted = self.alive and has_room and time.monotonic() >= self._accept_from
         if wanted == self._is_accepting:
@@ -360,8 +363,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self._enter(connection, Phase.WAITING)
 
     def _make_room(self, missing: int) -> None:
-        """Closes as many connections as are missing: those that have kept us waiting for longest,
-        with no request, part of one, or an answer that is not taken."""
+        """Closes as many connections as needed: those that have kept us waiting for longest, with
+        no request, part of one, or an answer that is not being read."""
         if missing <= 0:
             return
         idle = [each for each in self._connections if each.phase is not Phase.ANSWERING]
@@ -374,7 +377,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
     # Between the loop and the threads.
 
     def _give_out(self) -> None:
-        """Gives requests to threads that are free."""
+        """Gives requests to free threads."""
         self._handfuls = [each for each in self._handfuls if not each.is_done.is_set()]
         while self._ready and len(self._handfuls) < self.cfg.threads:
             handful = self._next_handful()
@@ -394,19 +397,19 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         return _Handful(taken, is_small)
 
     def _take_back(self) -> None:
-        """Takes connections back from the threads that have answered."""
+        """Takes connections back from threads that have answered."""
         for _ in range(len(self._answered)):
             self._at_work -= 1
             self._after_answer(self._answered.popleft())
 
     def _empty_pipe(self) -> None:
-        """Somebody has woken the loop: a signal, or a thread."""
+        """A signal or a thread has woken the loop."""
         os.read(self.PIPE[0], 4096)
 
     # In each thread.
 
     def _work(self) -> None:
-        """Answers what the loop gives out."""
+        """Answers the requests from the loop."""
         try:
             while True:
                 self._answer_all(self._given.get())
@@ -415,7 +418,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self.alive = False
 
     def _answer_all(self, handful: _Handful) -> None:
-        """Begins with each request; then goes on with those that have paused."""
+        """Starts each request; then continues those that have paused."""
         begun = deque((greenlet(self._answer), each) for each in handful.connections)
         while begun:
             request, connection = begun.popleft()

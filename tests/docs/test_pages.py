@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+import io
+import json
 import pkgutil
 import re
+import shlex
+import tomllib
 
 import click
 import pytest
+from PIL import Image
 
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links
 from wardrobe import cli
-from wardrobe.models import DataFacts, check, read
+from wardrobe.models import DataFacts, check, read, resolve
+from wardrobe.serving.app import create_app
+from wardrobe.serving.settings import Settings
 from wardrobe.training.studies import study
 
 PICTURES = DataFacts(input_shape=(28, 28), classes=10)
@@ -41,6 +48,34 @@ def test_every_option_is_named():
             if isinstance(option, click.Option):
                 for spelling in (*option.opts, *option.secondary_opts):
                     assert spelling in text, (command.name, spelling)
+
+
+COMMANDS = [
+    pytest.param(line.removeprefix("$ "), id=f"{block}-{line}")
+    for block in (*of("sh"), *of(""))
+    for line in block.text.splitlines()
+    if line.removeprefix("$ ").startswith("wardrobe ")
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_is_one_that_the_command_line_takes(line):
+    _, name, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
+    command = cli.main.commands[name]
+    while isinstance(command, click.Group):
+        command = command.commands[arguments.pop(0)]
+    try:
+        command.make_context(name, arguments)
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:  # the reader's own files
+            raise
+
+
+def test_every_extra_is_named():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extra in project["optional-dependencies"].keys() - {"dev", "docs"}:
+        assert f"| `{extra}` |" in text
 
 
 def test_every_setting_of_the_service_is_named():
@@ -86,11 +121,45 @@ def test_a_declaration_is_sound(block, tmp_path):
     assert check(read(str(file)), PICTURES) == []
 
 
+def test_the_declaration_that_starts_from_other_weights_gets_those_that_it_freezes(tmp_path):
+    from wardrobe.models.build import build
+    from wardrobe.training import transfer
+
+    (block,) = (block for block in of("yaml", "") if "\n  from: " in block.text)
+    file = tmp_path / "declaration.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    declaration = resolve(read(str(file)), PICTURES)
+    network = build(declaration).network
+    transferred = transfer.begin(network, declaration, ["other", "classes"])
+    assert transferred is not None
+    frozen = [layer.name for layer in network.layers if layer.weights and not layer.trainable]
+    assert transferred.taken == frozen
+
+
 @pytest.mark.parametrize("block", of("yaml", "a study"), ids=str)
 def test_a_study_can_be_read(block, tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text(block.text, encoding="utf-8")
     assert len(list(study.read(str(file)).axes)) == 2
+
+
+@pytest.fixture(scope="module")
+def answer():
+    """The service's answer to a picture on a plain background."""
+    picture, sent = Image.new("RGB", (60, 60), "white"), io.BytesIO()
+    picture.paste("black", (20, 10, 40, 50))
+    picture.save(sent, "png")
+    client = create_app(Settings(artifacts=(ROOT / "pretrained",))).test_client()
+    return client.post("/predict?top=1", data=sent.getvalue()).json
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in of("json") if block.text.startswith('{"predictions"')], ids=str
+)
+def test_an_answer_has_the_fields_of_the_service(block, answer):
+    shown = json.loads(block.text)
+    assert shown.keys() == answer.keys()
+    assert list(shown["predictions"][0]) == list(answer["predictions"][0])
 
 
 @pytest.mark.parametrize("block", of("python"), ids=str)

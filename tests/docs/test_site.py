@@ -56,3 +56,12 @@ def test_nothing_is_fetched_from_another_host(site):
     for file in (*site.rglob("*.html"), *site.rglob("*.css")):
         found = FETCHED.search(file.read_text(encoding="utf-8"))
         assert not found, (file.name, found)
+
+
+def test_every_link_to_another_page_leads_somewhere(site):
+    for file in site.glob("*.html"):
+        if file.name in ("404.html", "lecture.html"):
+            continue
+        for link in re.findall(r"""<a\b[^>]*\bhref=["']?([^"'\s>#]+)""", file.read_text("utf-8")):
+            if not re.match(r"\w+:", link):
+                assert (site / link).exists(), (file.name, link)

@@ -150,7 +150,7 @@ def test_slow_clients_do_not_delay_others(start, good: Path, encode, band) -> No
     unfinished.endheaders(b"the beginning")
     response = unfinished.getresponse()
     assert response.status == 408
-    assert "did not arrive whole in time" in json.load(response)["error"]
+    assert "did not arrive completely in time" in json.load(response)["error"]
     for each in slow:
         each.close()
 

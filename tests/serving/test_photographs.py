@@ -218,7 +218,7 @@ def test_a_missing_companion_is_reported_once_and_replaced(
     client = create_app(Settings(artifacts=(own,))).test_client()
     answers = ask([photograph, photograph], "", client)
     assert answered_by(answers) == [("photograph", "bands")] * 2
-    assert caplog.text.count("'a-lost-one' is to answer photographs for bands") == 1
+    assert caplog.text.count("'a-lost-one' should answer photographs for bands") == 1
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_what_kubernetes_sets_for_a_service_called_wardrobe_is_passed_over(
         "WARDROBE_SERVICE_PORT": "80",
     }
     assert Settings.from_environment(environment) == Settings()
-    assert "WARDROBE_PORT=tcp://10.96.0.7:80 is passed over" in caplog.text
+    assert "WARDROBE_PORT=tcp://10.96.0.7:80 is ignored" in caplog.text
     assert Settings.from_environment(environment, port=9000).port == 9000
 
 

@@ -64,7 +64,7 @@ KINDS = {
     "mnist": (mnist, ["pictures of 28×28 pixels", "in 3 classes"]),
     "people.csv": (
         people,
-        ["target: bought", "or name another of name, age, colour", "name: ignore"],
+        ["target: bought", "the others are name, age, colour", "name: ignore"],
     ),
     "prices.csv": (prices, ["target: target", "head: {activation: linear}"]),
 }
@@ -158,5 +158,5 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path):
 
 def test_a_file_of_another_kind_is_called_what_it_is(tmp_path):
     (tmp_path / "pets.zip").write_bytes(b"PK\3\4")
-    with pytest.raises(DataError, match="this is a ZIP archive or an office document; unpack it"):
+    with pytest.raises(DataError, match="this is a ZIP archive or an Office document; unpack it"):
         first_declaration(tmp_path / "pets.zip", "pets", "./pets.zip")

@@ -1,4 +1,4 @@
-"""A run goes on from the end of one with fewer epochs, and becomes what it would be at once."""
+"""A run continues from the end of one with fewer epochs, and becomes what it would be at once."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_schedule_goes_on_and_this_is_told(few_silhouettes, tmp_path, caplog):
     )
     trained_on(few_silhouettes, tmp_path, SMALL, decay)
     trained_on(few_silhouettes, tmp_path, SMALL, decay, "training.epochs=3", resume=True)
-    assert "goes on from the end of" in caplog.text
+    assert "continues from the end of" in caplog.text
     assert "as CosineDecay gives it after 2 epochs, from 0 to 0" in caplog.text
 
 

@@ -162,7 +162,7 @@ class TestAServedRow:
     @pytest.mark.parametrize("value", [3, "Oslo"])
     def test_alone_is_given_as_a_list(self, people, value):
         model = api.load(people.artifact)
-        with pytest.raises(ServingError, match=r"one row alone is given as a list, \[row\]"):
+        with pytest.raises(ServingError, match=r"give a single row as a list, \[row\]"):
             model.predict(dict.fromkeys(model.input["columns"], value))
 
     def test_without_a_column_is_refused(self, client):

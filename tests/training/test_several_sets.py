@@ -246,7 +246,7 @@ def test_sets_that_do_not_fit_together(folder, sets, reason):
     [
         ("loss=mean_squared_error", "leave out 'loss'"),
         ("training.class_weight=balanced", "give each a 'share' and a 'weight'"),
-        ("metrics=[AUC]", "AUC knows one right class only"),
+        ("metrics=[AUC]", "AUC expects one right class"),
         ("data.take=5", "take belongs to one of the sets"),
         ("data.unknown=odd", "unknown belongs to one of the sets"),
         ("data.sets.0.shar=0.3", "did you mean 'share'"),

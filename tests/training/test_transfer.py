@@ -132,7 +132,7 @@ def test_record_and_card_say_what_it_began_from(trained, few_silhouettes, tmp_pa
     card = (run.artifact / "assets.extra" / "card.md").read_text()
     assert written["weights"] in card
     assert "| Began with |" in card
-    assert "begins with the weights of" in caplog.text
+    assert "starts from the weights of" in caplog.text
 
 
 def foreign(folder, *layers):
@@ -176,7 +176,7 @@ def h5(folder):
     ("source", "reason"),
     [
         ("mlp-1n", "no network 'mlp-1n'; did you mean 'mlp-1m'?"),
-        ("mlp-4m", "no weights of mlp-4m are here: train it first"),
+        ("mlp-4m", "no weights of mlp-4m exist yet: train it first"),
         ("./missing.keras", "there is no network './missing.keras'"),
         (empty, "holds no network: give an artifact"),
         (h5, "is not a .keras file"),

@@ -134,7 +134,7 @@ def _tell_untrained(name: str, collection: Collection, train: Indices, test: Ind
         return
     for index in np.setdiff1d(y[test], y[train]):
         logger.warning(
-            "%s: the class %r has examples to test on, but none to train on: no network learns it",
+            "%s: the class %r has test examples, but no training examples: no network can learn it",
             name, names[index],
         )  # fmt: skip
 

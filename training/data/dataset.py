@@ -30,9 +30,9 @@ class Examples:
     """Inputs and their targets.
 
     x: images uint8 [N, H, W] or [N, H, W, 3], 0–255, or rows of a table float32 [N, inputs].
-    y: class indices int32 [N], or regression targets float32 [N, outputs]; of several sets rows
+    y: class indices int32 [N], or regression targets float32 [N, outputs]; with several sets, rows
         float32 [N, classes] with a 1 for each class that is right.
-    copies: disturbed pictures of each, uint8 [N, copies, H, W], which only training uses.
+    copies: varied copies of each picture, uint8 [N, copies, H, W], used only for training.
     """
 
     x: NDArray[Any]
@@ -47,15 +47,15 @@ class Examples:
         return Examples(self.x[indices], self.y[indices], copies)
 
     def with_copies(self) -> "Examples":
-        """Every picture and its copies as examples of their own: all pictures, all first copies,
-        all second ones and so on."""
+        """Every picture and every copy as an example: all pictures, all first copies, all second
+        copies and so on."""
         if self.copies is None:
             return self
         x = np.concatenate([self.x, *np.moveaxis(self.copies, 1, 0)])
         return Examples(x, np.tile(self.y, 1 + self.copies.shape[1]))
 
     def without_copies(self) -> "Examples":
-        """The pictures alone."""
+        """The pictures without their copies."""
         return Examples(self.x, self.y)
 
 
@@ -109,15 +109,15 @@ class DataSet:
     """A data set ready for training, and what identifies it in a run's record.
 
     train, validation, test: its examples, split.
-    class_names: in the order of the class indices; None: a regression.
+    class_names: in the order of the class indices; None for a regression.
     hashes: SHA-256 of its files or arrays, by name.
     split_hash: SHA-256 over the indices of the train, validation and test examples.
-    source: where it was found, for people.
-    polarity: the background of the training images; None: they are not images.
-    prepare: how each picture was brought into the form of these.
+    source: where it was found, in words.
+    polarity: the background of the training images; None if they are not images.
+    prepare: how pictures were prepared.
     preparation: the version of `prepare: garment`, if that prepared the pictures.
-    parts: the sets, if it is several that are trained on together.
-    encoding: what made inputs of the columns of a table of one's own.
+    parts: the sets, if several are trained on together.
+    encoding: how the columns of a table became inputs.
     test_rows: the test examples of such a table as they were, by column.
     unknown: the class for everything else, if there is one.
     licence: for the model card.
@@ -146,18 +146,18 @@ class DataSet:
         return self.train.x.shape[1:]
 
     def targets(self, examples: Examples) -> NDArray[Any]:
-        """The targets of some of its examples, those of a regression in their own units."""
+        """The targets of some of its examples; for a regression, in the column's own units."""
         return examples.y if self.encoding is None else self.encoding.target.restore(examples.y)
 
     @property
     def unknown_index(self) -> int | None:
-        """The number of the class for everything else."""
+        """The index of the class for everything else."""
         names = self.class_names or ()
         return None if self.unknown is None else names.index(self.unknown)
 
     @property
     def classes(self) -> int | None:
-        """How many classes there are; None: a regression."""
+        """The number of classes; None for a regression."""
         return None if self.class_names is None else len(self.class_names)
 
 

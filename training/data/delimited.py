@@ -111,11 +111,11 @@ def layout(path: Path) -> Layout:
     if len(first) < 2:
         if any(len(row) > 1 for row in csv.reader(lines, delimiter=separator)):
             raise DataError(
-                f"{path}:1: has one column only, others have more; begin with the line of the "
-                "names of the columns"
+                f"{path}:1: has only one column, other lines have more; begin with a line of "
+                "column names"
             )
         raise DataError(
-            f"{path}: has one column only; separate columns by a comma, semicolon, tab or |"
+            f"{path}: has only one column; separate columns by a comma, semicolon, tab or |"
         )
     numeric = [cell for cell in first if NUMBER.fullmatch(cell)]
     counted = numeric == [str(n) for n in range(len(numeric))]  # as pandas numbers columns

@@ -69,7 +69,7 @@ def collect(folder: Path | None, progress: Progress | None = None) -> Collection
             state = "missing" if report.actual is None else "altered or cut short"
             raise DataError(
                 f"{report.path}: {state} (its SHA-256 must begin {report.expected[:12]}); "
-                f"get a good one from {ORIGIN}{report.path.name}"
+                f"get a good copy from {ORIGIN}{report.path.name}"
             )
     return replace(idx.collect(found, CLASS_NAMES), prepare="garment")
 

@@ -117,7 +117,7 @@ def collect(folder: Path, class_names: Sequence[str] | None = None) -> Collectio
     if images[0].shape[1:] != images[1].shape[1:]:
         raise DataError(
             f"{folder}: the training images are {_size(images[0])} pixels, the test images "
-            f"{_size(images[1])}; they must be of one size"
+            f"{_size(images[1])}; they must have the same size"
         )
     for image_part, label_part, name in zip(images, found.labels, ("train", "t10k"), strict=True):
         if len(image_part) != len(label_part):

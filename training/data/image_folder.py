@@ -155,9 +155,9 @@ def _unreadable(folder: Path, problems: dict[Path, str], files: int) -> DataErro
     lines = [f"{as_text(file.relative_to(folder))}: {why}" for file, why in problems.items()]
     more = [f"and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
     is_size = [why.startswith("is ") for why in problems.values()]
-    cures = [] if all(is_size) else ["repair or remove what is broken"]
+    cures = [] if all(is_size) else ["repair or remove the broken ones"]
     if any(is_size):
-        cures.append("bring all to one size with data.size, as {size: [28, 28]}")
+        cures.append("give all the same size with data.size, as {size: [28, 28]}")
     how_many = f"{len(lines):,} of {counted(files, 'picture')}"
     first = f"{as_text(folder)}: {how_many} cannot be used; {', '.join(cures)}:"
     return DataError("\n  ".join([first, *lines[:NAMED], *more]))

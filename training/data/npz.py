@@ -55,7 +55,7 @@ def collect(file: Path) -> Collection:
             f"{file}: holds no training arrays, but {held or 'nothing'}; there must be {wanted}"
         )
     if len({images.shape[1:] for images, _ in found.values()}) > 1:
-        raise DataError(f"{file}: the pictures of its parts are of different sizes")
+        raise DataError(f"{file}: the pictures of its parts differ in size")
     labels = np.concatenate([labels for _, labels in found.values()])
     classes, y = np.unique(labels, return_inverse=True)
     sizes = {part: len(labels) for part, (_, labels) in found.items()}

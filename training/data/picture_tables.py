@@ -178,7 +178,7 @@ def _shape(
         if side and side**2 * channels == count:
             return (side, side) if channels == 1 else (side, side, 3)
     raise DataError(
-        f"{file}: {count} pixels are no square; declare the height and the width: "
+        f"{file}: {count} pixels do not form a square; declare the height and the width: "
         "data: {name: …, size: [HEIGHT, WIDTH]}"
     )
 

@@ -112,7 +112,7 @@ def parts(path: Path) -> Parts:
             f"{path}: holds {', '.join(file.name for file in files)}; give the path of one of "
             "them, or name them …_train and …_test"
         )
-    return Parts(found, tuple(f"{name}, whose name says no part" for name in others))
+    return Parts(found, tuple(f"{name}, not named train, test or val" for name in others))
 
 
 def _files(folder: Path) -> list[Path]:

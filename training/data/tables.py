@@ -111,7 +111,7 @@ def _target(table: Table, declared: str | None) -> str:
         if len(found) == 1:
             return found[0]
         raise DataError(
-            f"{table.path}: which column is to be predicted? Declare it: data: {{name: …, target: "
+            f"{table.path}: which column should be predicted? Declare it: data: {{name: …, target: "
             f"COLUMN}}; there are {', '.join(names)}"
         )
     if declared not in names:

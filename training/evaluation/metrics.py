@@ -195,7 +195,7 @@ def blind_spots(measures: Mapping[str, Any]) -> list[str]:
     never_named, without = names[confusion.sum(axis=0) == 0], names[confusion.sum(axis=1) == 0]
     sentences = []
     if len(never_named):
-        sentences.append(f"never named by the network: {', '.join(never_named)}")
+        sentences.append(f"never predicted by the network: {', '.join(never_named)}")
     if len(without):
         sentences.append(f"without a test example, so not measured: {', '.join(without)}")
     return sentences

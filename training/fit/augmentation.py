@@ -1,7 +1,7 @@
 """Augmented copies of the training images.
 
-They are made once, before training: layers that draw at random are slow on a CPU, and a teacher
-has to predict each copy only once. The copies do not depend on a run's seed.
+They are made once, before training: random layers are slow on a CPU, and a teacher then predicts
+each copy only once. The copies do not depend on a run's seed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def copies(network: keras.Sequential | None, count: int, images: NDArray[Any]) -
     """Augmented copies of uint8 images `[N, height, width]` or `[N, height, width, 3]`, 0–255,
     concatenated.
 
-    network: the augmentation, fresh from `models.build`; without one the result is the images
-        themselves. Seeds Python's generator, from which AugMix draws when called.
+    network: the augmentation, fresh from `models.build`; without one, the images are returned
+        unchanged. Seeds Python's generator, from which AugMix draws when called.
     """
     if network is None:
         return images
@@ -41,7 +41,7 @@ def copies(network: keras.Sequential | None, count: int, images: NDArray[Any]) -
 
 
 def _compiled(network: Any) -> Callable[[NDArray[np.float32]], Any]:
-    """The network in training mode; on JAX as one program, which takes half the time."""
+    """The network in training mode; on JAX, one program, which takes half the time."""
     if keras.backend.backend() != "jax":
         return partial(network, training=True)
     import jax

@@ -15,11 +15,11 @@ def class_weights(declaration: Declaration, data: DataSet) -> dict[str, float]:
     """The weight of each class by its name, as declared; empty if all examples count the same.
 
     `balanced`: examples / (classes × examples of the class), over the classes that have training
-    examples, so that the mean weight of an example is 1. In a mapping, a class that is not named
-    has the weight 1.
+    examples, so that the mean weight of an example is 1. In a mapping, classes that are not named
+    have the weight 1.
 
     Raises:
-        DeclarationError: a class is named that the data set does not have.
+        DeclarationError: the declaration names a class that the data set does not have.
     """
     declared = declaration.training.class_weight
     if declared is None or data.class_names is None or data.parts:
@@ -36,7 +36,7 @@ def class_weights(declaration: Declaration, data: DataSet) -> dict[str, float]:
 def example_weights(declaration: Declaration, data: DataSet) -> NDArray[np.float32] | None:
     """The weight of each training example, float32 `[N]`; None if all count the same.
 
-    By its class, or of several data sets by the set that it is of and its class there.
+    It depends on the class or, with several data sets, on the set and the class in it.
     """
     if any(part.weight != 1 for part in data.parts):
         return np.concatenate([_weights_of_part(part, data.train.y) for part in data.parts])
@@ -48,7 +48,7 @@ def example_weights(declaration: Declaration, data: DataSet) -> NDArray[np.float
 
 
 def _weights_of_part(part: Part, targets: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Those of the training examples of one of several sets; `targets [N, classes]` are of all."""
+    """The weights for one of several sets; `targets [N, classes]` are those of all sets."""
     examples = part.examples["train"]
     if not isinstance(part.weight, dict):
         return np.full(len(examples), part.weight, np.float32)

@@ -1,9 +1,9 @@
 """Where JAX keeps compiled programs from one process to the next.
 
-Without it, a short training on JAX spends most of its time on compiling what an earlier one has
-compiled already. The name of a program depends on its text, on the versions of the compiler and on
-the instructions that the processor has, so that no other program is ever taken for it. TensorFlow
-has such a cache, too, but on a CPU it warns of instructions that do not exist.
+Without it, a short training on JAX spends most of its time compiling what an earlier training has
+already compiled. The key of a program depends on its text, on the version of the compiler and on
+the processor's instruction set, so that it never matches another program. TensorFlow has such a
+cache, too, but on a CPU it warns about instructions that do not exist.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 
 def keep_programs(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Sets what JAX reads when it is imported, unless the user has set it.
+    """Sets the environment variables that JAX reads on import, unless the user has set them.
 
-    The folder is `wardrobe/jax` in $XDG_CACHE_HOME, or in `~/.cache`. Where it cannot be written,
-    or holds half a file, programs are compiled as if there were no cache.
+    The folder is `wardrobe/jax` in $XDG_CACHE_HOME, or in `~/.cache`. If it cannot be written, or
+    holds a damaged file, programs are compiled as if there were no cache.
     """
     home = os.path.expanduser("~")  # noqa: PTH111  an account may have none; Path.home() would raise
     caches = Path(environment.get("XDG_CACHE_HOME") or Path(home, ".cache"))

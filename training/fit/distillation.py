@@ -1,9 +1,9 @@
 """Knowledge distillation: a network, the student, learns the outputs of another, its teacher.
 
-Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), with the teacher's logits alone divided by the
-temperature, so that the loss is the declared one on other targets; the student's own temperature is
-fitted afterwards, see `calibration`. Both see the same augmented copies of an image, over a long
-training (Beyer et al. 2022, arXiv 2106.05237).
+Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), except that only the teacher's logits are divided
+by the temperature, so that the declared loss is used on other targets; the student's own
+temperature is fitted afterwards, see `calibration`. Student and teacher see the same augmented
+copies of an image, over a long training (Beyer et al. 2022, arXiv 2106.05237).
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def teacher_outputs(teacher: Path, x: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def teacher_of(declaration: Declaration) -> Declaration | None:
-    """The declaration of a student's teacher, for the same data and split; None without teacher.
+    """The declaration of a student's teacher, for the same data and split; None without a teacher.
 
-    It has a seed of its own, so that all runs of the student learn from the same teacher.
+    It has its own seed, so that all runs of the student learn from the same teacher.
 
     Raises:
         DeclarationError: the teacher's declaration cannot be read, or has errors.
@@ -66,7 +66,7 @@ def teacher_of(declaration: Declaration) -> Declaration | None:
 
 
 def overrides_of_teacher(declaration: Declaration) -> list[str]:
-    """What `--set` must change in the teacher, so that it sees only what the student may see.
+    """The overrides with which the teacher is trained on the student's data and split.
 
     Otherwise it would have seen the examples on which the student is measured.
     """

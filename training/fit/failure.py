@@ -1,4 +1,4 @@
-"""What a training that fails says: the reason in words, and the line that declares what failed."""
+"""The message of a failed training: the reason, and the line that declares what failed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def as_training_error(
     parts: BuiltModel,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingError | None:
-    """The failure of a training, said at the line that declares what failed.
+    """The failure of a training as an error at the line that declares what failed.
 
-    None if the declaration is not to blame: memory and disk have words of their own, and the
-    mistakes of `callbacks`, which a script gave, are the script's.
+    None if the declaration is not to blame: memory and disk have their own messages, and errors in
+    `callbacks`, which a script passed, belong to the script.
     """
     frames = list(_frames(error))
     if isinstance(error, (TrainingError, OSError)) or any(

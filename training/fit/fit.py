@@ -50,7 +50,7 @@ class Fitted:
 
 
 class Fit:
-    """The training of a declaration on a data set: checked and built, not yet begun."""
+    """The training of a declaration on a data set: checked and built, not yet started."""
 
     def __init__(
         self,
@@ -126,14 +126,14 @@ class Fit:
         return Fitted(self.network, len(history.rows), checkpoint.seconds, divergence.epoch)
 
     def what_depends_on_epochs(self, before: int) -> Iterator[str]:
-        """What makes a training of so many epochs, continued, another than one at once."""
+        """Why continuing after `before` epochs differs from training all epochs at once."""
         epochs = self.declaration.training.epochs
         schedule = keras_private.learning_rate_schedule(self.network.optimizer)
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             rates = [float(schedule(count * self.steps)) for count in (before, epochs)]
             yield (
-                f"the learning_rate is as {type(schedule).__name__} gives it after {before} "
-                f"epochs, from {rates[0]:.3g} to {rates[1]:.3g}; for one that spans all {epochs} "
+                f"the learning_rate continues as in {type(schedule).__name__} after {before} "
+                f"epochs, from {rates[0]:.3g} to {rates[1]:.3g}; for a schedule over all {epochs} "
                 "epochs, drop --resume"
             )
 

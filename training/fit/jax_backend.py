@@ -24,11 +24,11 @@ from wardrobe.training.fit.samplers import Sampler, batches
 class Program:
     """A pass of networks over the same examples, each in its own order, see `loop.Program`.
 
-    Of several networks, which differ in numbers only, the first one is traced: their variables are
-    stacked, and so are the numbers. On a GPU, all make a step at once (`vmap`), which fills it with
-    work that a single small network cannot give it. On a CPU, one makes all its steps after the
-    other: that saves compiling all programs but one, and the weights in use stay in the cache; at
-    once they took a fifth longer.
+    Of several networks, which differ only in numbers, the first is traced; their variables and
+    these numbers are stacked. On a GPU, all networks make a step at once (`vmap`), which keeps it
+    busier than one small network could. On a CPU, one network makes all its steps after the other:
+    only one program is compiled, and the weights in use stay in the cache. All at once took a
+    fifth longer.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Program:
             self._compile()
 
     def run(self, live: Sequence[Member], first: int, last: int) -> list[Logs]:
-        """The measures of the live networks; what the others compute is thrown away."""
+        """The metrics of the live networks; the results of the others are discarded."""
         running = [member.model for member in live]
         if first == 0:
             for network in running:

@@ -37,7 +37,7 @@ def profiles_batches(callback: keras.callbacks.TensorBoard) -> bool:
 def postpone_averaging(callback: keras.callbacks.SwapEMAWeights) -> None:
     """Keeps it from overwriting the weights with their averages at the end of the last epoch.
 
-    They are needed to go on from there; `average_at_last` then does the same.
+    The weights are needed to continue from there; `average_at_last` averages them later.
     """
     callback.set_params({**callback.params, "epochs": 0})
 
@@ -49,7 +49,7 @@ def average_at_last(callback: keras.callbacks.SwapEMAWeights) -> None:
 
 
 class TracedRate:
-    """A rate of dropout above 0 and below 1 whose value is not known while a program is traced.
+    """A dropout rate between 0 and 1 whose value is unknown while a program is traced.
 
     Dropout compares its rate with 0 and subtracts it from 1.
     """
@@ -86,9 +86,9 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 def drawing_by_philox() -> Iterator[None]:
     """Has Keras name Philox for the random numbers that it draws on TensorFlow.
 
-    Keras leaves the choice to TensorFlow, which takes Philox, too, and gets the same numbers. But
-    if XLA has to choose, a number takes it thirty times as long on a CPU: 65,536 uniform ones take
-    28 ms, not 0.9 ms.
+    Keras leaves the choice to TensorFlow, which also takes Philox and draws the same numbers. But
+    if XLA has to choose, it takes thirty times as long on a CPU: 65,536 uniform numbers take 28 ms
+    instead of 0.9 ms.
     """
     import tensorflow as tf
 

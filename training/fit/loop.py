@@ -79,7 +79,7 @@ def train(
 
 
 def finish(members: Sequence[Member]) -> None:
-    """What Keras does after the last epoch: averaged weights, where declared, replace the last."""
+    """Replaces the last weights by their averages, if declared, as Keras does after training."""
     for member in members:
         member.model.optimizer.finalize_variable_values(member.model.trainable_variables)
         member.on_train_end()
@@ -105,9 +105,9 @@ def _one_pass(
 
 
 class CallLength:
-    """How many steps the next call makes: about a second's worth, by what earlier calls took.
+    """How many steps the next call makes: about a second's worth, judging by earlier calls.
 
-    Where the number is not part of the program, the result does not depend on it.
+    If the number is not part of the program, the result does not depend on it.
     """
 
     def __init__(self, program: Program, members: Sequence[Member]) -> None:
@@ -119,7 +119,7 @@ class CallLength:
         self.has_compiled = False
 
     def learn(self, steps: int, seconds: float) -> None:
-        """The first call compiles, and one that ends an epoch may be short: they tell nothing."""
+        """Ignores the first call, which compiles, and the last of an epoch, often a short one."""
         if not self.is_fixed and steps == self.steps:
             fitting = int(steps * SECONDS_PER_CALL / seconds) if self.has_compiled else 10
             self.steps = max(1, min(fitting, 10 * steps))

@@ -43,11 +43,11 @@ class ShuffledSampler(Sampler):
 
 
 class MixedSampler(ShuffledSampler):
-    """Draws from several sets, whose examples follow each other; each has its share of any batch.
+    """Draws from several concatenated sets, each with its share of every batch.
 
-    An epoch has as many examples as all sets together. A set is shuffled anew whenever all of its
-    examples have been drawn: a small one comes several times in an epoch, and of a large one the
-    next epoch goes on where this one ends.
+    An epoch has as many examples as all sets together. A set is reshuffled whenever all of its
+    examples have been drawn: examples of a small set occur several times in an epoch, and those of
+    a large set continue in the next epoch.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ def interleaved(shares: Sequence[float], count: int) -> NDArray[np.int64]:
 
 
 def shuffled(count: int, *seed: int) -> NDArray[np.int32]:
-    """The numbers from 0 to `count` - 1 in an order that follows from the seed, as of an epoch."""
+    """The numbers from 0 to `count` - 1 in an order that depends on the seed and the epoch."""
     generator = np.random.default_rng(seed)
     return generator.permutation(count).astype(np.int32)
 

@@ -17,7 +17,7 @@ from wardrobe.training.fit import keras_private
 from wardrobe.training.fit.loop import Logs
 from wardrobe.training.fit.samplers import Sampler, batches
 
-# With fewer in an epoch, few trainings win back the two seconds that compiling takes.
+# With fewer in an epoch, few trainings save the two seconds that compiling takes.
 FEWEST_STEPS_TO_COMPILE = 100
 
 

@@ -1,4 +1,4 @@
-"""The lab: a page on which a student changes a declaration, trains it and watches.
+"""The lab: a page to change a declaration, train it and watch.
 
     page ─ declaration ─→ checked ─ train ─→ session's process ─ snapshots ─→ page
 

@@ -33,10 +33,10 @@ HEADERS = {
 
 
 def create_app(sessions: Sessions) -> Flask:
-    """The page, and what it asks for.
+    """The page and its requests.
 
-    Only the page itself knows the token that every other request needs: another site, open in the
-    same browser, can neither read the page nor guess it.
+    Only the page knows the token that every other request needs: another site in the same browser
+    can neither read the page nor guess the token.
     """
     app = Flask(__name__, static_folder="page", static_url_path="/page")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
@@ -57,7 +57,7 @@ def _add_sessions(app: Flask, sessions: Sessions) -> None:
     def session(name: str) -> Session:
         found = sessions.get(name)
         if found is None:
-            raise NotFound("this page has no process any more: reload it")
+            raise NotFound("this page's process is gone: reload it")
         return found
 
     @app.get("/events")
@@ -87,12 +87,12 @@ def _add_sessions(app: Flask, sessions: Sessions) -> None:
     def export(name: str) -> Response:
         file = session(name).archive()
         if file is None:
-            raise NotFound("nothing has been trained to its end yet")
+            raise NotFound("no training has finished yet")
         return send_file(file, as_attachment=True, download_name="wardrobe-lab.zip")
 
 
 def _declaration() -> Response:
-    """The text, perhaps changed by the form, what the form shows of it, and its errors."""
+    """The text, with changes from the form, the form's values for it, and its errors."""
     asked = _json()
     text = _text(asked)
     told: dict[str, Any] = {}
@@ -100,7 +100,7 @@ def _declaration() -> Response:
         try:
             text = declared.change(text, str(asked["field"]), asked.get("value"))
         except DeclarationError:
-            told["refused"] = "mend the YAML first: it cannot be read"
+            told["refused"] = "correct the YAML first: it cannot be read"
         except (ValueError, TypeError) as error:
             told["refused"] = str(error)
     errors = [{"line": one.line, "message": one.message} for one in declared.errors(text)]
@@ -160,8 +160,8 @@ def _text(asked: dict[str, Any]) -> str:
 
 
 def _refuse_other_hosts() -> None:
-    """Refuses requests by another name, as of a site whose name was made to point here, and those
-    that another site's page sends."""
+    """Refuses requests for another host name, as of a site whose name was made to point here, and
+    requests from pages of other sites."""
     name = request.host.rsplit(":", 1)[0]
     if name not in (HOST, "localhost"):
         raise Forbidden("the lab answers this machine only")
@@ -175,7 +175,7 @@ def _require(token: str) -> None:
         return
     sent = request.headers.get("X-Lab-Token") or request.args.get("token", "")
     if not hmac.compare_digest(sent.encode(), token.encode()):
-        raise Forbidden("this page is of an earlier lab: reload it")
+        raise Forbidden("this page belongs to an earlier lab: reload it")
 
 
 def _with_headers(response: Response) -> Response:
@@ -196,7 +196,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def listen(sessions: Sessions, port: int) -> BaseWSGIServer:
-    """A server on the loopback address, with a thread for each request: a page's events hold one.
+    """A server on the loopback address, with a thread per request: a page's events occupy one.
 
     Werkzeug's own server is for one user on one machine, which is what the lab is for.
 
@@ -222,7 +222,7 @@ def listen(sessions: Sessions, port: int) -> BaseWSGIServer:
 
 
 def run(port: int, backend: str, listening: Callable[[str], None]) -> None:
-    """Serves the lab until it is interrupted; `listening` is told its address.
+    """Serves the lab until it is interrupted; calls `listening` with its address.
 
     Raises:
         TrainingError: the port is taken.

@@ -1,6 +1,6 @@
-"""The declaration on the page: its text, its errors, and the form that shows its usual values.
+"""The declaration on the page: its text, its errors, and the form with its usual values.
 
-The text is the only source. The form is read from it, and a change in the form is a new text, so
+The text is the only source. The form is read from it, and a change in the form makes a new text, so
 that the two cannot differ.
 """
 
@@ -34,10 +34,10 @@ MOST_SEEDS = 8
 MOST_LAYERS = 50  # that the form writes; each is a line
 
 FILE = "declaration.yaml"
-"""What the text is called in messages."""
+"""The name of the text in messages."""
 
 STARTS = {"xor": 4, "rings": 4, "moons": 6, "spirals": 16, "checkerboard": 24, "curve": 10}
-"""Data sets of two inputs or one to begin with, each with so many hidden units."""
+"""Data sets of one or two inputs to start with, each with a number of hidden units."""
 
 _checking = threading.Lock()  # Keras is not made for threads
 
@@ -45,10 +45,10 @@ _checking = threading.Lock()  # Keras is not made for threads
 def read(text: str) -> Document:
     """The declaration, its parents and the defaults merged.
 
-    A text may come from somebody else's link: it reaches no file but those of the zoo.
+    A text may come from somebody else's link: it can only refer to files of the zoo.
 
     Raises:
-        DeclarationError: it is no declaration, or extends something else.
+        DeclarationError: it is not a declaration, or extends something else.
     """
     if len(text.encode()) > LARGEST_TEXT:
         message = f"is larger than {LARGEST_TEXT // 1024} KB"
@@ -110,7 +110,7 @@ def _numbers(node: Node) -> Iterator[Node]:
 
 @dataclass(frozen=True)
 class Hidden:
-    """Hidden layers that are alike: what the form can show."""
+    """Identical hidden layers, which the form can show."""
 
     units: tuple[int, ...] = ()
     activation: str = "relu"
@@ -133,7 +133,7 @@ class Hidden:
 
 
 def hidden(document: Document) -> Hidden | None:
-    """The hidden layers; None if they are not alike, or not only Dense."""
+    """The hidden layers; None if they differ, or are not only Dense."""
     node, defaults = document.get("model", "layers"), document.get("model", "defaults")
     if node is None or not isinstance(node.value, list):
         return Hidden()
@@ -202,8 +202,8 @@ def _name(value: Any) -> str:
 
 
 def form(document: Document) -> dict[str, Any]:
-    """The usual values by the names of the form's fields; what the layers have is None if they
-    differ, or if there are none."""
+    """The usual values by the names of the form's fields; values of the layers are None if they
+    differ, or if there are no layers."""
     layers = hidden(document)
     alike = layers if layers and layers.units else None
     optimizer = document.get("optimizer")
@@ -308,7 +308,7 @@ def _changed_data(own: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _scalar(value: Any) -> Any:
-    """What a text would be in YAML; other values as they are."""
+    """The value of a string in YAML; other values unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -327,7 +327,7 @@ def written(declaration: dict[str, Any]) -> str:
 
 @cache
 def choices() -> dict[str, Any]:
-    """What the page offers: declarations to begin with, and names for the form."""
+    """The choices on the page: declarations to start with, and names for the form."""
     from wardrobe.models.build.keras_objects import known_names
 
     activations = [*known_names("activation")]
@@ -372,7 +372,7 @@ def _fashion_mnist() -> str:
 
 
 def _of_lecture(study: Study) -> dict[str, Any]:
-    """A study's declarations: its base, varied along all axes but the seed."""
+    """A study's declarations: its base, varied along all axes except the seed."""
     axes = [axis for axis in study.axes if axis.name != "seed"]
     points = itertools.product(*(axis.values.items() for axis in axes))
     return {

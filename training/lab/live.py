@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from wardrobe.training.lab.worker import Training
 
 SECONDS_BETWEEN = 0.1
-"""Between two snapshots of a network: more the eye does not see."""
+"""Seconds between two snapshots of a network: the eye does not see more."""
 
 
 class Live(keras.callbacks.Callback):
-    """Sends the measures of each epoch, and pictures as often as the eye sees them.
+    """Sends the metrics of each epoch, and pictures as often as the eye can see them.
 
-    Between two epochs it waits for its turn, for the page and for the pace that the page wants.
+    Between two epochs, it waits for its turn, for the page and for the pace set on the page.
     """
 
     def __init__(self, training: Training, declaration: Declaration, data: DataSet) -> None:
@@ -55,7 +55,7 @@ class Live(keras.callbacks.Callback):
         self.rows, self.sent = [], time.monotonic()
 
     def _wait(self, epochs: int) -> None:
-        """Waits until the next epoch may begin; then changes what the page has changed."""
+        """Waits until the next epoch may start, and applies changes from the page."""
         self.turns.next(self.seed, epochs)
         pace = self.turns.pace / max(1, len(self.turns.seeds))
         time.sleep(max(0.0, self.began + pace - time.monotonic()))

@@ -19,7 +19,7 @@ MOST_SESSIONS = 4
 """Each needs the memory of a training, and a browser holds only six connections to a server."""
 
 HEARTBEAT = 1.0
-"""Seconds of silence after which something is sent: only so is it noticed that a page is gone."""
+"""Seconds of silence after which something is sent, which shows whether the page is gone."""
 
 _SPAWNED = multiprocessing.get_context("spawn")
 
@@ -51,7 +51,7 @@ class Session:
             self.connection.send(command)
 
     def events(self) -> Iterator[str]:
-        """What the process says, as server-sent events, until it ends or nobody listens."""
+        """The messages of the process as server-sent events, until it ends or nobody listens."""
         yield _event({"type": "session", "name": self.name})
         while True:
             try:
@@ -60,12 +60,12 @@ class Session:
                 else:
                     yield ": still here\n\n"
             except (EOFError, OSError):
-                message = "the training's process has ended, perhaps for want of memory"
+                message = "the training process has ended, perhaps for lack of memory"
                 yield _event({"type": "gone", "message": message})
                 return
 
     def archive(self) -> Path | None:
-        """A zip file of what was trained, as the command line leaves it; None: nothing was."""
+        """A zip file of the runs and artifacts, as from the command line; None without any."""
         if not any(self.folder.glob("artifacts/*/*/assets.extra")):
             return None
         file = self.folder / "export.zip"
@@ -77,7 +77,7 @@ class Session:
         return file
 
     def end(self) -> None:
-        """Ends the process, in the middle of an epoch if need be, and removes its folder."""
+        """Ends the process, even in the middle of an epoch, and removes its folder."""
         self.connection.close()
         self.process.kill()
         self.process.join()
@@ -93,7 +93,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def open(self) -> Session | None:
-        """A new session; None if there are as many as there may be."""
+        """A new session; None if the maximum is reached."""
         with self._lock:
             if len(self._open) >= MOST_SESSIONS:
                 return None

@@ -1,4 +1,4 @@
-"""What the page sees of a network: its decision, its hidden units, its first weights.
+"""The page's view of a network: its decision, its hidden units, its first weights.
 
 Everything is bytes on a small grid, so that a snapshot of any network stays below 100 KB.
 """
@@ -45,7 +45,7 @@ class Views:
             self.inner = keras.Model(network.inputs[0], outputs)
 
     def scene(self) -> dict[str, Any]:
-        """What stays the same during a training: the examples, the axes, the layers' names."""
+        """What stays the same during training: the examples, the axes, the layers' names."""
         x, y = self.data.train.x[:MOST_EXAMPLES], self.data.train.y[:MOST_EXAMPLES]
         scene: dict[str, Any] = {"kind": self.kind, "classes": self.data.class_names}
         if self.kind == "plane":
@@ -84,7 +84,7 @@ class Views:
         ]
 
     def _images(self) -> list[str]:
-        """The weights into each of the first units, as an image each."""
+        """The weights into each of the first units, as an image."""
         layers = self.network.layers
         dense = next(layer for layer in layers if isinstance(layer, keras.layers.Dense))
         kernel = keras.ops.convert_to_numpy(dense.kernel)

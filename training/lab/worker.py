@@ -1,8 +1,8 @@
 """The process behind one page: it trains what the page asks for, a network for each seed.
 
-The main thread hears what the page says; each seed is trained in a thread of its own, by the
-function that the command line calls. The threads take turns, an epoch each, so that one machine
-shows all seeds at the same epoch.
+The main thread receives the page's commands; each seed is trained in a thread of its own, by the
+function that the command line calls. The threads take turns, one epoch each, so that the page shows
+all seeds at the same epoch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 
 def work(connection: Connection, folder: Path, backend: str) -> None:
-    """Does what arrives on the connection until it is closed.
+    """Carries out commands from the connection until it is closed.
 
-    The folder is the working directory: what is trained lies in its `runs` and `artifacts`, as if
-    the command line had been used there.
+    The folder is the working directory, with `runs` and `artifacts` as from the command line.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -58,7 +57,7 @@ class Abandoned(BaseException):
 
 @dataclass
 class Turns:
-    """Who may train, and how far."""
+    """Which seed may train, and up to which epoch."""
 
     seeds: list[int]
     pace: float = 0.0  # seconds that an epoch takes at least
@@ -78,7 +77,7 @@ class Turns:
                 raise Abandoned
 
     def next(self, seed: int, epochs: int) -> None:
-        """Ends the turn of a seed that has done so many epochs; waits for its next one."""
+        """Ends the turn of a seed after a number of epochs; waits for its next turn."""
         with self.changed:
             self.at = (self.at + 1) % len(self.seeds)
             self.changed.notify_all()
@@ -97,7 +96,7 @@ class Turns:
             self.changed.notify_all()
 
     def waits_after(self, epochs: int) -> bool:
-        """Whether all wait once they have done so many epochs."""
+        """Whether all wait after a number of epochs."""
         return self.limit is not None and epochs >= self.limit
 
     def _may_go_on(self, seed: int, epochs: int) -> bool:
@@ -121,7 +120,7 @@ class Training:
         self.failed = False
 
     def start(self, paused: bool) -> None:
-        """Begins; paused: after the weights have been drawn it waits for a step."""
+        """Starts; if paused, it waits for a step after the weights have been drawn."""
         self.turns.limit = 0 if paused else None
         for thread in self.threads:
             thread.start()
@@ -135,7 +134,7 @@ class Training:
             thread.join()
 
     def obey(self, command: dict[str, Any]) -> None:
-        """Pauses, goes on, makes a step, changes the step size or the pace, or stops for good."""
+        """Pauses, continues, makes a step, changes the step size or the pace, or stops for good."""
         turns, what = self.turns, command["do"]
         with turns.changed:
             if what == "pause":
@@ -167,7 +166,7 @@ class Training:
         except (DeclarationError, DataError, TrainingError) as error:
             self._fail(seed, str(error))
         except MemoryError:
-            self._fail(seed, "the memory does not suffice: take fewer units or examples")
+            self._fail(seed, "not enough memory: use fewer units or examples")
         except Exception as error:  # else the page would wait for ever
             self._fail(seed, f"{type(error).__name__}: {error}")
         finally:
@@ -181,7 +180,7 @@ class Training:
         self.tell("failed", seed=seed, message=message)
 
     def _as_declared(self, seed: int) -> dict[str, Any]:
-        """Trains, evaluates and exports; the measures of the trained network."""
+        """Trains, evaluates and exports; returns the metrics of the trained network."""
         from wardrobe.training.data.declarations import load_declaration, load_with_data
         from wardrobe.training.lab.live import Live
         from wardrobe.training.train import train

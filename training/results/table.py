@@ -82,10 +82,10 @@ def _best(summaries: dict[str, Summary]) -> str:
 
 
 def _scores(summaries: dict[str, Summary], entries: dict[str, Entry]) -> str:
-    """Test measures are after the temperature; 'drawn anew' is a test set of other examples."""
+    """Test measures are after the temperature; 'on a new test set' is one of other examples."""
     head = [
         "network", "layers", "parameters", "teacher", "seeds", "test accuracy",
-        "validation accuracy", "test set drawn anew", "negative log-likelihood",
+        "validation accuracy", "on a new test set", "negative log-likelihood",
         "calibration error before temperature scaling", "after", "certain answers",
         "right among these",
     ]  # fmt: skip
@@ -118,7 +118,7 @@ def _of_other_data(name: str, runs: list[Record], entries: dict[str, Entry]) -> 
     data = " and ".join(runs[0].metrics["test"].get("by_set", {})) or runs[0].data.name
     return (
         f"## {name}\n\n{entries[name].about}. Measured on {runs[0].metrics['test']['examples']:,} "
-        f"test examples of {data}. Where a class stands for several of the network, by class their "
+        f"test examples of {data}. If a class stands for several classes of the network, their "
         f"probabilities are added.\n\n{_scores(summary, entries)}\n\n{_recall(runs)}\n\n"
         f"{_size_and_latency(summary)}"
     )

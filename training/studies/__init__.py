@@ -5,7 +5,7 @@
                        report.md, figure.svg, lecture.html ←─ report, page ←──┤
                                                  claim holds or not ←─ claims ┘
 
-A variant is one declaration with one seed. `trained_model` trains it, `measures` looks at it, and
+A variant is one declaration with one seed. `trained_model` trains it, `measures` measures it, and
 its record stays in `runs/studies/members/`, so that no variant is trained twice. This happens in
-processes of this machine, or by `ray_engine` on the machines of a cluster.
+local processes or, with `ray_engine`, on the machines of a cluster.
 """

@@ -3,10 +3,10 @@
     median(test_accuracy, width=10) > 0.95
     share(test_accuracy > 0.99, width=1) < share(test_accuracy > 0.99, width=100)
 
-A summary (min, max, mean, median, spread, share, lowest) takes one measure, and `axis=label` for
-some of the variants; `lowest` is the lowest median of variants that differ by their seed only.
+A summary (min, max, mean, median, spread, share, lowest) takes one measure, and `axis=label` to
+select variants; `lowest` is the lowest median of variants that differ only in their seed.
 Numbers may be added, subtracted, multiplied and divided; comparisons may be joined with `and`.
-Python's grammar parses it, but nothing is evaluated by Python.
+Python's parser reads it, but Python does not evaluate it.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _check_operators(comparison: ast.Compare) -> None:
 
 
 def _check(node: ast.expr) -> None:
-    """Refuses whatever is not a number, a summary or arithmetic of both."""
+    """Refuses everything but numbers, summaries and arithmetic with them."""
     match node:
         case ast.Constant(value=int() | float()):
             return None
@@ -185,7 +185,7 @@ def _chosen(variants: Sequence[Measured], keywords: list[ast.keyword]) -> Sequen
 
 
 def _spread_over_seeds(node: ast.expr, variants: Sequence[Measured]) -> float:
-    """How far the variants of a median or mean lie apart if only their seeds differ; else 0.
+    """The range of the variants of a median or mean if they differ only in their seeds; else 0.
 
     The spreads of both sides of a sum or difference count as if they were independent.
     """

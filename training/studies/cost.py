@@ -1,6 +1,6 @@
-"""What a study will cost, estimated before it begins; nothing slow is imported.
+"""Estimates what a study will cost before it starts; imports nothing slow.
 
-The numbers were fitted to trainings on one core of a two-core x86 machine of 2026; another machine
+The numbers were fitted to trainings on one core of a two-core x86 machine in 2026; other machines
 may take half or twice as long.
 """
 
@@ -14,7 +14,7 @@ from wardrobe.models import Declaration
 from wardrobe.training.studies.variants import Variant
 
 SECONDS_PER_PROGRAM, MORE_FOR_A_LAYER = 2.5, 0.25
-"""To build and to compile what trains a group of variants."""
+"""To build and compile the program that trains a group of variants."""
 
 SECONDS_PER_EPOCH = 1e-3
 
@@ -33,7 +33,7 @@ SECONDS_PER_COPY = 60e-6
 
 @dataclass(frozen=True)
 class Cost:
-    """Trainings to make, the programs that make them, and seconds on one core for all of them."""
+    """The number of trainings, of programs that run them, and seconds on one core for all."""
 
     trainings: int
     programs: int
@@ -57,7 +57,7 @@ def cost(groups: Sequence[Sequence[Variant]], examples_of: Callable[[Declaration
 
 
 def training_seconds(declaration: Declaration, examples: int) -> float:
-    """Of one training on one core, up to its last epoch."""
+    """The seconds of one training on one core, up to its last epoch."""
     training, size = declaration.training, parameters(declaration)
     steps = math.ceil(examples / training.batch_size)
     of_step = SECONDS_PER_STEP * _layers(declaration) + SECONDS_PER_UPDATE * size

@@ -1,7 +1,7 @@
-"""Works off what a study has to train: in processes of this machine, or on another engine.
+"""Trains the variants of a study, in local processes or on another engine.
 
-An engine is told tasks, and gives them back as they finish. Where a task runs, `load` has its data,
-and nothing else is expected there; what it found comes back as a value and is kept by `Task.keep`.
+An engine takes tasks and returns each when it is finished. Where a task runs, `load` has its data;
+nothing else needs to be there. The result comes back as a value, which `Task.keep` stores.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from wardrobe.training.studies.variants import Variant
 if TYPE_CHECKING:
     from optuna.storages.journal import BaseJournalBackend
 
-# Variants that share one compiled program; more of them would make the steps of progress large.
+# Variants that share one compiled program; with more, progress would be shown in larger steps.
 LARGEST_GROUP = 20
 
-# The processes share the cores among themselves: none of them needs all.
+# The processes share the cores: none of them needs all.
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 Progress = Callable[[int, int], None]
@@ -46,7 +46,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Task:
-    """A call that another process makes; all of it can be pickled."""
+    """A call for another process; it can be pickled."""
 
     work: Callable[[], Any]
     keep: Callable[[Any], None]  # is given what `work` returned, on this machine
@@ -55,10 +55,10 @@ class Task:
 
 
 class Engine(Protocol):
-    """What works off tasks."""
+    """Runs tasks."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Task]:
-        """Makes the calls, in any order; yields each task when its result is kept.
+        """Makes the calls, in any order; yields each task when its result has been stored.
 
         Raises:
             TrainingError: the processes that made a call were killed.
@@ -67,7 +67,7 @@ class Engine(Protocol):
         ...
 
     def journal(self, file: Path) -> BaseJournalBackend:
-        """A file of this machine, as a journal in which all calls can read and write."""
+        """A local file, as a journal that all calls can read and write."""
         ...
 
 
@@ -135,7 +135,7 @@ _loaded: dict[Any, DataSet] = {}
 
 
 def load(declaration: Declaration) -> DataSet:
-    """The data of a declaration, kept for the next groups of variants that a process trains."""
+    """The data of a declaration, cached for the next groups of variants of this process."""
     wanted = data_of(declaration)
     if wanted not in _loaded:
         have_loaded(declaration, for_declaration(declaration))
@@ -143,13 +143,13 @@ def load(declaration: Declaration) -> DataSet:
 
 
 def have_loaded(declaration: Declaration, data: DataSet) -> None:
-    """Makes `load` return these data for declarations with the data of this one."""
+    """Makes `load` return this data for all declarations with the same data as this one."""
     _loaded.clear()
     _loaded[data_of(declaration)] = data
 
 
 def training_examples(declaration: Declaration) -> int:
-    """How many training examples a declaration has; its data are loaded if it does not say."""
+    """The number of training examples of a declaration; loads its data if it does not say."""
     return declaration.data.take or len(load(declaration).train)
 
 
@@ -159,21 +159,23 @@ def data_of(declaration: Declaration) -> tuple[Any, ...]:
 
 
 def groups(variants: Sequence[Variant]) -> list[list[Variant]]:
-    """Variants that can be trained together, no two of them with one record."""
+    """Groups of variants that can be trained together, no two with the same record."""
     compatible: dict[Any, dict[tuple[str, int], Variant]] = defaultdict(dict)
     for one in variants:
         what = structure(one.declaration), one.train, one.measures
         compatible[json.dumps(what)][one.key, one.declaration.seed] = one
-    return [
+    found = [
         several[at : at + LARGEST_GROUP]
-        for several in map(list, (found.values() for found in compatible.values()))
+        for several in (list(one.values()) for one in compatible.values())
         for at in range(0, len(several), LARGEST_GROUP)
     ]
+    # A process keeps the data of one group for the next.
+    return sorted(found, key=lambda group: str(data_of(group[0].declaration)))
 
 
 @contextmanager
 def processes(jobs: int) -> Iterator[Engine]:
-    """So many processes, which start when there is work; all use Keras' JAX backend.
+    """A number of processes, which start when there is work; all use Keras' JAX backend.
 
     At the end, running tasks finish and waiting ones are dropped.
     """
@@ -186,7 +188,7 @@ def processes(jobs: int) -> Iterator[Engine]:
 
 
 class _Processes:
-    """The engine of one machine. A result is kept where it was found: it need not travel."""
+    """The engine of one machine. A result is stored where it was computed: it need not travel."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
@@ -199,7 +201,7 @@ class _Processes:
             except BrokenProcessPool:
                 raise TrainingError(
                     "a process was killed, perhaps for lack of memory; the same command with fewer "
-                    "--jobs goes on with what is missing"
+                    "--jobs trains the remaining variants"
                 ) from None
             yield futures[future]
 
@@ -214,7 +216,7 @@ def _work_and_keep(task: Task) -> None:
 
 
 def _start() -> None:
-    # Ctrl-C reaches this process too: the one that waits for it says what there is to say.
+    # Ctrl-C reaches this process too, but only the process that waits for it prints a message.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     use_jax()
 

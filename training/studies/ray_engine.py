@@ -1,7 +1,7 @@
 """The engine of a Ray cluster: a task on each core, or several on each GPU.
 
-Its machines need Ray and wardrobe, but neither the data nor a folder in common with this one: data
-sets are put into Ray's object store, each once, and results come back as values.
+Its machines need Ray and wardrobe, but neither the data nor a shared folder: each data set is put
+into Ray's object store once, and results come back as values.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from optuna.storages.journal import BaseJournalBackend
 
 RETRIES = 5
-"""How often a task is begun again whose process or machine was lost."""
+"""How often a task is restarted after its process or machine was lost."""
 
 TASKS_PER_GPU = 4
 """A group of small networks does not fill a GPU; while one compiles, others train."""
 
 
 class RayEngine:
-    """Works off tasks on the cluster that this process is connected to."""
+    """Runs tasks on the cluster that this process is connected to."""
 
     def __init__(self) -> None:
         has_gpus = ray.cluster_resources().get("GPU", 0) > 0
@@ -56,7 +56,7 @@ class RayEngine:
         return RayJournal.of(file)
 
     def _put(self, declaration: Declaration) -> Any:
-        """The data of a declaration in the object store."""
+        """The data of a declaration, in the object store."""
         wanted = executor.data_of(declaration)
         if wanted not in self._data:
             self._data[wanted] = ray.put(executor.load(declaration))
@@ -76,12 +76,12 @@ def _result(done: Any) -> Any:
     except RayTaskError as error:  # its own text is a traceback
         if isinstance(error.cause, ImportError) or "failed to import" in str(error.cause):
             raise TrainingError(
-                "the machines of the cluster need wardrobe as it is here: pip install "
+                "the machines of the cluster need the same wardrobe as here: pip install "
                 f"'wardrobe[cluster]' on them ({in_words(error.cause)})"
             ) from None
         raise error.cause from None
     except RayError as error:
         raise TrainingError(
             f"a task was lost {RETRIES + 1} times, the last time because: {str(error).strip()}; "
-            "the same command goes on with what is missing"
+            "the same command trains the remaining variants"
         ) from None

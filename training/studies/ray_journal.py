@@ -1,4 +1,4 @@
-"""The journal of a search on a Ray cluster: a file on the machine that began the search.
+"""The journal of a search on a Ray cluster: a file on the machine that started the search.
 
 An actor on that machine reads and writes it for all others.
 """
@@ -15,14 +15,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class RayJournal(BaseJournalBackend):  # type: ignore[misc]
-    """Can be pickled: whoever has it uses the same file."""
+    """Can be pickled: every copy uses the same file."""
 
     def __init__(self, keeper: Any) -> None:
         self._keeper = keeper
 
     @classmethod
     def of(cls, file: Path) -> RayJournal:
-        """The journal in a file of this machine."""
+        """The journal, in a local file."""
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         keeper = ray.remote(num_cpus=0, scheduling_strategy=here)(_Keeper)
         return cls(keeper.remote(str(file.absolute())))

@@ -1,7 +1,7 @@
-"""What a finished variant leaves: `runs/studies/members/KEY/seedS.json` and `seedS.npz`.
+"""The record of a finished variant: `runs/studies/members/KEY/seedS.json` and `seedS.npz`.
 
-The JSON file holds the declaration's digest, the seed and the numbers; the other one the arrays
-that figures are drawn from. The JSON file is written last: where it exists, the record is complete.
+The JSON file holds the declaration's digest, the seed and the numbers; the other file holds the
+arrays for the figures. The JSON file is written last: if it exists, the record is complete.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Found = dict[str, float | NDArray[Any]]
 
 @dataclass(frozen=True)
 class Record(Measured):
-    """What was measured on a variant: its numbers, which claims compare, and arrays by name."""
+    """The measurements of a variant: numbers, which claims compare, and arrays by name."""
 
     arrays: dict[str, NDArray[Any]]
 
 
 def write(folder: Path, variant: Variant, found: Found) -> None:
-    """Writes a record, whole or not at all."""
+    """Writes a record, completely or not at all."""
     file = _file(folder, variant)
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}

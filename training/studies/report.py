@@ -17,7 +17,7 @@ from wardrobe.training.studies.claims import Verdict, judge
 from wardrobe.training.studies.records import Record
 from wardrobe.training.studies.study import Study
 
-# Shown first in the table, where the variants have them.
+# Shown first in the table, if the variants have them.
 _COLUMNS = ("parameters", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs")
 
 
@@ -67,7 +67,7 @@ def report(study: Study, records: Sequence[Record], folder: Path, pictures: bool
 def _draw(
     study: Study, records: Sequence[Record], file: Path, name: str, options: dict[str, Any]
 ) -> None:
-    """Option `where`, of all figures: the labels of those variants that are drawn."""
+    """The option `where` of all figures: the labels of the variants to draw."""
     from wardrobe.training.studies.figures import FIGURES
     from wardrobe.training.studies.figures.style import styled
 
@@ -86,7 +86,7 @@ def _draw(
             ) from error
         import matplotlib
 
-        # The ids of one study's drawing differ from those of all others on the page.
+        # Gives the ids in each study's drawing a prefix of their own on the page.
         with matplotlib.rc_context(
             {"svg.hashsalt": f"{study.name}{file.stem.removeprefix('figure')}"}
         ):
@@ -99,7 +99,7 @@ def _is_shown(record: Record, where: dict[str, Any]) -> bool:
 
 
 def _table(study: Study, records: Sequence[Record]) -> list[list[str]]:
-    """A row for all variants that differ by their seed only: how many, and medians."""
+    """A row for all variants that differ only in their seed: how many, and medians."""
     axes = [axis for axis in (records[0].labels if records else ()) if axis != "seed"]
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:

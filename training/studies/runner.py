@@ -25,9 +25,9 @@ def run(
 ) -> list[Report]:
     """Runs the unfinished variants of all studies together and reports on each study.
 
-    engine: what trains them, entered when all studies are known to be sound.
-    storage: where the trials of searches lie, see `search.run`.
-    announce: is told what the missing variants will cost, before the first of them is trained.
+    engine: trains the variants; entered when all studies have been checked.
+    storage: where the trials of searches are kept, see `search.run`.
+    announce: called with the cost of the unfinished variants before the first of them is trained.
 
     Raises:
         TrainingError: matplotlib is missing, or the storage cannot be used.
@@ -52,7 +52,7 @@ def run(
 
 
 def _cost(expanded: Sequence[tuple[Study, Sequence[Variant]]], folder: Path) -> Cost:
-    """Of the variants that have not run yet, and of the trials of searches that have not begun."""
+    """The cost of the variants that have not run and of the trials that have not started."""
     missing = [
         one for _, variants in expanded for one in variants if not records.is_finished(folder, one)
     ]

@@ -1,8 +1,8 @@
 """A search over ranges of a declaration's values: Optuna proposes, the engine trains.
 
-Trials that fall behind the median of the others are ended early (Optuna's MedianPruner). They lie
-in a storage of Optuna's, by default a journal beside the report: an interrupted search goes on, and
-several processes and machines make its trials.
+Trials that fall behind the median of the others are stopped early (Optuna's MedianPruner). Trials
+are kept in an Optuna storage, by default a journal beside the report, so that an interrupted search
+continues and several processes and machines can work on it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 JOURNAL = "search.journal"
 
 PACKAGES = {"psycopg": "'wardrobe[postgresql]'", "MySQLdb": "mysqlclient"}
-"""What has the drivers that SQLAlchemy chooses for `postgresql://` and `mysql://`."""
+"""The packages with the drivers that SQLAlchemy uses for `postgresql://` and `mysql://`."""
 
 _STORAGES = (
     "Name the file of a journal, or the URL of a PostgreSQL or MySQL database such as "
@@ -41,10 +41,10 @@ _STORAGES = (
 def run(
     study: Study, folder: Path, engine: Engine, progress: executor.Progress, storage: str | None
 ) -> list[Record]:
-    """Makes the trials that are missing and returns a record of each.
+    """Runs the remaining trials and returns a record of each.
 
     Numbers of a record: `validation_accuracy` (the best epoch's), the value of each range by its
-    name, `pruned`, and `importance_NAME` of each range, which is the same in all of them.
+    name, `pruned`, and `importance_NAME` of each range, which is the same in all records.
 
     storage: the file of a journal, or the URL of a database (SQLAlchemy's); None: a journal in
         `folder`. Several machines may work on the search in one storage at once.
@@ -93,14 +93,14 @@ def first_proposal(base: Base) -> Variant:
 
 
 def _make_trial(base: Base, storage: BaseStorage, number: int, teacher: bytes | None) -> None:
-    """Makes one trial, unless others have made the last one meanwhile."""
+    """Runs one trial, unless others have run the last one in the meantime."""
     trials = _trials(base.study, storage, number)
     if _finished(trials) < base.study.trials:
         trials.optimize(lambda trial: _train(base, trial, teacher), n_trials=1)
 
 
 def _nothing_to_keep(result: None) -> None:
-    """A trial is in the storage already."""
+    """The storage already has the trial."""
 
 
 def _train(base: Base, trial: optuna.Trial, teacher: bytes | None) -> float:
@@ -146,7 +146,7 @@ def _variant(base: Base, search: Search, proposed: dict[str, Any]) -> Variant:
 
 
 def _open(study: Study, folder: Path, engine: Engine, storage: str | None) -> BaseStorage:
-    """The storage of Optuna that is named so; it can be pickled."""
+    """The Optuna storage of this name; it can be pickled."""
     try:
         from optuna.storages import JournalStorage, RDBStorage
     except ImportError:
@@ -183,7 +183,7 @@ def _take_over(study: Study, folder: Path) -> None:
 
 @contextmanager
 def _usable(storage: str | None) -> Iterator[None]:
-    """Says in one message why a storage cannot be used; nobody's password is in it."""
+    """Turns every failure of a storage into one message, without passwords."""
     try:
         yield
     except ImportError as error:
@@ -203,7 +203,7 @@ def _usable(storage: str | None) -> Iterator[None]:
 
 
 def _trials(study: Study, storage: BaseStorage, number: int) -> optuna.Study:
-    """The trials of a study, made or found; each trial is proposed by a seed of its own."""
+    """The trials of a study, run or found; each trial is proposed with its own seed."""
     import optuna
 
     assert study.frame.search is not None

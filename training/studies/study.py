@@ -31,7 +31,7 @@ Overrides = dict[str, Node]
 class Axis:
     """One way in which the variants differ: each label with the values that it sets.
 
-    Where the values of two axes depend on each other, both are declared as one, `task, depth`, with
+    If the values of two axes depend on each other, they are declared as one, `task, depth`, with
     labels such as `board, 3`.
     """
 
@@ -44,7 +44,7 @@ class Axis:
         return self.name.split(", ")
 
     def labels(self, label: str) -> dict[str, str]:
-        """What a label is on this axis, or on those that it joins."""
+        """The label on this axis, or on each axis that it joins."""
         return dict(zip(self.names, label.split(", ", len(self.names) - 1), strict=True))
 
 
@@ -116,12 +116,12 @@ class Study:
 
     @property
     def key(self) -> str:
-        """Tells a quick study from the full one: the name of its folder."""
+        """The name of its folder, which differs for a quick study."""
         return f"{self.name}-quick" if self.is_quick else self.name
 
     @property
     def axes(self) -> list[Axis]:
-        """The axes; those of `quick` replace the others of their name in a quick study."""
+        """The axes; in a quick study, those of `quick` replace axes of the same name."""
         node = self.tree.get("axes")
         nodes = dict(node.value) if node else {}
         if self.is_quick and (smaller := self.tree.get("quick", "axes")):
@@ -130,13 +130,13 @@ class Study:
 
     @property
     def overrides(self) -> Overrides:
-        """What holds for all variants: the values that a quick study sets."""
+        """The values that a quick study sets for all variants."""
         node = self.tree.get("quick", "set") if self.is_quick else None
         return dict(node.value) if node else {}
 
     @property
     def trials(self) -> int:
-        """How many trials a search makes; 0: this is no search."""
+        """The number of trials of a search; 0 if this is not a search."""
         if self.frame.search is None:
             return 0
         return (self.is_quick and self.frame.quick.trials) or self.frame.search.trials
@@ -156,7 +156,7 @@ def read(name_or_file: str, is_quick: bool = False) -> Study:
     if name_or_file not in lecture.names():
         file = Path(name_or_file)
         if file.suffix not in (".yaml", ".yml") and not file.exists():
-            hint = did_you_mean(name_or_file, lecture.names()) or "; `wardrobe study --list`"
+            hint = did_you_mean(name_or_file, lecture.names()) or "; see `wardrobe study --list`"
             raise DeclarationError(
                 [ErrorDetail(name_or_file, None, f"no such file or study{hint}")]
             )
@@ -175,7 +175,7 @@ def read_all(is_quick: bool = False) -> list[Study]:
 
 
 def _axis(name: str, node: Node) -> Axis:
-    """Raises DeclarationError where a label has not a part for each axis that is joined."""
+    """Raises DeclarationError if a label does not have a part for each joined axis."""
     axis = Axis(name, dict(_axis_values(name, node)))
     count = len(axis.names)
     for label in axis.values:

@@ -1,6 +1,6 @@
-"""The teachers of a study's students: each is trained before them, as `wardrobe train` would.
+"""The teachers of a study's students: each is trained first, as by `wardrobe train`.
 
-Its network travels to where the students are trained as the bytes of its `model.keras`.
+A teacher is sent to the processes that train its students as the bytes of its `model.keras`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def network_of_teacher(
 ) -> bytes | None:
     """The teacher's `model.keras`; None if no teacher is declared.
 
-    Its last run on the same data, in the folder that `folder` lies in, is finished first if need
-    be. Its artifact is kept in `folder`.
+    It is the teacher's last run on the same data in the parent of `folder`, which is finished or
+    trained first if necessary. Its artifact is kept in `folder`.
 
     Raises:
         DeclarationError, TrainingError: as `training.train.train`.
@@ -42,7 +42,7 @@ _folders: dict[str, tempfile.TemporaryDirectory[str]] = {}
 def folder_of(network: bytes) -> Path:
     """A folder with a teacher's `model.keras`, which lasts as long as this process.
 
-    The teacher's outputs, which are stored in it, serve all groups of its students.
+    It also caches the teacher's outputs for all groups of its students.
     """
     key = hashlib.sha256(network).hexdigest()
     if key not in _folders:

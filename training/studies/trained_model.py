@@ -1,6 +1,6 @@
-"""The networks of a study: as initialised or trained, and all that a measure may look at.
+"""The networks of a study, as initialised or trained, with everything that a measure needs.
 
-Needs Keras' JAX backend: variants are trained as runs are, but together, see `fit.fit_together`.
+Needs Keras' JAX backend: variants are trained like runs, but together, see `fit.fit_together`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from wardrobe.training.data import DataSet, Examples
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.fit.fit import Fit, arrays, fit_together
 
-_BATCH = 2_000  # examples per inference call
+_BATCH = 10_000  # examples per inference call
 
 
 @dataclass
 class TrainedModel:
-    """A network, trained or as initialised, and how it came there."""
+    """A network, trained or as initialised, and its history."""
 
     declaration: Declaration
     data: DataSet
@@ -42,12 +42,12 @@ class TrainedModel:
         return self.parts.network
 
     def outputs(self, x: NDArray[Any], network: Any = None) -> NDArray[np.float32]:
-        """What the network (or another on its layers) gives for inputs, not in training."""
+        """The outputs of the network (or of another one on its layers), not in training mode."""
         asked = self.network if network is None else network
         return predict(asked, x, _BATCH)
 
     def loss_and_accuracy(self, examples: Examples) -> tuple[float, float]:
-        """The declared loss without penalties, and the share that is right (NaN: regression)."""
+        """The declared loss without penalties, and the accuracy (NaN for a regression)."""
         x, y = arrays(self.declaration, examples)
         outputs = self.outputs(x)
         right = np.asarray(_right(outputs, y)).mean() if self.data.classes else math.nan

@@ -22,7 +22,7 @@ _ENGINE = "trained as runs are"
 class Variant:
     """One point of a study: what is trained and measured, and its label on each axis.
 
-    `key` names all that decides its record, except the seed.
+    `key` identifies everything that its record depends on, except the seed.
     """
 
     declaration: Declaration
@@ -37,7 +37,7 @@ class Variant:
 
     @property
     def _teacher(self) -> list[str]:
-        """The digest of the declared teacher, whose file may change; empty without teacher."""
+        """The digest of the declared teacher, whose file may change; empty without a teacher."""
         if self.declaration.distillation is None:
             return []
         from wardrobe.training.fit.distillation import teacher_of  # imports Keras
@@ -50,7 +50,7 @@ class Variant:
 class Base:
     """What all variants of a study have in common, read from its files.
 
-    `facts` are those of the data sets met so far.
+    `facts` are those of the data sets seen so far.
     """
 
     study: Study
@@ -87,7 +87,7 @@ class Base:
         return Variant(declaration, labels, frame.train, tuple(frame.measure))
 
     def _facts_of_data(self, document: Document) -> DataFacts:
-        """Looks at the files of each data set once; later they need not be there."""
+        """Reads the facts of each data set once; its files may be missing later."""
         decisive = [document.get("data"), document.get("training", "validation")]
         wanted = json.dumps([node and node.plain for node in decisive])
         if wanted not in self.facts:
@@ -96,7 +96,7 @@ class Base:
 
 
 def expand(study: Study) -> list[Variant]:
-    """Every combination of the values of the axes, the last axis quickest.
+    """Every combination of the values of the axes; the last axis varies fastest.
 
     Raises:
         DeclarationError: with every error in a variant's declaration.
@@ -118,7 +118,7 @@ def expand(study: Study) -> list[Variant]:
 
 
 def changed(document: Document, values: Overrides) -> Document:
-    """A declaration with the values of one point of an axis laid over it.
+    """A declaration, changed by the values of one point of an axis.
 
     Raises:
         DeclarationError: a path does not fit.

@@ -58,7 +58,7 @@ def test_a_name_is_not_inherited(write):
 def test_loop_and_unknown_parent(write):
     write("name: a\nextends: b\n", "a")
     b = write("name: b\nextends: a\n", "b")
-    with pytest.raises(DeclarationError, match="goes in a loop: b → a → b"):
+    with pytest.raises(DeclarationError, match="forms a loop: b → a → b"):
         read(str(b))
     with pytest.raises(DeclarationError, match=r"x.yaml:2: .*did you mean 'fashion-base'\?"):
         read(str(write("name: x\nextends: fashion-bas\n", "x")))

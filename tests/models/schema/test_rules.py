@@ -167,7 +167,7 @@ def test_data_without_the_declared_shape_and_classes(errors):
 def test_some_class_must_count(errors):
     text = "name: x\nmodel: {layers: []}\ntraining: {class_weight: {no: 0, yes: 0}}\n"
     facts = DataFacts((4,), 2, ("no", "yes"))
-    assert errors(text, facts=facts) == ["3: no class counts: give one a weight above 0"]
+    assert errors(text, facts=facts) == ["3: all weights are 0: give one class a weight above 0"]
 
 
 def test_class_weights_are_for_classes_that_the_data_have(errors):

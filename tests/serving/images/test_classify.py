@@ -93,5 +93,5 @@ def test_a_network_trained_on_light_backgrounds_gets_one(
 
 
 def test_a_model_that_takes_no_pictures_is_rejected(repository: Repository) -> None:
-    with pytest.raises(NotAPictureModelError, match="a-table/1 takes no pictures"):
+    with pytest.raises(NotAPictureModelError, match="a-table/1 does not take pictures"):
         classify(repository.get("a-table"), [], LIMITS)

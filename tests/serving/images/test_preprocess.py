@@ -235,10 +235,10 @@ def test_a_photographed_garment_is_no_broader_than_in_the_data_set() -> None:
 
 @needs_fashion_mnist
 def test_rendered_test_images_keep_their_label() -> None:
-    """1,000 of them, a hundred in each way. This network was trained on upright, centred pictures
+    """400 of them, forty in each way. This network was trained on upright, centred pictures
     only; one that has seen others keeps more (README)."""
     model = load(at(PRETRAINED))
-    images = fashion_mnist_test_images(1000)
+    images = fashion_mnist_test_images(400)
     originals = model.predict(images.astype(np.float32)).argmax(axis=1)
     decoded = [decode(file, Limits(10**6, 10**6)) for file in rendered(images)]
     pixels = np.stack([preprocess(image, DARK) for image in decoded])

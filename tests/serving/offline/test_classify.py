@@ -171,7 +171,7 @@ def test_a_killed_process_is_reported_in_words(folder, tmp_path):
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
     with (
-        pytest.raises(wardrobe.ServingError, match="go on with --resume"),
+        pytest.raises(wardrobe.ServingError, match="continue with --resume"),
         Processes(1) as processes,
     ):
         classify_all([str(archive)], tmp_path / "a.csv", engine, False, lambda done, total: None)
@@ -203,7 +203,7 @@ def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):
         wardrobe.classify([folder], tmp_path / "answers.csv", "nonsense")
     with pytest.raises(wardrobe.ServingError, match=r"\.jsonl, \.csv, \.parquet"):
         wardrobe.classify([folder], tmp_path / "answers.xlsx", MODEL)
-    with pytest.raises(wardrobe.ServingError, match="is not there"):
+    with pytest.raises(wardrobe.ServingError, match="does not exist"):
         wardrobe.classify([tmp_path / "nowhere"], tmp_path / "answers.csv", MODEL)
     with pytest.raises(wardrobe.ServingError, match="No such file or directory"):
         wardrobe.classify([folder], tmp_path / "nowhere" / "answers.csv", MODEL)

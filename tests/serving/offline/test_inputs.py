@@ -83,7 +83,7 @@ def test_what_is_not_there_is_named(tmp_path):
     table = tmp_path / "numbers.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"x": [1]}), table)
     for text, message in [
-        (tmp_path / "nowhere", "is not there"),
+        (tmp_path / "nowhere", "does not exist"),
         (broken, "is not a tar file"),
         (table, "no column of bytes"),
     ]:

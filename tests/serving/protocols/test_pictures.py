@@ -109,7 +109,7 @@ def test_an_option_that_is_left_empty_is_as_if_it_were_missing(client, encode, b
         ("model=nothing", 404, "there is no model 'nothing'"),
         ("model=../../etc", 404, "there is no model"),
         ("version=99", 404, "has no version 99; it has 2, 1"),
-        ("model=a-table", 422, "takes no pictures"),
+        ("model=a-table", 422, "does not take pictures"),
     ],
 )
 def test_an_invalid_query(client, encode, band, query: str, status: int, message: str) -> None:

@@ -58,7 +58,7 @@ def test_a_body_that_stops_halfway_is_answered_408_and_nothing_follows(
         return  # it was whole in time; whether what follows is right, other tests ask
     assert [each.status for each in answers] == [408]
     assert answers[0].headers["connection"] == "close"
-    assert "did not arrive whole in time" in answers[0].error
+    assert "did not arrive completely in time" in answers[0].error
 
 
 @pytest.mark.parametrize("route", ROUTES)

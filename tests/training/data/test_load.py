@@ -47,7 +47,7 @@ def test_a_misspelt_path_is_answered_with_what_lies_there(tmp_path, monkeypatch)
 
 def test_a_file_of_another_kind_is_called_what_it_is(tmp_path):
     (tmp_path / "pets.zip").write_bytes(b"PK\3\4")
-    with pytest.raises(DataError, match="this is a ZIP archive or an office document; unpack it"):
+    with pytest.raises(DataError, match="this is a ZIP archive or an Office document; unpack it"):
         load(str(tmp_path / "pets.zip"))
 
 

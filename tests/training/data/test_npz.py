@@ -89,7 +89,7 @@ class Bomb:
     [
         ({"x_train": arrays(60)[0] / 255}, "x_train holds float64 from 0.0 to .*from 0 to 255"),
         ({"x_train": arrays(60)[0].reshape(60, 63)}, r"the shape \[60, 63\]; pictures are"),
-        ({"x_test": arrays(20, (7, 9))[0]}, "different sizes"),
+        ({"x_test": arrays(20, (7, 9))[0]}, "differ in size"),
         ({"y_train": np.arange(59) % 5}, "60 pictures, but y_train 59 labels"),
         ({"y_train": np.eye(5)[np.arange(60) % 5]}, "labels are whole.*save .argmax"),
         ({"x_train": arrays(60)[0] * np.float64("nan")}, "x_train holds float64 with NaN"),

@@ -107,7 +107,7 @@ def test_a_declared_size_says_how_wide_a_picture_is(tmp_path):
     rows = [f"{n % 2}," + ",".join(["7"] * 18) for n in range(6)]
     path = tmp_path / "wide.csv"
     path.write_text("\n".join([header, *rows]))
-    with pytest.raises(DataError, match=r"18 pixels are no square; declare the height and"):
+    with pytest.raises(DataError, match=r"18 pixels do not form a square; declare the height and"):
         load(str(path))
     assert load(str(path), validation=1, size=[3, 6]).input_shape == (3, 6)
 

@@ -96,8 +96,8 @@ class TestAFile:
         ("text", "complaint"),
         [
             ("", "is empty"),
-            ("a\n1\n", "one column only; separate columns by a comma, semicolon, tab"),
-            ("My table\n" + PEOPLE, r"people\.csv:1: has one column only, others have more"),
+            ("a\n1\n", "only one column; separate columns by a comma, semicolon, tab"),
+            ("My table\n" + PEOPLE, r"people\.csv:1: has only one column, other lines have more"),
             ("age,income\n", "a header but no rows"),
             ("39,Oslo,high\n50,Bergen,low\n", "first line holds '39' beside text.*names of the"),
             ("a,a,income\n1,2,x\n", "two columns are named 'a'"),
@@ -205,7 +205,7 @@ class TestColumns:
 
     def test_of_which_one_is_the_target(self, write):
         with pytest.raises(
-            DataError, match=r"which column is to be predicted.*target: COLUMN.*age"
+            DataError, match=r"which column should be predicted.*target: COLUMN.*age"
         ):
             read(write(PEOPLE), None)
         assert read(write(PEOPLE.replace("income", "Label")), None)["="] == AS_READ["="]
@@ -288,7 +288,7 @@ class TestAFolder:
         write(people(100), "train.csv")
         folder = write(people(20).replace("high", "highest"), "test.csv").parent
         load(str(folder), target="income")
-        assert "the class 'highest' has examples to test on, but none to train on" in caplog.text
+        assert "the class 'highest' has test examples, but no training examples" in caplog.text
         load(str(folder), target="income", take=10)
         assert len(caplog.records) == 1
 
@@ -299,7 +299,7 @@ class TestAFolder:
         collection = tables.collect(folder, "income")
         assert (len(collection.examples), collection.test_size) == (100, None)
         assert collection.notes == (
-            "sample_submission.csv, whose name says no part",
+            "sample_submission.csv, not named train, test or val",
             "test.csv, which has no column 'income'",
         )
 

@@ -60,7 +60,7 @@ def test_balanced_accuracy_where_classes_differ_in_size_by_more_than_four_times(
 def test_classes_that_are_never_named_or_have_no_test_example_are_told():
     measured = classification(PROBABILITIES[:2], np.array([0, 0]), NAMES)
     assert blind_spots(measured) == [
-        "never named by the network: owl",
+        "never predicted by the network: owl",
         "without a test example, so not measured: dog, owl",
     ]
     assert blind_spots(classification(PROBABILITIES, TARGETS, NAMES)) == []

@@ -128,7 +128,7 @@ function decode(fragment) {
 find("link").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(location.href);
-    announce("The link is copied.");
+    announce("Link copied.");
     find("link").textContent = "Copied";
   } catch {
     find("link").textContent = "Copy the address above";
@@ -193,7 +193,7 @@ function showState() {
   find("train").disabled = state === "connecting" || !isRight;
   find("train").textContent = isTraining() || networks.size ? "Restart" : "Train";
   find("pause").disabled = !isTraining();
-  find("pause").textContent = state === "paused" ? "Go on" : "Pause";
+  find("pause").textContent = state === "paused" ? "Continue" : "Pause";
   find("step").disabled = !isTraining() && find("train").disabled;
   find("finish").disabled = !isTraining();
   find("rate").disabled = !isTraining();
@@ -266,7 +266,7 @@ const RECEIVERS = {
   session({ name }) { session = name; },
   ready() {
     if (state === "connecting") become("ready");
-    if (!networks.size) find("status").textContent = "Ready. Train a network, or take it an epoch at a time with Step.";
+    if (!networks.size) find("status").textContent = "Ready. Train a network, or train it one epoch at a time with Step.";
   },
   notice({ message }) { find("notice").textContent = message; },
   begins({ seed, epochs: all, ...scene }) {
@@ -314,7 +314,7 @@ function connect() {
     RECEIVERS[type](facts);
   };
   events.onerror = () => {
-    if (isTraining()) find("notice").textContent ||= "The training has ended: its process is gone.";
+    if (isTraining()) find("notice").textContent ||= "Training has stopped: its process is gone.";
     canExport = false;
     become("connecting");
     if (events.readyState === EventSource.CLOSED) {
