@@ -13,7 +13,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, _imaging
 
 from wardrobe.serving import deadline
 from wardrobe.serving.errors import PictureError, TooLateError
@@ -27,7 +27,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 # libtiff writes it to stderr, up to a line for each row, unless it is given nobody to tell.
 for _handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
     with suppress(AttributeError):  # Pillow was built without libtiff
-        ctypes.CDLL(Image.core.__file__)[_handler](None)
+        ctypes.CDLL(_imaging.__file__)[_handler](None)
 with suppress(ImportError):
     import pillow_heif
 
