@@ -1,7 +1,7 @@
 """TensorFlow Serving's REST API, under `/v1`: its paths, its JSON, its errors."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -32,7 +32,7 @@ Row = dict[str, Any]
 class _Name(BaseConverter):
     """A name in a path; a colon and a verb may follow it."""
 
-    regex = "[^/:]+"
+    regex = "[^:]+"  # a slash in it would let it match several parts, and the end of a path matter
 
 
 class _Version(BaseConverter):
@@ -82,18 +82,12 @@ def tensorflow_serving(repository: Repository) -> Blueprint:
         raise RequestError(f"Malformed request: {request.method} {request.path}")
 
     for path in model_paths:
-        _add(blueprint, path, status, "GET")
-        _add(blueprint, f"{path}/metadata", metadata, "GET")
+        blueprint.add_url_rule(path, view_func=status, methods=["GET"])
+        blueprint.add_url_rule(f"{path}/metadata", view_func=metadata, methods=["GET"])
         for verb in (predict, classify, regress):
-            _add(blueprint, f"{path}:{verb.__name__}", verb, "POST")
+            blueprint.add_url_rule(f"{path}:{verb.__name__}", view_func=verb, methods=["POST"])
     _add_list(blueprint, repository)
     return blueprint
-
-
-def _add(blueprint: Blueprint, path: str, view: Callable[..., Response], method: str) -> None:
-    """Register a view also with a slash at the end, which `anything_else` would answer."""
-    for end in ("", "/"):
-        blueprint.add_url_rule(path + end, view_func=view, methods=[method])
 
 
 def _add_list(blueprint: Blueprint, repository: Repository) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import wardrobe
 from wardrobe.serving.app import create_app
 from wardrobe.serving.errors import ArtifactError, ModelNotFoundError, NotAPictureModelError
 from wardrobe.serving.inference.artifacts import Artifact, find, passed_over
@@ -287,6 +288,23 @@ def test_a_network_of_which_nothing_is_known_answers_what_it_is_sent(unusual) ->
     document = {"inputs": np.ones((2, 28, 28)).tolist()}
     answer = unusual.post("/v1/models/any-rank:predict", json=document)
     assert np.shape(answer.json["outputs"]) == (2, 784)
+
+
+def test_a_network_of_several_inputs_is_described_and_sent_to_the_service(tmp_path: Path) -> None:
+    import keras
+
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    network = keras.Model([a, b], keras.layers.Dense(2)(keras.layers.Concatenate()([a, b])))
+    network.export(str(tmp_path / "pair/1"), verbose=False)
+    model = wardrobe.load(tmp_path / "pair/1")
+    assert model.input == {"kind": "table", "inputs": ["a", "b"]}
+    assert "pair/1" in repr(model)
+    with pytest.raises(wardrobe.ServingError, match="has the inputs a, b; send them to"):
+        model.predict(np.zeros((1, 2)))
+    with pytest.raises(
+        wardrobe.ServingError, match="does not take pictures: it has several inputs"
+    ):
+        model.check_takes_pictures()
 
 
 def test_rows_may_fill_a_batch_of_a_fixed_size(unusual) -> None:
