@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 M_MMAP_THRESHOLD = -3
 """Of glibc's `mallopt`: the bytes from which memory comes from the system, and goes back to it."""
 LARGE = 2**22
-"""More than a thousand pictures for a network: what is needed with every request is kept, as memory
-from the system, page by page, takes longer to get than to fill."""
+"""Bytes: more than a thousand pictures of 28×28 as floats. Less than that is kept, because getting
+it from the system again, page by page, takes longer than filling it."""
 
 
 def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:

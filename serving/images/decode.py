@@ -24,7 +24,7 @@ from wardrobe.serving.settings import Limits
 Image.init()  # registers the formats
 # What is odd about a stranger's file is no news for the log, and each message would be remembered.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-# libtiff writes it to stderr, up to a line for each row, unless it is given nobody to tell.
+# libtiff would write what is odd about it to stderr, up to a line for each row.
 for _handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
     with suppress(AttributeError):  # Pillow was built without libtiff
         ctypes.CDLL(_imaging.__file__)[_handler](None)

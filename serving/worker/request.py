@@ -35,7 +35,7 @@ LONGEST_LINE = 8190
 """Bytes of a line with a chunk's size, and of all trailers together."""
 
 TLS = b"\x16\x03"
-"""How a client begins that wants to speak TLS."""
+"""The first bytes of a client that speaks TLS."""
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;.*)?", re.DOTALL)
 _STATUSES = {LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
@@ -205,8 +205,8 @@ class Incoming:
 
 @cache
 def _warn_of_tls() -> None:
-    """Said once: the client cannot read what it is answered."""
-    logger.warning("a client speaks TLS, the service HTTP: ask http://, or let a proxy take it off")
+    """Logged once, since the client cannot read the answer."""
+    logger.warning("a client speaks TLS: use http://, or a proxy that terminates TLS")
 
 
 def _chunk_size(line: bytes) -> int:
