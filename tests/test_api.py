@@ -7,10 +7,13 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import jax
 import keras
 import numpy as np
 import pytest
+import tensorflow
 from PIL import Image
 
 import wardrobe
@@ -206,6 +209,43 @@ def test_train_takes_a_data_set_in_place_of_the_declared_one(small, tmp_path, fe
     assert run.record.data.examples["train"] == 1000
 
 
+X, Y = IMAGES[[0, 1, 2] * 4], np.arange(12) % 10
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X / 255, Y, r"train\.x holds float64 from 0 to 1; pixels are numbers from 0 to 255"),
+        (X > 127, Y, r"train\.x holds bool from 0 to 1; pixels are"),
+        (X / 127.5 - 1, Y, r"train\.x holds float64 from -1 to 1; pixels are"),
+        (np.where(X > 9, X, np.nan), Y, r"train\.x holds NaN or infinite numbers"),
+        (X.astype(str), Y, r"train\.x holds <U3; give finite numbers"),
+        (X, Y[:-1], r"train\.x has 12 examples, but train\.y 11"),
+        (X, Y + 1, r"train\.y holds int64 \[12\] from 1 to 10; labels are .* 0 to 9"),
+        (X, np.eye(10)[Y], r"train\.y .* of one-hot rows give \.argmax\(axis=1\)"),
+        (X, [str(label) for label in Y], r"train\.y .* of names give \[class_names\.index"),
+        (X[:0], Y[:0], r"train has no examples"),
+        (X[:, :5], Y, r"validation\.x holds examples of shape \[28, 28\], but train\.x of \[5, 28"),
+    ],
+)
+def test_what_a_data_set_of_a_script_must_hold(small, tmp_path, few_silhouettes, x, y, message):
+    data = replace(few_silhouettes, train=wardrobe.Examples(x, y))
+    with pytest.raises(wardrobe.DataError, match=message):
+        train(small, tmp_path, data=data)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_data_set_of_a_script_may_hold_lists_and_tensors(few_silhouettes):
+    test = few_silhouettes.test
+    usual = wardrobe.evaluate("mlp-256-128-100", few_silhouettes)
+    for examples in (
+        wardrobe.Examples(jax.numpy.asarray(test.x)[..., None], test.y.tolist()),
+        wardrobe.Examples(test.x.tolist(), test.y[:, None].astype(float)),
+    ):
+        data = replace(few_silhouettes, test=examples)
+        assert wardrobe.evaluate("mlp-256-128-100", data) == usual
+
+
 def test_arrays_are_no_data_set_and_how_they_become_one(small, tmp_path):
     with pytest.raises(
         wardrobe.DataError, match=r"not tuple; to use arrays, save them with numpy\.savez"
@@ -213,6 +253,11 @@ def test_arrays_are_no_data_set_and_how_they_become_one(small, tmp_path):
         train(small, tmp_path, data=(IMAGES, np.zeros(3)))
     with pytest.raises(wardrobe.DataError, match="not ndarray"):
         wardrobe.evaluate("mlp-256-128-100", data=IMAGES)
+    with pytest.raises(wardrobe.DataError, match="not ndarray; to use arrays, save"):
+        wardrobe.load_data(IMAGES)
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(wardrobe.DataError, match=r"not DataFrame; .*\.to_csv\('mine\.csv'"):
+        train(small, tmp_path, data=pandas.DataFrame({"a": [1]}))
     assert not (tmp_path / "runs").exists()
 
 
@@ -246,6 +291,14 @@ def test_another_backend_is_refused_once_keras_is_there(small, tmp_path):
         train(small, tmp_path, backend="torch")
 
 
+def test_a_script_of_tensorflow_1_is_told_what_keras_needs(small, tmp_path):
+    with (
+        tensorflow.Graph().as_default(),
+        pytest.raises(wardrobe.TrainingError, match="does not execute eagerly"),
+    ):
+        train(small, tmp_path)
+
+
 def test_a_model_is_found_by_name_version_and_folder():
     for named in ("mlp-1m", "mlp-1m/1", PRETRAINED / "mlp-1m" / "1", str(PRETRAINED / "mlp-1m")):
         assert (wardrobe.load(named).name, wardrobe.load(named).version) == ("mlp-1m", 1)
@@ -275,14 +328,41 @@ def test_predict_takes_bytes_and_floats_of_the_right_shape(model):
         model.predict(IMAGES[0])
     with pytest.raises(wardrobe.ServingError, match="the examples have different shapes"):
         model.predict([IMAGES[0], IMAGES[0, :5]])
+    for same in (IMAGES[..., None], jax.numpy.asarray(IMAGES), tensorflow.constant(IMAGES)):
+        assert (model.predict(same) == probabilities).all()
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (np.where(IMAGES > 9, IMAGES, np.nan), "example 0 holds NaN or an infinite number"),
+        (np.where(IMAGES > 9, IMAGES, np.inf), "example 0 holds NaN or an infinite number"),
+        (IMAGES / 255, "from 0 to 255, and these, float64, are between 0 and 1; scale them first"),
+        (IMAGES > 127, "bool, are between 0 and 1"),
+        (IMAGES / 127.5 - 1, "float64, are between -1 and 1"),
+        (IMAGES.astype(np.uint16) * 257, "uint16, are between 0 and 65535"),
+        (IMAGES.astype(str), "the examples are numbers, not <U3"),
+        (IMAGES[0], r"not \[28, 28\]; one alone is given as \[example\]"),
+    ],
+)
+def test_what_would_be_answered_wrongly_is_refused(model, examples, message):
+    for act in (model.predict, model.explain):
+        with pytest.raises(wardrobe.ServingError, match=message):
+            act(examples)
+
+
+def test_predict_takes_dark_pictures(model):
+    for dark in (np.zeros((1, 28, 28)), (IMAGES > 127).astype(np.float32)):
+        assert model.predict(dark).shape == (len(dark), 10)
 
 
 def test_classify_takes_pictures_of_every_kind_and_answers_as_the_service_does(model, tmp_path):
     image, file = Image.fromarray(IMAGES[0]), tmp_path / "a.png"
     image.save(file)
-    given = [file, str(file), file.read_bytes(), bytearray(file.read_bytes()), image, IMAGES[0]]
-    answers = model.classify([*given, io.BytesIO(file.read_bytes())])
-    assert [answer["file"] for answer in answers] == [str(file), str(file), *[None] * 5]
+    given = [file, str(file), file.read_bytes(), bytearray(file.read_bytes()), image]
+    given += [IMAGES[0], IMAGES[0, ..., None], io.BytesIO(file.read_bytes())]
+    answers = model.classify(given)
+    assert [answer["file"] for answer in answers] == [str(file), str(file), *[None] * 6]
     assert len({str(answer["top"]) for answer in answers}) == 1
 
     client = wardrobe.create_app([PRETRAINED]).test_client()

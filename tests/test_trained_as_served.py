@@ -128,7 +128,7 @@ def test_training_files_get_the_answers_that_training_measured(kind, how, folder
     run, _ = trained(tmp_path, f"{{name: {folders[kind]}, {how[1:]}")
     wanted = Data.model_validate(yaml.safe_load(how) | {"name": str(folders[kind])})
     listing = list_pictures(folders[kind])
-    collection = image_folder.collect(folders[kind], wanted)
+    collection = image_folder.collect(folders[kind], listing, wanted)
     files = [file for files in listing.parts["train"].values() for file in files]
 
     expected = keras_and_temperature(run.folder, collection.examples.x.astype(np.float32))

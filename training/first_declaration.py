@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from wardrobe.models.schema.declaration import Data
 from wardrobe.training import data
-from wardrobe.training.data import idx, npz, picture_tables, table_files, tables
+from wardrobe.training.data import idx, labelled_pictures, npz, picture_tables, table_files, tables
 from wardrobe.training.data.dataset import DataError, DataSet, counted
 from wardrobe.training.data.listing import Listing, list_pictures
 from wardrobe.training.evaluation.metrics import UNEQUAL
@@ -80,6 +80,8 @@ def name_for(path: Path) -> str:
 def _look(path: Path, written: str) -> _Found:
     name = (f"name: {_scalar(written)}", "")
     is_array = idx.find(path) is not None or npz.find(path) is not None
+    if not is_array and labelled_pictures.is_labelled(path):
+        return _labelled(path, name)
     if table_files.is_table(path) and not is_array and not picture_tables.are_pictures(path):
         return _table(path, name)
     if is_array or table_files.is_table(path):
@@ -89,6 +91,16 @@ def _look(path: Path, written: str) -> _Found:
     if not path.is_dir():
         raise data.of_another_kind(path)
     return _pictures(list_pictures(path), name)
+
+
+def _labelled(path: Path, name: Line) -> _Found:
+    """Pictures whose classes a table names; of several columns the likeliest is taken."""
+    columns = labelled_pictures.columns_of_labels(path)
+    if len(columns) < 2:
+        return _pictures(labelled_pictures.list_labelled(path), name)
+    listing = labelled_pictures.list_labelled(path, columns[0])
+    reason = f"the labels; or name another of {', '.join(columns[1:])}"
+    return _pictures(listing, name, (f"target: {_scalar(columns[0])}", reason))
 
 
 def _table(path: Path, name: Line) -> _Found:
@@ -120,7 +132,7 @@ def _counted(found: DataSet, lines: list[Line], what: str) -> _Found:
     return _Found(lines, count, sizes, about=about)
 
 
-def _pictures(listing: Listing, name: Line) -> _Found:
+def _pictures(listing: Listing, *lines: Line) -> _Found:
     train = listing.parts["train"]
     sizes = {label: len(files) for label, files in train.items()}
     count = sum(sizes.values())
@@ -129,7 +141,7 @@ def _pictures(listing: Listing, name: Line) -> _Found:
     about += "." if "test" in listing.parts else "; a fifth of them is kept for the test."
     about += "".join(f" Left out: {note}." for note in listing.notes)
     return _Found(
-        [name, *_prepared(shapes), *_coloured(colourful)],
+        [*lines, *_prepared(shapes), *_coloured(colourful)],
         count,
         sizes,
         has_validation="validation" in listing.parts,

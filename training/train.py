@@ -24,7 +24,7 @@ from wardrobe.training.evaluation.calibration import RIGHT_WHEN_CERTAIN, Calibra
 from wardrobe.training.evaluation.metrics import evaluate_split
 from wardrobe.training.evaluation.prediction import predict
 from wardrobe.training.export import saved_model
-from wardrobe.training.export.artifact import export
+from wardrobe.training.export.artifact import export, refuse_unwritable
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.fit.distillation import overrides_of_teacher, teacher_of
 from wardrobe.training.fit.fit import Fit, Fitted
@@ -40,6 +40,11 @@ class TrainedRun:
 
     folder: Path
     record: Record
+
+    def __repr__(self) -> str:
+        accuracy = self.metrics.get("test", {}).get("accuracy")
+        measured = "" if accuracy is None else f", test accuracy {accuracy:.4f}"
+        return f"<wardrobe.TrainedRun {self.folder}: artifact {self.artifact}{measured}>"
 
     @property
     def artifact(self) -> Path:
@@ -107,6 +112,7 @@ def train(
     started = datetime.now(UTC)
     folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
     fit = Fit(declaration, data, folder, callbacks, [artifacts])
+    refuse_unwritable(artifacts)
     recorder = MLflowRecorder.wanted(fit.parts.callbacks, mlflow)
     if recorder:
         fit.watchers.append(recorder)

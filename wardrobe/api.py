@@ -148,8 +148,13 @@ def load_data(
         DataError: the data set cannot be found, downloaded, read or split.
         DeclarationError: `data` has no such key, or a value is not allowed.
     """
-    from wardrobe.training.data import load
+    from wardrobe.training.data import DataError, DataSet, load
 
+    if isinstance(name_or_folder, DataSet) or name_or_folder is None:
+        raise DataError(
+            f"load_data takes the name of a data set or a path, not {type(name_or_folder).__name__}"
+        )
+    _check_data(name_or_folder)
     return load(
         os.fspath(name_or_folder),
         validation=validation,
@@ -479,10 +484,11 @@ def evaluation_data(
     `train`."""
     from wardrobe.training.data import declarations
     from wardrobe.training.data import load as load_declared
+    from wardrobe.training.data.dataset import checked
 
     _check_data(data)
     if data is not None and not isinstance(data, str | PathLike):
-        return data
+        return checked(data)
     if data is None or "columns" in model.input:  # another table has the same target
         name = None if data is None else os.fspath(data)
         return declarations.data_of_artifact(
@@ -503,7 +509,8 @@ def _with_data(
 ) -> tuple[Declaration, DataSet]:
     """A declaration resolved for its data, or for the data given instead."""
     from wardrobe import models
-    from wardrobe.training.data import declarations
+    from wardrobe.training.data import DataError, declarations
+    from wardrobe.training.data.dataset import checked
 
     _check_data(data)
     if data is None or isinstance(data, str | PathLike):
@@ -511,6 +518,10 @@ def _with_data(
         resolved = declarations.load_declaration(declared, overrides, folder)
         _load_backend()  # only now, so that a misspelt declaration is reported at once
         return declarations.with_data(resolved, folder, progress=progress, on_stand_in=on_stand_in)
+    data = checked(data)
+    for part in ("train", "test"):
+        if not len(getattr(data, part)):
+            raise DataError(f"data: {part} has no examples; give some")
     overrides.append(f"data={json.dumps(data.name)}")
     document = declarations.read_document(declared, overrides)
     return models.resolve(
@@ -523,10 +534,16 @@ def _check_data(data: Any) -> None:
     from wardrobe.training.data import DataError, DataSet
 
     if data is not None and not isinstance(data, str | PathLike | DataSet):
+        cure = (
+            "to use a data frame, save it with .to_csv('mine.csv', index=False) and give "
+            "data='mine.csv'"
+            if hasattr(data, "to_csv")
+            else "to use arrays, save them with numpy.savez('mine.npz', x_train=…, y_train=…) and "
+            "give data='mine.npz'"
+        )
         raise DataError(
             "data takes the name of a data set, a path or a wardrobe.DataSet, not "
-            f"{type(data).__name__}; to use arrays, save them with numpy.savez('mine.npz', "
-            "x_train=…, y_train=…) and give data='mine.npz'"
+            f"{type(data).__name__}; {cure}"
         )
 
 
@@ -617,11 +634,24 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
 
 
 def _load_backend() -> None:
-    """Imports Keras without what it does not need, and TensorFlow without start-up messages."""
+    """Imports Keras without what it does not need, and TensorFlow without start-up messages.
+
+    Raises:
+        TrainingError: a script of TensorFlow 1 has disabled eager execution.
+    """
     from wardrobe.serving.inference.tensorflow import UNNEEDED_BY_KERAS, hidden, load_tensorflow
+    from wardrobe.training.errors import TrainingError
 
     if "keras" not in sys.modules:
         if os.environ["KERAS_BACKEND"] == "tensorflow":
             load_tensorflow(keras=True)
         with hidden(*UNNEEDED_BY_KERAS):
             import keras  # noqa: F401
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            raise TrainingError(
+                "TensorFlow does not execute eagerly in this process, which Keras needs: remove "
+                "tf.compat.v1.disable_eager_execution() or disable_v2_behavior()"
+            )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +34,8 @@ Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
 `[height, width, 3]`, 0–255."""
 
 Row = Mapping[str, float | str | None]
-"""A row of a table: its values by column."""
+"""A row of a table: its values by column. Whole numbers and flags stand for their texts where a
+column holds categories."""
 
 Columns = Mapping[str, Sequence[float | str | None] | NDArray[Any]]
 """The rows of a table, column by column; a pandas data frame or an Arrow table works, too."""
@@ -130,12 +133,13 @@ class Model:
             columns, or a data frame; None, NaN and "" mean a missing value.
 
         Raises:
-            ServingError: the examples have another shape, or a column is missing.
+            ServingError: the examples have another shape, hold NaN or are not scaled as pixels, or
+                a column is missing.
         """
         batches: Iterable[NDArray[np.float32] | dict[str, NDArray[Any]]]
         if self._served.columns:
             batches = _batches_of(_columns(self._served.columns, examples))
-        elif isinstance(examples, np.ndarray | list | tuple):
+        elif isinstance(examples, list | tuple) or hasattr(examples, "__array__"):
             batches = self._batches(examples)
         else:
             raise RequestError(
@@ -178,11 +182,13 @@ class Model:
         Raises:
             ServingError: the images have another shape.
         """
+        if self._served.columns:
+            return None
         parts = [self._served.explain(batch) for batch in self._batches(images)]
         explained = [part for part in parts if part is not None]
         return np.concatenate(explained) if explained else None
 
-    def _batches(self, examples: NDArray[Any] | Sequence[Any]) -> list[NDArray[np.float32]]:
+    def _batches(self, examples: Any) -> list[NDArray[np.float32]]:
         try:
             array = np.asarray(examples)
         except ValueError:
@@ -190,27 +196,56 @@ class Model:
                 "the examples have different shapes; all must have the same"
             ) from None
         wanted = self.input_shape
-        fits = array.ndim == len(wanted) + 1 and all(
-            size in (None, given) for size, given in zip(wanted, array.shape[1:], strict=True)
-        )
-        if not fits:
+        if array.ndim == len(wanted) + 2 and array.shape[-1] == 1:
+            array = array[..., 0]  # grey as Keras has it
+        if not _fits(array.shape[1:], wanted):
             expected = ", ".join(["N", *("any" if size is None else str(size) for size in wanted)])
+            one = "; one alone is given as [example]" if _fits(array.shape, wanted) else ""
             raise RequestError(
                 f"{self._served.artifact} takes arrays of shape [{expected}], not "
-                f"{list(array.shape)}"
+                f"{list(array.shape)}{one}"
             )
+        _check_values(array, self.picture is not None)
         starts = range(0, max(len(array), 1), BATCH)
         return [array[start : start + BATCH].astype(np.float32) for start in starts]
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the one wanted; None: any size will do."""
+    return len(shape) == len(wanted) and all(
+        size in (None, given) for size, given in zip(wanted, shape, strict=True)
+    )
+
+
+def _check_values(array: NDArray[Any], are_pictures: bool) -> None:
+    """Raises RequestError for what would be answered wrongly without a word."""
+    if array.dtype.kind not in "buif":
+        raise RequestError(f"the examples are numbers, not {array.dtype}")
+    if array.dtype == np.uint8 or not array.size:
+        return
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise RequestError(f"example {where} holds NaN or an infinite number; correct it first")
+    least, greatest = array.min(), array.max()
+    are_scaled = least >= -1 and greatest <= 1 and (array % 1).any()
+    are_deeper = array.dtype.kind in "ui" and greatest > 255
+    if are_pictures and (array.dtype.kind == "b" or are_scaled or are_deeper):
+        raise RequestError(
+            f"a picture's pixels are numbers from 0 to 255, and these, {array.dtype}, are between "
+            f"{least:g} and {greatest:g}; scale them first"
+        )
 
 
 def _columns(specs: Mapping[str, Spec], examples: Any) -> dict[str, NDArray[Any]]:
     """The tensors of a table's columns, float32 or bytes `[N]`, from rows or whole columns."""
     if hasattr(examples, "to_pydict"):  # of Arrow
         examples = examples.to_pydict()
-    elif hasattr(examples, "notna"):  # of pandas, where NaN, NaT and NA stand for what is missing
+    elif hasattr(examples, "notna") and hasattr(examples, "columns"):
+        # Of pandas, where NaN, NaT and NA stand for what is missing.
         examples = examples.astype(object).where(examples.notna(), None).to_dict("list")
     if not isinstance(examples, Mapping):
-        if not all(isinstance(row, Mapping) for row in examples):
+        are_rows = isinstance(examples, Iterable)
+        if not are_rows or not all(isinstance(row, Mapping) for row in examples):
             raise RequestError("rows are dictionaries, such as {'age': 39, 'city': 'Oslo'}")
         for index, row in enumerate(examples):
             _check_columns(specs, row, f"row {index}")
@@ -237,10 +272,14 @@ def _tensor(name: str, spec: Spec, values: Any) -> NDArray[Any]:
         )
     values = [None if value != value else value for value in values]  # NaN
     is_text = spec.dtype == STRING
+    if is_text:  # codes and flags, as a CSV file has them
+        values = [str(each) if isinstance(each, Integral | np.bool_) else each for each in values]
     for value in values:
         if value is not None and isinstance(value, str) is not is_text:
             wanted = "text" if is_text else "numbers"
             raise RequestError(f"column {name!r} holds {wanted}, not {value!r}")
+        if value in (math.inf, -math.inf):
+            raise RequestError(f"column {name!r} holds an infinite number; correct it first")
     if is_text:
         return np.array([(value or "").encode() for value in values], object)
     return np.array([np.nan if value is None else value for value in values], np.float32)
@@ -277,6 +316,8 @@ _OF_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Pixels as uint8; numbers of other types must already be in the range 0–255."""
     pixels = np.asarray(array)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
     if pixels.dtype == object:
         raise RequestError(
             "a picture is a path, the bytes of a file, an open file, a Pillow image or an array, "

@@ -164,6 +164,18 @@ def _broadest(value: Any) -> Any:
     )
 
 
+def _classes(value: Any) -> Any:
+    """A list keeps its classes and their names."""
+    if isinstance(value, list) and all(type(name) in (str, int) for name in value):
+        return {str(name): [name] for name in value}
+    if isinstance(value, dict):
+        return value
+    raise ValueError(
+        "must be a list of classes, as [cup, plate], or a mapping, as {tableware: [cup, plate]}, "
+        f"not {value!r}"
+    )
+
+
 def _class_names(value: Any) -> Any:
     names = value if isinstance(value, list) else [value]
     if names and all(type(name) in (str, int) for name in names):
@@ -179,6 +191,10 @@ ClassNames = Annotated[
     list[str],
     BeforeValidator(_class_names),
     WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+]
+_CLASSES = list[str | int] | dict[str, ClassNames]
+Classes = Annotated[
+    dict[str, ClassNames], BeforeValidator(_classes, json_schema_input_type=_CLASSES)
 ]
 Broadest = Annotated[list[float], BeforeValidator(_broadest)]
 ClassWeight = Annotated[Literal["balanced"] | dict[str, float], BeforeValidator(_class_weight)]
@@ -233,20 +249,20 @@ class Data(_Strict):
 
     `size` is the height and width of prepared pictures; None: their own, if all agree. `colour` and
     `prepare` say how they are prepared, see `serving.images.prepare`; None: the default of the data
-    set's kind. `classes` renames and merges classes and leaves out those it does not name. `target`
-    is the column of a table to predict, `columns` gives the types of others. `resplit` is the seed
-    of a new test set, `take` the number of training examples to use. `test` names the folder,
-    beside `train`, that is the test set. `copies`: varied copies of garments. `unknown` is the
-    class for everything else, whose answers are uncertain. `licence` is for the model card. `sets`:
-    several data sets to train on together, declared as a list under `data`; only their `name` may
-    be given beside them.
+    set's kind. `classes` lists, renames or merges classes and leaves out those it does not name.
+    `target` is the column of a table to predict, `columns` gives the types of others. `resplit` is
+    the seed of a new test set, `take` the number of training examples to use. `test` names the
+    folder, beside `train`, that is the test set. `copies`: varied copies of garments. `unknown` is
+    the class for everything else, whose answers are uncertain. `licence` is for the model card.
+    `sets`: several data sets to train on together, declared as a list under `data`; only their
+    `name` may be given beside them.
     """
 
     name: str = Field(min_length=1)
     size: Size | None = None
     colour: Literal["grey", "rgb"] | None = None
     prepare: Preparation | None = None
-    classes: dict[str, ClassNames] | None = None
+    classes: Classes | None = None
     target: str | None = None
     columns: dict[str, Literal["number", "category", "ignore"]] | None = None
     resplit: int | None = Field(default=None, ge=0)

@@ -33,13 +33,21 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 
+DATA = (".csv", ".tsv", ".parquet", ".npz")
+"""Endings of what somebody may give in place of a declaration."""
+
 
 def read_file(file: FilePath, shown_as: str) -> Node:
     """A declaration file as a tree.
 
     Raises:
-        DeclarationError: the file is missing, empty, too large, not text, or not YAML.
+        DeclarationError: the file is missing, data, empty, too large, not text, or not YAML.
     """
+    if file.is_dir() or file.suffix.lower() in DATA:
+        cure = f"a declaration is a YAML file; `wardrobe init {shown_as}` writes one for data"
+        raise DeclarationError.at(
+            Origin(shown_as), f"is a {'folder' if file.is_dir() else 'file of data'}; {cure}"
+        )
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)

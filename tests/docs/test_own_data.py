@@ -1,4 +1,4 @@
-"""The example of own photographs in docs/data.md, from folder to answer, word for word."""
+"""The examples of own pictures in docs/data.md, from folder to answer, word for word."""
 
 from __future__ import annotations
 
@@ -71,3 +71,28 @@ def test_own_photographs_from_folder_to_answer_in_five_commands(photographs, inv
     picture = io.BytesIO((photographs / "new.jpg").read_bytes())
     (same,) = client.post("/predict", data={"file": (picture, "new.jpg")}).json["predictions"]
     assert same == answer
+
+
+def test_pictures_with_a_table_of_labels(tmp_path, invoke):
+    page = ROOT / "docs" / "data.md"
+    declaration, table = (
+        next(block.text for block in blocks(page, language) if block.mark == "labelled pictures")
+        for language in ("yaml", "csv")
+    )
+    random, rows = np.random.default_rng(1), table.splitlines()
+    labels = [row.split(",")[1] for row in rows[1:]]
+    rows += [f"{number:04}.jpg,{labels[number % 2]}" for number in range(len(rows), 41)]
+    (tmp_path / "kitchen" / "images").mkdir(parents=True)
+    for row in rows[1:]:
+        name, label = row.split(",")
+        draw(COLOURS[label], random).save(tmp_path / "kitchen" / "images" / name)
+    (tmp_path / "kitchen" / "labels.csv").write_text("\n".join(rows))
+    (tmp_path / "kitchen.yaml").write_text(declaration)
+    done = invoke("train", "kitchen.yaml")
+    assert done.returncode == 0, done.stderr
+    named = invoke("predict", "--model", "kitchen", "kitchen/images", "--json")
+    answers = json.loads(named.stdout)["predictions"]
+    label_of = {Path(answer["file"]).name: answer["label"] for answer in answers}
+    right = [label_of[name] == label for name, label in (row.split(",") for row in rows[1:])]
+    assert np.mean(right) > 0.95
+    assert json.loads(invoke("evaluate", "artifacts/kitchen/1", "--json").stdout)["accuracy"] == 1

@@ -159,11 +159,34 @@ class TestAServedRow:
         for given in (frame, pyarrow.Table.from_pandas(frame), frame.to_dict("list")):
             assert model.predict(given) == pytest.approx(expected, abs=1e-6)
 
+    def test_may_have_whole_numbers_and_flags_for_categories(self, people):
+        """As a data frame has them whose CSV file was trained on."""
+        row = {"age": 39, "hours per week": 0, "Størrelse (m²)": 1, "self": 5}
+        model = api.load(people.artifact)
+        for value in (True, 1234, np.int64(5), np.bool_(False)):
+            np.testing.assert_array_equal(
+                model.predict([row | {"city": value}]), model.predict([row | {"city": str(value)}])
+            )
+
     @pytest.mark.parametrize("value", [3, "Oslo"])
     def test_alone_is_given_as_a_list(self, people, value):
         model = api.load(people.artifact)
         with pytest.raises(ServingError, match=r"give a single row as a list, \[row\]"):
             model.predict(dict.fromkeys(model.input["columns"], value))
+
+    @pytest.mark.parametrize("rows", [None, 5, "age", [39]])
+    def test_is_a_dictionary(self, people, rows):
+        with pytest.raises(ServingError, match="rows are dictionaries, such as"):
+            api.load(people.artifact).predict(rows)
+
+    def test_with_an_infinite_number_is_refused(self, people):
+        model = api.load(people.artifact)
+        row = {"age": np.inf, "city": "Oslo", "hours per week": 0, "Størrelse (m²)": 1, "self": 5}
+        with pytest.raises(ServingError, match="column 'age' holds an infinite number"):
+            model.predict([row])
+
+    def test_is_not_explained(self, people, folder):
+        assert api.load(people.artifact).explain([[1, 2, 3, 4, 5]]) is None
 
     def test_without_a_column_is_refused(self, client):
         body = json.dumps({"instances": [{"age": 39}]})
@@ -173,6 +196,18 @@ class TestAServedRow:
 
 
 class TestTheArtifact:
+    def test_knows_whether_its_data_have_changed(self, people, folder, caplog):
+        model, file = api.load(people.artifact), folder / "people.csv"
+        api.evaluation_data(model)
+        assert "changed since" not in caplog.text
+        text = file.read_text()
+        try:
+            file.write_text(text + text.splitlines()[-1] + "\n")
+            api.evaluation_data(model)
+        finally:
+            file.write_text(text)
+        assert "people.csv: changed since people/1 was trained: it may have been" in caplog.text
+
     def test_says_what_it_takes(self, people):
         extra = people.artifact / "assets.extra"
         described = json.loads((extra / "input.json").read_text())
@@ -223,7 +258,7 @@ class TestTheArtifact:
         ("change", "complaint"),
         [
             ({"town": "Oslo"}, "row 0 has an unknown column 'town'"),
-            ({"city": 7}, "column 'city' holds text, not 7"),
+            ({"city": 7.5}, "column 'city' holds text, not 7.5"),
             ({"age": "old"}, "column 'age' holds numbers, not 'old'"),
         ],
     )

@@ -30,6 +30,7 @@ from wardrobe.models import DataFacts
 from wardrobe.training.data import load
 from wardrobe.training.errors import TrainingError
 from wardrobe.training.evaluation.metrics import calibration_error
+from wardrobe.training.export.model_card import model_card
 from wardrobe.training.export.outputs import Outputs
 from wardrobe.training.run import Run, new_folder
 from wardrobe.training.train import TrainedRun
@@ -95,6 +96,14 @@ def test_the_artifact_carries_what_serving_must_know(trained):
     assert "9,600" not in card
     assert "1,000 examples of silhouettes" in card
     assert "| Ankle boot |" in card
+
+
+def test_the_card_tells_of_test_pictures_that_were_trained_on(trained, few_silhouettes, tmp_path):
+    declaration, _ = declared(tmp_path, PICTURES, SMALL)
+    told = "12 of its 1,000 test pictures are, pixel for pixel, also among those"
+    for repeated in (0, 12):
+        data = replace(few_silhouettes, repeated=repeated)
+        assert (told in model_card(declaration, data, trained.record)) is bool(repeated)
 
 
 def test_savedmodel_and_keras_agree(trained, few_silhouettes):
@@ -233,6 +242,7 @@ def test_folders_that_cannot_be_written(run, few_silhouettes, tmp_path):
     (tmp_path / "artifacts").write_text("a file, not a folder")
     with pytest.raises(TrainingError, match="cannot write the artifact"):
         run(few_silhouettes)
+    assert not (tmp_path / "runs").exists(), "it is said before anything is trained"
 
 
 def test_runs_of_one_second_have_folders_of_their_own(tmp_path, few_silhouettes):

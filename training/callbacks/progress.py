@@ -1,4 +1,4 @@
-"""The progress bar of a training: on a terminal only, on stderr."""
+"""The progress of a training, on stderr: a bar on a terminal, a line that changes in a notebook."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 RECENT_SECONDS = 10.0
 
+BETWEEN_LINES = 0.2
+"""Seconds between two states of the line in a notebook, which gets each as a message."""
+
 
 class ProgressBar(keras.callbacks.Callback):
     """Shows epoch, loss, validation accuracy, examples per second and time left, in 80 columns.
 
     Compiling is not measured: neither the first call, nor, in the first epoch, the last call, which
-    may end with a partial batch, and the validation.
+    may end with a partial batch, and the validation. A notebook is told at the end of an epoch.
     """
 
     def __init__(self, epochs: int, examples: int) -> None:
@@ -38,6 +41,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.steps = max(1, self.params["steps"] or 1)
         self.pace = Pace()
         self.has_called, self.epochs_seen, self.since = False, 0, time.perf_counter()
+        self.line, self.written = "", 0.0
         fields: dict[str, Any] = {"epoch": 1, "epochs": self.epochs, "measured": ""}
         self.task = self.progress.add_task(
             "", total=self.epochs * self.steps, pace="compiling", **fields
@@ -69,10 +73,21 @@ class ProgressBar(keras.callbacks.Callback):
             measured += f" · val_accuracy {float(logs['val_accuracy']):.4f}"
         self.progress.update(self.task, measured=measured)
         self.epochs_seen += 1
+        if self.progress.console.is_jupyter:
+            parts = (f"epoch {epoch + 1}/{self.epochs}", measured, self._pace())
+            self.line = " · ".join(filter(None, parts))
+            if time.perf_counter() - self.written > BETWEEN_LINES:
+                self._write()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.progress.live.is_started:  # else it would still write a line feed
             self.progress.stop()
+        if self.line:
+            self._write(end="\n")
+
+    def _write(self, end: str = "") -> None:
+        self.written = time.perf_counter()
+        print(f"\r{self.line:<79}", end=end, file=self.progress.console.file, flush=True)
 
     def _pace(self) -> str:
         """Examples per second and time left, or nothing yet."""

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wardrobe.models import DataFacts
@@ -21,11 +20,13 @@ from wardrobe.training.data import (
     fashion_mnist,
     idx,
     image_folder,
+    labelled_pictures,
     lecture_tables,
     memory,
     mixture,
     npz,
     picture_tables,
+    quality,
     silhouettes,
     table_files,
     tables,
@@ -44,7 +45,7 @@ from wardrobe.training.data.dataset import (
     measure_polarity,
 )
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.listing import beginning
+from wardrobe.training.data.listing import Listing, beginning, list_pictures
 from wardrobe.training.data.pictures import prepared, refuse_without_pictures, shape_of
 from wardrobe.training.data.split import Indices, split
 
@@ -105,8 +106,9 @@ def load(
     for note in collection.notes:
         logger.warning("%s: left out: %s", wanted.name, note)
     train, validate, test = _split(collection, wanted, validation)
-    if wanted.take is None:
-        _tell_untrained(wanted.name, collection, train, test)
+    doubts, repeated = quality.examine(collection, wanted.columns or {}, train, validate, test)
+    for doubt in (*collection.doubts, *doubts):
+        logger.warning("%s: %s", wanted.name, doubt)
     examples, encoding, test_rows = _encoded(collection, train, test)
     return DataSet(
         name=wanted.name,
@@ -122,29 +124,18 @@ def load(
         preparation=PREPARATION if wanted.prepare == "garment" else None,
         encoding=encoding,
         test_rows=test_rows,
-        unknown=_unknown(wanted, collection),
+        repeated=repeated,
+        unknown=_unknown(wanted, collection.class_names),
         licence=wanted.licence,
     )
 
 
-def _tell_untrained(name: str, collection: Collection, train: Indices, test: Indices) -> None:
-    """Warns of classes that the test asks for and no training example shows."""
-    y, names = collection.examples.y, collection.class_names
-    if names is None:
-        return
-    for index in np.setdiff1d(y[test], y[train]):
-        logger.warning(
-            "%s: the class %r has test examples, but no training examples: no network can learn it",
-            name, names[index],
-        )  # fmt: skip
-
-
-def _unknown(wanted: Data, collection: Collection) -> str | None:
+def _unknown(wanted: Data, class_names: Sequence[str] | None) -> str | None:
     """The class for everything else, as declared.
 
     Raises DataError if the data set has no such class.
     """
-    known = collection.class_names or ()
+    known = class_names or ()
     if wanted.unknown is not None and wanted.unknown not in known:
         hint = suggestion(wanted.unknown, known)
         raise DataError(f"data.unknown: {wanted.name} has no class {wanted.unknown!r}{hint}")
@@ -206,11 +197,14 @@ def describe(
         collection = prepared(mapped(origin.collect(), wanted.classes), wanted)
         train, _, test = _split(collection, wanted, validation)
         names = collection.class_names
+        _unknown(wanted, names)
         x = _encoded(collection, train, test)[0].x
         return DataFacts(x.shape[1:], None if names is None else len(names), names)
     facts = origin.describe()
     names = facts.class_names if wanted.classes is None else tuple(sorted(wanted.classes))
     classes = facts.classes if wanted.classes is None else len(wanted.classes)
+    if names is not None:
+        _unknown(wanted, names)
     return DataFacts(shape_of(facts, wanted), classes, names)
 
 
@@ -265,29 +259,53 @@ def _on_disk(
     found: Path, wanted: Data, picture: PictureInput | None, progress: Progress | None
 ) -> _Origin:
     """What kind of data set lies at a path."""
-    described: Callable[[], DataFacts] | None = None
-    files = idx.find(found)
-    if files or not found.is_dir() or npz.find(found) or table_files.is_table(found):
+    if files := idx.find(found):
         _refuse_files(wanted)
-    if files:
         _refuse_columns(wanted)
         return _Origin(partial(idx.describe, files), partial(idx.collect, files))
+    may_be_labelled = wanted.columns is None and wanted.test is None
+    if may_be_labelled and labelled_pictures.is_labelled(found, wanted.target):
+        listed = partial(labelled_pictures.list_labelled, found, wanted.target, wanted.classes)
+        return _of_pictures(found, listed, wanted, picture, progress)
+    archive = npz.find(found)
+    if found.is_dir() and not archive and not table_files.is_table(found):
+        _refuse_columns(wanted)
+        listed = partial(list_pictures, found, wanted.classes, wanted.test)
+        return _of_pictures(found, listed, wanted, picture, progress)
+    _refuse_files(wanted)
     if table_files.is_table(found):
         collect = partial(_collect_table, found, wanted)
-    elif archive := npz.find(found):
+    elif archive:
         _refuse_columns(wanted)
         collect = partial(npz.collect, archive)
-    elif found.is_dir():
-        _refuse_columns(wanted)
-        described = partial(image_folder.describe, found, wanted)
-        collect = partial(image_folder.collect, found, wanted, picture, progress)
     else:
         raise of_another_kind(found)
-    decisive = wanted.model_dump(
-        include=set(Data.model_fields), exclude={"take", "resplit", "sets", "unknown", "licence"}
-    )
-    how = [decisive, picture and asdict(picture)]
-    return _Origin(described, partial(cached, found, how, collect))
+    return _Origin(None, partial(cached, found, _decisive(wanted), collect))
+
+
+def _of_pictures(
+    found: Path,
+    listed: Callable[[], Listing],
+    wanted: Data,
+    picture: PictureInput | None,
+    progress: Progress | None,
+) -> _Origin:
+    """Pictures in folders of their classes, or labelled by a table."""
+    folder = found if found.is_dir() else found.parent
+
+    def collect() -> Collection:
+        listing = listed()
+        read = partial(image_folder.collect, folder, listing, wanted, picture, progress)
+        how = [_decisive(wanted), picture and asdict(picture), listing.notes]
+        return cached(folder, how, read, listing.files)
+
+    return _Origin(lambda: image_folder.describe(folder, listed(), wanted), collect)
+
+
+def _decisive(wanted: Data) -> dict[str, Any]:
+    """What of a declaration decides what is read."""
+    undecisive = {"take", "resplit", "sets", "unknown", "licence"}
+    return wanted.model_dump(include=set(Data.model_fields), exclude=undecisive)
 
 
 def of_another_kind(file: Path) -> DataError:
@@ -332,6 +350,10 @@ def _find(name: str, folder: Path | None, beside: Sequence[Path]) -> Path:
         with suppress(OSError, ValueError):
             if candidate.exists():
                 return candidate.absolute()
+    if "://" in name:
+        raise DataError(
+            f"{name}: is an address; download and unpack it, and give the path of {_KINDS}"
+        )
     hint = did_you_mean(name, names()) or did_you_mean(name, _neighbours(name, candidates))
     raise DataError(
         f"no data set {name!r}{hint or '.'} There are {', '.join(names())}; or give the path of "

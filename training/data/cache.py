@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -51,13 +51,20 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wardrobe"
 
 
-def cached(path: Path, settings: Any, collect: Callable[[], Collection]) -> Collection:
+def cached(
+    path: Path,
+    settings: Any,
+    collect: Callable[[], Collection],
+    files: Sequence[Path] | None = None,
+) -> Collection:
     """What `collect` reads from a file or folder, from the cache if it is there.
 
-    settings: whatever else decides what is read, as JSON. A folder that cannot be written costs
-    only the time of reading the files again.
+    settings: whatever else decides what is read, as JSON.
+    files: those that are read below the folder; None: all.
+    A folder of the cache that cannot be written costs only the time of reading the files again.
     """
-    files = [path] if path.is_file() else list(files_below(path))
+    if files is None:
+        files = [path] if path.is_file() else list(files_below(path))
     if sum(map(_size, files)) < SMALLEST:
         return collect()
     entry = folder() / "data" / _key(path, files, settings)
@@ -77,7 +84,7 @@ def _size(file: Path) -> int:
     return 0
 
 
-def _key(path: Path, files: list[Path], settings: Any) -> str:
+def _key(path: Path, files: Sequence[Path], settings: Any) -> str:
     digest = hashlib.sha256()
     versions = {package: version(package) for package in DECIDE} | {"wardrobe": _code()}
     digest.update(json.dumps([str(path), settings, versions], sort_keys=True).encode())
@@ -145,6 +152,7 @@ def _collection(facts: dict[str, Any], examples: Examples) -> Collection:
             "examples": examples,
             "class_names": None if names is None else tuple(names),
             "notes": tuple(facts["notes"]),
+            "doubts": tuple(facts["doubts"]),
             "columns": columns
             and tuple(
                 RawColumn(each["name"], each["categories"] and tuple(each["categories"]))

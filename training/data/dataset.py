@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class Collection:
     prepare: how a picture is brought into the form of the examples, in training as in serving, see
         `serving.images.prepare`; of no meaning for tables.
     notes: what was left out, one sentence each.
+    doubts: what is likely to be a mistake, one sentence each.
     columns, target: of a table of one's own, whose x is float32 [N, columns], see `columns`.
     """
 
@@ -81,6 +82,7 @@ class Collection:
     validation_size: int | None = None
     prepare: Preparation = "resize"
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     columns: tuple[RawColumn, ...] | None = None
     target: Target | None = None
 
@@ -119,6 +121,7 @@ class DataSet:
     parts: the sets, if several are trained on together.
     encoding: how the columns of a table became inputs.
     test_rows: the test examples of such a table as they were, by column.
+    repeated: how many test pictures are, pixel for pixel, also among the others.
     unknown: the class for everything else, if there is one.
     licence: for the model card.
     """
@@ -137,8 +140,14 @@ class DataSet:
     parts: tuple[Part, ...] = ()
     encoding: Encoding | None = None
     test_rows: Mapping[str, NDArray[Any]] | None = None
+    repeated: int = 0
     unknown: str | None = None
     licence: str | None = None
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.train):,} + {len(self.validation):,} + {len(self.test):,} examples"
+        classes = "" if self.class_names is None else f", {len(self.class_names)} classes"
+        return f"<wardrobe.DataSet {self.name}: {counts} of shape {self.input_shape}{classes}>"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -159,6 +168,69 @@ class DataSet:
     def classes(self) -> int | None:
         """The number of classes; None for a regression."""
         return None if self.class_names is None else len(self.class_names)
+
+
+def checked(data: DataSet) -> DataSet:
+    """A data set that a script has made, with arrays as training takes them.
+
+    Raises DataError if they do not fit together, or hold what would be learnt wrongly without a
+    word: pixels that are not 0–255, labels that are not class indices, NaN.
+    """
+    found = replace(
+        data,
+        train=_checked("train", data.train, data),
+        validation=_checked("validation", data.validation, data),
+        test=_checked("test", data.test, data),
+    )
+    for part, examples in (("validation", found.validation), ("test", found.test)):
+        if examples.x.shape[1:] != found.input_shape and len(examples):
+            raise DataError(
+                f"{part}.x holds examples of shape {list(examples.x.shape[1:])}, but train.x of "
+                f"{list(found.input_shape)}; they must be the same"
+            )
+    return found
+
+
+def _checked(part: str, examples: Examples, data: DataSet) -> Examples:
+    x, y = np.asarray(examples.x), np.asarray(examples.y)
+    if len(x) != len(y):
+        raise DataError(f"{part}.x has {counted(len(x), 'example')}, but {part}.y {len(y):,}")
+    if x.ndim == 4 and x.shape[-1] == 1:
+        x = x[..., 0]
+    if x.dtype.kind not in "buif" or (x.dtype.kind == "f" and not np.isfinite(x).all()):
+        what = x.dtype if x.dtype.kind != "f" else "NaN or infinite numbers"
+        raise DataError(f"{part}.x holds {what}; give finite numbers")
+    if x.ndim > 2 and x.size:
+        least, greatest = x.min(), x.max()
+        are_scaled = x.dtype.kind == "b" or (greatest <= 1 and (x % 1).any())
+        if least < 0 or greatest > 255 or are_scaled:
+            raise DataError(
+                f"{part}.x holds {x.dtype} from {least:g} to {greatest:g}; pixels are numbers "
+                "from 0 to 255, which the network scales itself"
+            )
+    if data.class_names is not None and not data.parts:
+        y = _indices(part, y, data.class_names)
+    return replace(examples, x=x, y=y)
+
+
+def _indices(part: str, y: NDArray[Any], names: Sequence[str]) -> NDArray[np.int32]:
+    """Labels as class indices, int32 [N]."""
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    cure = ""
+    if y.ndim == 2:
+        cure = "; of one-hot rows give .argmax(axis=1)"
+    elif y.dtype.kind in "OUS":
+        cure = "; of names give [class_names.index(name) for name in y]"
+    elif y.ndim == 1 and not len(y):
+        return y.astype(np.int32)
+    elif y.ndim == 1 and y.dtype.kind in "buif" and (y == np.floor(y)).all():
+        if y.min() >= 0 and y.max() < len(names):
+            return y.astype(np.int32)
+        cure = f" from {y.min()} to {y.max()}"
+    raise DataError(
+        f"{part}.y holds {y.dtype} {list(y.shape)}{cure}; labels are the numbers of the "
+        f"{len(names)} classes, from 0 to {len(names) - 1}"
+    )
 
 
 def data_folder(explicit: Path | None) -> Path | None:

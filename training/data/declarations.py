@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,6 +18,8 @@ from wardrobe.training import data
 from wardrobe.training.data import fashion_mnist, silhouettes
 from wardrobe.training.data.dataset import DataError, DataSet, DataUnavailable
 from wardrobe.training.data.download import Progress
+
+logger = logging.getLogger(__name__)
 
 
 def describe_data(document: Document, folder: Path | None = None) -> DataFacts:
@@ -222,24 +226,37 @@ def data_of_artifact(
         )
     declaration = load_declaration(str(declared), (), folder)
     wanted = declaration.data
-    source = _source(extras / "run.json")
+    run = _read(extras / "run.json")
+    source = _source(run)
     if name is not None:
         wanted = wanted.model_copy(update={"name": name})
     elif source and wanted.name not in data.names():
         wanted = wanted.model_copy(update={"name": str(source)})
-    return data.load(
+    found = data.load(
         wanted,
         validation=declaration.training.validation,
         folder=folder,
         picture=picture,
         progress=progress,
     )
+    before = run.get("files", {})
+    if name is None and before and sorted(before.values()) != sorted(found.hashes.values()):
+        logger.warning(
+            "%s: changed since %s was trained: it may have been trained on what is now among the "
+            "test examples", found.source, "/".join(artifact.parts[-2:]),
+        )  # fmt: skip
+    return found
 
 
-def _source(run: Path) -> Path | None:
-    """Where the run that wrote an artifact had found its data, if they are still there."""
+def _read(run: Path) -> dict[str, Any]:
+    """What an artifact says about the run that wrote it; nothing if that cannot be read."""
     try:
-        path = Path(json.loads(run.read_text(encoding="utf-8"))["data"])
-    except (OSError, ValueError, KeyError):
-        return None
+        return dict(json.loads(run.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _source(run: Mapping[str, Any]) -> Path | None:
+    """Where the run had found its data, if they are still there."""
+    path = Path(run.get("data", ""))
     return path if path.is_absolute() and path.exists() else None

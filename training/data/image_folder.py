@@ -1,4 +1,4 @@
-"""A folder of pictures with a subfolder for each class, read as the service reads them."""
+"""Pictures below a folder, listed with their classes, read as the service reads them."""
 
 import hashlib
 import math
@@ -22,9 +22,9 @@ from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import LIMITS, least_side, prepare
 from wardrobe.training.data import memory
 from wardrobe.training.data.copies import with_copies
-from wardrobe.training.data.dataset import Collection, DataError, Examples, counted
+from wardrobe.training.data.dataset import Collection, DataError, Examples, counted, file_hash
 from wardrobe.training.data.download import Progress
-from wardrobe.training.data.listing import Listing, Pictures, list_pictures
+from wardrobe.training.data.listing import Listing, Pictures
 
 NAMED = 20
 """Files that an error names; of any more it says how many there are."""
@@ -32,18 +32,18 @@ QUICK = 1.0
 """Seconds of reading without a word on how far it is."""
 
 
-def describe(folder: Path, wanted: Data) -> DataFacts:
+def describe(folder: Path, listing: Listing, wanted: Data) -> DataFacts:
     """Shape and number of classes: of the pictures, at most the first readable one is opened.
 
-    Raises DataError if the folder holds no class folders with readable pictures.
+    Raises DataError if none can be read.
     """
-    listing = list_pictures(folder, wanted.classes, wanted.test)
     names = listing.class_names
     return DataFacts(_target(folder, listing, wanted).example_shape, len(names), names)
 
 
 def collect(
     folder: Path,
+    listing: Listing,
     wanted: Data,
     picture: PictureInput | None = None,
     progress: Progress | None = None,
@@ -56,7 +56,6 @@ def collect(
     Raises DataError naming all files that cannot be read, or that differ in size where none is
     declared.
     """
-    listing = list_pictures(folder, wanted.classes, wanted.test)
     parts = [listing.parts.get(part, {}) for part in ("train", "validation", "test")]
     files = [file for part in parts for file in chain.from_iterable(part.values())]
     target = picture or _target(folder, listing, wanted)
@@ -69,11 +68,13 @@ def collect(
         examples=Examples(images[:, 0], y, copies),
         test_size=sizes[1] or None,
         class_names=listing.class_names,
-        hashes={f"{as_text(folder.name)}/": digest},
-        source=as_text(folder),
+        hashes={f"{as_text(folder.name)}/": digest}
+        | {as_text(table.name): file_hash(table) for table in listing.tables},
+        source=as_text(listing.source),
         validation_size=sizes[0] or None,
         prepare=target.prepare,
         notes=listing.notes,
+        doubts=listing.doubts,
     )
 
 

@@ -1,12 +1,14 @@
 """Which files below a folder are pictures, of which class and which part of a split."""
 
+import errno
 import os
 import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from wardrobe.models.schema.errors import did_you_mean, suggestion
@@ -42,11 +44,23 @@ class Listing:
     parts: `train`, and `validation` and `test` if the folder is split.
     class_names: the folders' names, in their order, without those that `data.classes` leaves out.
     notes: what was left out, one sentence each.
+    source: what was given, a folder or a table.
+    tables: the files that name the classes, where folders do not.
+    doubts: what is likely to be a mistake, one sentence each.
     """
 
     parts: dict[str, Pictures]
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
+    source: Path
+    tables: tuple[Path, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """All pictures, and the tables that name their classes."""
+        by_class = [files for part in self.parts.values() for files in part.values()]
+        return [*chain.from_iterable(by_class), *self.tables]
 
 
 def list_pictures(folder: Path, classes: Classes | None = None, test: str | None = None) -> Listing:
@@ -58,10 +72,27 @@ def list_pictures(folder: Path, classes: Classes | None = None, test: str | None
     try:
         found = seen.parts(folder, test)
     except OSError as error:
-        raise DataError(f"{as_text(folder)}: cannot be read ({error.strerror})") from error
+        what = as_text(error.filename or folder)
+        raise DataError(f"{what}: cannot be read ({error.strerror})") from error
+    listing = listed(folder, found, classes, seen.notes(), seen.beside)
+    return replace(listing, doubts=tuple(seen.doubts()))
+
+
+def listed(
+    folder: Path,
+    found: dict[str, Pictures],
+    classes: Classes | None,
+    notes: Iterable[str],
+    beside: int = 0,
+) -> Listing:
+    """The pictures found below a folder, in the classes as declared.
+
+    notes: what was left out; beside: how many pictures that are in no class.
+    Raises DataError as `list_pictures` does.
+    """
     names = sorted({name for part in found.values() for name in part})
     named = mapping(classes, names)
-    _check(folder, found, named, seen.beside)
+    _check(folder, found, named, beside)
     left_out = Counter[str]()
     for pictures in found.values():
         for name in set(pictures) - set(named):
@@ -69,7 +100,8 @@ def list_pictures(folder: Path, classes: Classes | None = None, test: str | None
     return Listing(
         parts={part: dict(sorted(pictures.items())) for part, pictures in found.items()},
         class_names=tuple(name for name in names if name in named),
-        notes=(*seen.notes(), *note_left_out(dict(sorted(left_out.items())))),
+        source=folder,
+        notes=(*notes, *note_left_out(dict(sorted(left_out.items())))),
     )
 
 
@@ -80,6 +112,7 @@ class _Seen:
         self.others: Counter[str] = Counter()  # endings of files that are no pictures
         self.beside = 0  # pictures in no folder of a class
         self.outside: list[str] = []  # folders that belong to no part of a split
+        self.within: set[str] = set()  # folders that each folder of a class has
 
     def parts(self, folder: Path, test: str | None) -> dict[str, Pictures]:
         """The pictures of each part of a split, by class; all are `train` without a split.
@@ -91,15 +124,19 @@ class _Seen:
         if not split:
             return {"train": self._classes(folders)}
         found: dict[str, Pictures] = {}
+        anywhere = self.beside
         for outer in folders:
             beside = self.beside
             classes = self._unwrapped(outer) if outer in split else []
             if not classes:
+                anywhere += self.beside - beside
                 self.beside = beside  # what is in it is left out with it
                 self.outside.append(as_text(outer.name))
                 continue
             for name, files in self._classes(classes).items():
                 found.setdefault(split[outer], {}).setdefault(name, []).extend(files)
+        if not found:
+            self.beside = anywhere  # to be told of
         return found
 
     def _unwrapped(self, folder: Path) -> list[Path]:
@@ -122,9 +159,10 @@ class _Seen:
     def _classes(self, folders: list[Path]) -> Pictures:
         """The pictures in each folder, by its name."""
         pictures: Pictures = {}
+        self.within |= _in_each(folders)
         for folder in folders:
             files = [file for file in files_below(folder) if self._keep(file)]
-            pictures.setdefault(_class_name(folder), []).extend(files)
+            pictures.setdefault(composed(folder.name), []).extend(files)
         return pictures
 
     def notes(self) -> list[str]:
@@ -139,6 +177,21 @@ class _Seen:
             notes.append(f"what is in no part of the split: {', '.join(self.outside)}")
         return notes
 
+    def doubts(self) -> list[str]:
+        """What is likely to be a mistake, one sentence each."""
+        if not self.within:
+            return []
+        which = ", ".join(sorted(map(as_text, self.within))[:5])
+        if self.within <= PARTS.keys():
+            return [
+                f"each class has the folders {which}, which are not taken as a split: put the "
+                "folders of the classes into train/ and test/"
+            ]
+        return [
+            f"each class has the folders {which}: if these are the classes, put all pictures of "
+            "each into one folder of its name"
+        ]
+
     def _keep(self, file: Path) -> bool:
         if _is_picture(file):
             return True
@@ -146,9 +199,28 @@ class _Seen:
         return False
 
 
-def _class_name(folder: Path) -> str:
-    """Its name, the same whether a system writes é as one character or as two."""
-    return unicodedata.normalize("NFC", as_text(folder.name))
+def _in_each(folders: list[Path]) -> set[str]:
+    """The names of the folders in each of several folders, if all have the same, and no others."""
+    names = [
+        {entry.name.lower() for entry in _entries(folder) if entry.is_dir()} for folder in folders
+    ]
+    are_same = len(names) > 1 and all(of == names[0] for of in names)
+    return names[0] if are_same and len(names[0]) > 1 else set()
+
+
+def composed(name: str) -> str:
+    """A name, the same whether a system writes é as one character or as two."""
+    return unicodedata.normalize("NFC", as_text(name))
+
+
+def part_of(name: str) -> str | None:
+    """The part of a split that a folder's name says, as `seg_train` or `Test Set` do."""
+    parts = [word for word in _words(name) if word in PARTS]
+    return PARTS[parts[0]] if len(parts) == 1 else None
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[-_. ]+", name.lower())
 
 
 def _split(folders: list[Path]) -> dict[Path, str]:
@@ -156,11 +228,9 @@ def _split(folders: list[Path]) -> dict[Path, str]:
     `seg_test`, or `Training Set` and `Test Set`; empty if they are classes."""
     sets: dict[tuple[str, ...], dict[Path, str]] = {}
     for folder in folders:
-        words = re.split(r"[-_. ]+", folder.name.lower())
-        parts = [word for word in words if word in PARTS]
-        if len(parts) == 1:
-            others = tuple(word for word in words if word not in PARTS)
-            sets.setdefault(others, {})[folder] = PARTS[parts[0]]
+        if part := part_of(folder.name):
+            others = tuple(word for word in _words(folder.name) if word not in PARTS)
+            sets.setdefault(others, {})[folder] = part
     for others, named in sorted(sets.items()):
         has_classes = any(entry.is_dir() for each in named for entry in _entries(each))
         is_split = "train" in named.values() and len(set(named.values())) > 1
@@ -186,10 +256,19 @@ def _declared_split(folder: Path, folders: list[Path], test: str) -> dict[Path, 
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    """What is in a folder, in the order of names, without debris."""
+    """What is in a folder, in the order of names, without debris and links to themselves."""
     with os.scandir(folder) as entries:
-        kept = [entry for entry in entries if not is_debris(entry.name)]
+        kept = [entry for entry in entries if not is_debris(entry.name) and not _is_loop(entry)]
     return sorted(kept, key=lambda entry: os.fsencode(entry.name))
+
+
+def _is_loop(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link that leads back to itself."""
+    try:
+        entry.is_dir()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def files_below(
@@ -265,7 +344,8 @@ def _what_is_missing(beside: int) -> str:
     if beside:
         return (
             f"holds {counted(beside, 'picture')}, but not in folders of classes; put those of each "
-            "class into a folder of its name"
+            "class into a folder of its name, or a table of their names and labels, labels.csv, "
+            "beside them"
         )
     return (
         "not a data set; it must hold a folder of pictures for each class, the four files of MNIST "

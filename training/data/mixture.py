@@ -78,6 +78,7 @@ def mix(wanted: Data, sets: Sequence[DataSet]) -> DataSet:
         prepare=sets[0].prepare,
         preparation=next((one.preparation for one in sets if one.preparation is not None), None),
         parts=parts,
+        repeated=sum(one.repeated for one in sets),
         unknown=next((one.unknown for one in sets if one.unknown is not None), None),
         licence="; ".join(f"{one.name}: {one.licence}" for one in sets if one.licence) or None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +17,16 @@ from wardrobe.training.data.dataset import Collection, DataError, Examples, file
 from wardrobe.training.data.table_files import has_folders
 
 KEYS = {
-    "train": (("x_train", "y_train"), ("train_images", "train_labels")),
+    "train": (
+        ("x_train", "y_train"),
+        ("train_images", "train_labels"),
+        ("x", "y"),
+        ("images", "labels"),
+    ),
     "val": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }
-"""The keys of each part's pictures and labels, as Keras and as MedMNIST name them."""
+"""The keys of each part's pictures and labels, as Keras, MedMNIST and scripts name them."""
 
 
 def find(path: Path) -> Path | None:
@@ -58,6 +64,8 @@ def collect(file: Path) -> Collection:
         raise DataError(f"{file}: the pictures of its parts differ in size")
     labels = np.concatenate([labels for _, labels in found.values()])
     classes, y = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(f"{file}: all pictures have the label {classes[0]!s}; there must be two")
     sizes = {part: len(labels) for part, (_, labels) in found.items()}
     return Collection(
         examples=Examples(
@@ -108,7 +116,7 @@ def _pixels(values: NDArray[Any], key: str, file: Path) -> NDArray[np.uint8]:
     if not is_picture or not values.size:
         raise DataError(
             f"{file}: {key} has the shape {list(values.shape)}; pictures are [N, height, width] or "
-            "[N, height, width, 3]"
+            f"[N, height, width, 3]{_cure(values.shape)}"
         )
     if values.dtype == np.uint8:
         return values
@@ -120,9 +128,30 @@ def _pixels(values: NDArray[Any], key: str, file: Path) -> NDArray[np.uint8]:
         range_ = "with NaN" if least != least else f"from {least} to {greatest}"
         raise DataError(
             f"{file}: {key} holds {values.dtype} {range_}; save its pixels as whole numbers from 0 "
-            "to 255"
+            f"to 255{_cure_of_range(values)}"
         )
     return values.astype(np.uint8)
+
+
+def _cure(shape: tuple[int, ...]) -> str:
+    """How arrays of another usual shape become pictures."""
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return f"; save {'[:, 0]' if shape[1] == 1 else '.transpose(0, 2, 3, 1)'} of it"
+    if len(shape) == 4 and shape[3] == 4:
+        return "; save [..., :3] of it, without the transparency"
+    if len(shape) == 2 and (side := math.isqrt(shape[1])) ** 2 == shape[1]:
+        return f"; save .reshape(-1, {side}, {side}) of it"
+    return ""
+
+
+def _cure_of_range(values: NDArray[Any]) -> str:
+    """How pixels of another usual range become bytes."""
+    least, greatest = values.min(), values.max()
+    if least >= 0 and greatest <= 1:
+        return ": (255 * x).round().astype('uint8')"
+    if least >= -1 and greatest <= 1:
+        return ": (127.5 * (x + 1)).round().astype('uint8')"
+    return ""
 
 
 def _labels(values: NDArray[Any], key: str, file: Path) -> NDArray[Any]:

@@ -37,6 +37,13 @@ MISSING = frozenset(
 
 DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)+")
 
+LIKE_NUMBER = re.compile(
+    r"[-+(]?\s*[$€£¥₹]?\s*[-+]?(\d{1,3}([,.'’\s]\d{3})+|\d+)([.,]\d+)?\s*"
+    r"([%‰$€£¥₹°]|(?!st|nd|rd|th)[a-zµ°²³/]{1,5}\.?)?\)?|[-+]?inf(inity)?",
+    re.IGNORECASE,
+)
+"""A number as people write one: with a currency, a unit, a sign for percent, thousands apart."""
+
 SHOWN = 20
 """Faults that are listed; of further ones only the number is given."""
 

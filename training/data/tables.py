@@ -15,7 +15,13 @@ from wardrobe.training.data import delimited, table_files
 from wardrobe.training.data.columns import Floats, Kind, RawColumn, Target
 from wardrobe.training.data.dataset import Collection, DataError, Examples, file_hash
 from wardrobe.training.data.listing import ENDINGS
-from wardrobe.training.data.table_files import DECIMAL_COMMA, MISSING, Table, raise_faults
+from wardrobe.training.data.table_files import (
+    DECIMAL_COMMA,
+    LIKE_NUMBER,
+    MISSING,
+    Table,
+    raise_faults,
+)
 
 Kinds = Mapping[str, Kind]
 
@@ -58,7 +64,8 @@ def collect(path: Path, target: str | None = None, kinds: Kinds | None = None) -
         part: [table_files.read(file, ignored) for file in files]
         for part, files in parts.files.items()
     }
-    chosen = _target(tables["train"][0], target)
+    first = tables["train"][0]
+    chosen = target_column(first.path, list(first.columns), target)
     notes = [*parts.notes, *_leave_out_without(chosen, tables["test"])]
     every = [table for part in table_files.PARTS for table in tables[part]]
     _check_names(every, {*kinds} - {*ignored})
@@ -104,19 +111,22 @@ def _check_names(tables: Sequence[Table], declared: set[str]) -> None:
         raise DataError(f"{first.path}: has no column {name!r}{suggestion(name, first.columns)}")
 
 
-def _target(table: Table, declared: str | None) -> str:
-    names = list(table.columns)
+def target_column(file: Path, names: Sequence[str], declared: str | None) -> str:
+    """The column to predict among those of a file: as declared, or by its name.
+
+    Raises DataError if it is not there, or several may be meant.
+    """
     if declared is None:
         found = [name for name in names if name.lower() in TARGETS]
         if len(found) == 1:
             return found[0]
         raise DataError(
-            f"{table.path}: which column should be predicted? Declare it: data: {{name: …, target: "
+            f"{file}: which column should be predicted? Declare it: data: {{name: …, target: "
             f"COLUMN}}; there are {', '.join(names)}"
         )
     if declared not in names:
         hint = suggestion(declared, names)
-        raise DataError(f"{table.path}: target: has no column {declared!r}{hint}")
+        raise DataError(f"{file}: target: has no column {declared!r}{hint}")
     return declared
 
 
@@ -165,10 +175,12 @@ def _kind(tables: Sequence[Table], name: str, is_target: bool) -> Kind:
         )
     many = FEW_CATEGORIES if distinct < rows else FEW_ROWS
     if not is_target and distinct > max(many, rows // 2):
+        numbers = LIKE_NUMBER.fullmatch(written[0]) is not None
+        plainly = "write them as plain numbers, such as 1200.5, or " if numbers else ""
         raise DataError(
             f"{tables[0].path}: column {name!r} has {distinct:,} different texts in {rows:,} rows, "
-            f"such as {written[0][:40]!r}: leave it out with 'columns: {{{name}: ignore}}', or, if "
-            f"they are categories, declare 'columns: {{{name}: category}}'"
+            f"such as {written[0][:40]!r}: {plainly}leave it out with 'columns: {{{name}: "
+            f"ignore}}', or, if they are categories, declare 'columns: {{{name}: category}}'"
         )
     return "category"
 

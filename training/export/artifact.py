@@ -21,6 +21,7 @@ its columns and its target |
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import time
@@ -88,6 +89,18 @@ def export(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def refuse_unwritable(artifacts: Path) -> None:
+    """Raises TrainingError, before anything is trained, if a folder cannot be made or written."""
+    existing = next(path for path in (artifacts, *artifacts.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise TrainingError(f"cannot write the artifact to {artifacts}: {existing} is no folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise TrainingError(
+            f"cannot write the artifact to {artifacts}: {existing} cannot be written; give another "
+            "folder of artifacts"
+        )
+
+
 def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str, str]:
     """The files of `assets.extra/`, by name."""
     values: dict[str, Any] = {
@@ -111,10 +124,11 @@ def _extra(declaration: Declaration, data: DataSet, record: Record) -> dict[str,
     }
 
 
-def _where(declaration: Declaration, data: DataSet) -> dict[str, str]:
-    """Where own data lie, for `evaluate`: their path may be relative to the declaration."""
+def _where(declaration: Declaration, data: DataSet) -> dict[str, Any]:
+    """Where own data lie, for `evaluate`: their path may be relative to the declaration; and the
+    hashes of their files, by which it knows them again."""
     is_own = declaration.data.sets is None and declaration.data.name not in names()
-    return {"data": data.source} if is_own else {}
+    return {"data": data.source, "files": data.hashes} if is_own else {}
 
 
 def _written_by(run_id: str, versions: Path) -> Path | None:

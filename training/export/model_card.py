@@ -43,7 +43,7 @@ def model_card(declaration: Declaration, data: DataSet, record: Record) -> str:
         parts.append(f"## Calibration\n\n{_calibration(record.calibration, asked)}")
     parts += [
         f"## Inputs and outputs\n\n{_interface(data)}",
-        f"## Limits\n\n{_limits(data)}",
+        f"## Limits\n\n{_limits(data)}{_repeated(data)}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -197,6 +197,15 @@ def _limits(data: DataSet) -> str:
     return (
         f"It knows the {len(data.class_names)} classes above and must choose one of them, whatever "
         f"it is shown. It was measured on examples of {measured}; on other {others} expect less."
+    )
+
+
+def _repeated(data: DataSet) -> str:
+    if not data.repeated:
+        return ""
+    return (
+        f" {data.repeated:,} of its {len(data.test):,} test pictures are, pixel for pixel, also "
+        "among those that it was trained or chosen on: the measures above are too good."
     )
 
 

@@ -93,8 +93,16 @@ def test_files_that_are_not_declarations(tmp_path, content, message):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(DeclarationError, match="no such file"):
         read_file(tmp_path / "x.yaml", "x.yaml")
-    with pytest.raises(DeclarationError, match="cannot be read"):
-        read_file(tmp_path, "x.yaml")
+    with pytest.raises(DeclarationError, match=r"is a folder; .*`wardrobe init photos` writes"):
+        read_file(tmp_path, "photos")
+
+
+def test_data_in_place_of_a_declaration(tmp_path):
+    (tmp_path / "people.csv").write_text("age,label")
+    with pytest.raises(
+        DeclarationError, match=r"file of data; .*`wardrobe init people\.csv` writes"
+    ):
+        read_file(tmp_path / "people.csv", "people.csv")
 
 
 @given(st.text())

@@ -1,4 +1,4 @@
-"""The progress bar, on terminals of its own and on a real one."""
+"""The progress of a training, on terminals of its own and on a real one, and in a notebook."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ from wardrobe.training.callbacks.progress import Pace, ProgressBar
 STEP = 0.01
 
 
-def bar_after(epochs: int, is_terminal: bool, compiling: float = 0, validating: float = 0) -> str:
+def bar_after(
+    epochs: int,
+    is_terminal: bool,
+    compiling: float = 0,
+    validating: float = 0,
+    is_notebook: bool = False,
+) -> str:
     """What is written by a bar for 5 epochs of 10 steps, ended early; a call takes 5 steps."""
     written = StringIO()
     bar = ProgressBar(epochs=5, examples=1000)
-    bar.progress.live.console = Console(file=written, force_terminal=is_terminal, width=80)
+    bar.progress.live.console = Console(
+        file=written, force_terminal=is_terminal, force_jupyter=is_notebook, width=80
+    )
     bar.set_params({"steps": 10})
     bar.on_train_begin()
     for epoch in range(epochs):
@@ -46,6 +54,13 @@ def test_it_shows_epoch_measures_rate_and_time_left():
     for word in ("epoch 3/5", "loss 0.2500", "val_accuracy 0.8750", "examples/s", "left"):
         assert word in shown
     assert "…" not in shown
+
+
+def test_a_notebook_has_one_line_that_changes():
+    shown = bar_after(5, is_terminal=False, is_notebook=True)
+    line = shown.rpartition("\r")[2]
+    assert re.match(r"epoch 5/5 · loss 0\.2500 · val_accuracy 0\.8750 · [\d,]+ examples/s", line)
+    assert shown.count("\n") == 1
 
 
 def test_no_rate_is_shown_before_a_call_that_did_not_compile():

@@ -5,6 +5,7 @@ import pytest
 
 from wardrobe.models import DataFacts
 from wardrobe.models.schema.declaration import Data
+from wardrobe.models.schema.errors import DeclarationError
 from wardrobe.training.data import describe, load
 from wardrobe.training.data.dataset import DataError
 
@@ -23,6 +24,12 @@ def test_numbers_name_the_classes_of_mnist_files(write_idx_folder):
     data = load(str(write_idx_folder()), classes={"low": [0, 1, 2], "high": [3, 4]})
     assert data.class_names == ("high", "low")
     assert np.bincount(data.test.y).tolist() == [8, 12]
+
+
+def test_a_list_says_which_to_keep(picture_folder):
+    assert load(str(picture_folder), classes=["cup", "bowl"]).class_names == ("bowl", "cup")
+    with pytest.raises(DeclarationError, match=r"data\.classes: must be a list of classes, as \["):
+        load(str(picture_folder), classes="cup")
 
 
 def test_a_regression_has_no_classes():

@@ -9,7 +9,7 @@ from PIL import Image
 from wardrobe.models.schema.declaration import Copies, Data
 from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.images.prepare import prepare
-from wardrobe.training.data import DataError, cache, load
+from wardrobe.training.data import DataError, cache, describe, load
 from wardrobe.training.data.copies import with_copies
 
 TARGET = PictureInput((28, 28), prepare="garment")
@@ -136,6 +136,8 @@ def test_the_class_of_the_unknown_must_be_one(photographs):
     assert load(declared(photographs, unknown="b")).unknown_index == 1
     with pytest.raises(DataError, match=r"data\.unknown: .* has no class 'c'; there are a, b"):
         load(declared(photographs, unknown="c"))
+    with pytest.raises(DataError, match="has no class 'c'"):
+        describe(declared(photographs, unknown="c"))
 
 
 @pytest.mark.parametrize("key", [{"test": "validation"}, {"copies": Copies(number=1)}])

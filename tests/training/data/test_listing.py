@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from wardrobe.training.data import load
 from wardrobe.training.data.dataset import DataError
 from wardrobe.training.data.listing import list_pictures
 
@@ -70,6 +71,34 @@ def test_links_are_followed_but_not_in_circles(folder, tmp_path):
     (folder / "cat" / "more").symlink_to(tmp_path / "elsewhere")
     (folder / "cat" / "self").symlink_to(folder / "cat")
     assert counts(folder)["train"]["cat"] == 4
+
+
+def test_links_that_lead_to_themselves_are_passed_over(folder):
+    for where in (folder, folder / "cat"):
+        (where / "x").symlink_to(where / "y")
+        (where / "y").symlink_to(where / "x")
+    assert counts(folder) == ALL
+    assert len(load(str(folder), size=[4, 6]).train) == 4
+
+
+def test_the_folders_in_each_class_may_be_the_classes(tmp_path):
+    put(tmp_path, *(f"fold{n}/{name}/{i}.png" for n in "12" for name in ("a", "b") for i in "012"))
+    (doubt,) = list_pictures(tmp_path).doubts
+    assert doubt.startswith("each class has the folders a, b: if these are the classes")
+
+
+def test_the_folders_in_each_class_may_be_a_split(tmp_path):
+    put(tmp_path, *(f"{name}/{n}/0.png" for n in ("train", "test") for name in ("cat", "dog")))
+    (doubt,) = list_pictures(tmp_path).doubts
+    assert doubt.startswith(
+        "each class has the folders test, train, which are not taken as a split"
+    )
+
+
+def test_a_split_without_classes_is_told_what_to_do(tmp_path):
+    put(tmp_path, "train/cat.0.jpg", "train/dog.1.jpg", "test/1.jpg")
+    with pytest.raises(DataError, match="holds 3 pictures, but not in folders of classes"):
+        list_pictures(tmp_path)
 
 
 def test_a_pipe_is_not_waited_for(folder):

@@ -45,6 +45,11 @@ def test_a_misspelt_path_is_answered_with_what_lies_there(tmp_path, monkeypatch)
             load(typed)
 
 
+def test_an_address_is_told_what_to_do():
+    with pytest.raises(DataError, match="is an address; download and unpack it"):
+        load("https://example.com/pets.zip")
+
+
 def test_a_file_of_another_kind_is_called_what_it_is(tmp_path):
     (tmp_path / "pets.zip").write_bytes(b"PK\3\4")
     with pytest.raises(DataError, match="this is a ZIP archive or an Office document; unpack it"):
