@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 M_MMAP_THRESHOLD = -3
 """Of glibc's `mallopt`: the bytes from which memory comes from the system, and goes back to it."""
-LARGE = 2**20
+LARGE = 2**22
+"""Bytes: more than a thousand pictures of 28×28 as floats. Less than that is kept, because getting
+it from the system again, page by page, takes longer than filling it."""
 
 
 def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
@@ -127,8 +129,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # Python adds the address
         raise StartError(
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --host, --port"
+            f"cannot listen on {host}:{port} ({reason}); choose another with --host, --port"
         ) from error
 
 

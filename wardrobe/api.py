@@ -301,7 +301,10 @@ def evaluate(
     from wardrobe.training.evaluation.metrics import evaluate_artifact
 
     loaded = load(model) if isinstance(model, str | PathLike) else model
-    return evaluate_artifact(loaded, evaluation_data(loaded, data, data_folder))
+    examples = evaluation_data(loaded, data, data_folder)
+    if len(examples.input_shape) > 1:
+        loaded.check_takes_pictures()
+    return evaluate_artifact(loaded, examples)
 
 
 def export(
@@ -362,7 +365,7 @@ def classify(
             pictures.
         model, artifacts: as for `load`.
         resume: continue an interrupted classification of the same inputs.
-        jobs: the number of processes; default: one per core.
+        jobs: the number of processes, fewer if there are few pictures; default: one per core.
         cluster: a Ray cluster to use instead: "auto", "HOST:PORT" or "local".
         progress: called with the number of pictures answered so far and the total, None if unknown.
 
@@ -373,9 +376,10 @@ def classify(
     from wardrobe.serving.offline import classify_all
 
     choose = partial(_answering, model, artifacts)
-    with _engine(choose, jobs or os.cpu_count() or 1, cluster) as engine:
+    several = _several(inputs)
+    with _engine(choose, several, jobs or os.cpu_count() or 1, cluster) as engine:
         return classify_all(
-            _several(inputs), Path(to), engine, resume, progress or (lambda done, total: None)
+            several, Path(to), engine, resume, progress or (lambda done, total: None)
         )
 
 
@@ -390,13 +394,16 @@ def _answering(
 
 @contextmanager
 def _engine(
-    choose: Callable[[], tuple[Path, Path | None]], jobs: int, cluster: str | None
+    choose: Callable[[], tuple[Path, Path | None]],
+    inputs: Sequence[str],
+    jobs: int,
+    cluster: str | None,
 ) -> Iterator[Engine]:
     """What classifies: processes on this machine, or a cluster."""
     if cluster is None:
-        from wardrobe.serving.offline.processes import Processes
+        from wardrobe.serving.offline.processes import Processes, useful
 
-        with Processes(jobs) as processes:
+        with Processes(useful(inputs, jobs)) as processes:
             artifact, companion = processes.call(choose)
             yield lambda unanswered: processes.answers(unanswered, artifact, companion)
         return

@@ -40,7 +40,7 @@ Set = click.option(
 Artifacts = click.option(
     "--artifacts",
     multiple=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder of artifacts; may be repeated.  "
     "[default: $WARDROBE_ARTIFACTS, or artifacts and what ships with wardrobe]",
 )

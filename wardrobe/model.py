@@ -92,15 +92,21 @@ class Model:
         """The pictures that the network takes and how to prepare others; None for a table."""
         return self._served.picture
 
+    def check_takes_pictures(self) -> None:
+        """Raises `NotAPictureModelError`, which says why it does not, if it takes none."""
+        self._served.check_takes_pictures()
+
     @property
     def input(self) -> dict[str, Any]:
         """What an example is: `kind` ("image" or "table") and `shape`. Pictures also have
         `channels` (1 or 3), `range` (of the pixels), `ground` ("dark", "light" or "mixed") and
         `prepare`, the way pictures are prepared. A table with named columns has `columns` instead
-        of the shape."""
+        of the shape, and a network with several inputs has `inputs`, their names."""
         picture = self.picture
         if self._served.columns:
             return {"kind": "table", "columns": list(self._served.columns)}
+        if picture is None and len(self._served.inputs) > 1:
+            return {"kind": "table", "inputs": list(self._served.inputs)}
         if picture is None:
             return {"kind": "table", "shape": list(self._served.input_shape)}
         return {

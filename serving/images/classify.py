@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wardrobe.serving.errors import NotAPictureModelError, PictureError
+from wardrobe.serving.errors import PictureError
 from wardrobe.serving.images.prepare import Prepared, prepared
 from wardrobe.serving.inference.classifier import Floats
 from wardrobe.serving.inference.model import Model
@@ -50,10 +50,7 @@ def classify(
     Raises `NotAPictureModelError` if the model does not classify pictures, and `TooLateError`
     between two pictures if the request's deadline has passed.
     """
-    if model.picture is None:
-        raise NotAPictureModelError(
-            f"model {model.artifact} does not take pictures: {model.why_not}; name another model"
-        )
+    model.check_takes_pictures()
     predictions: list[dict[str, Any]] = [{"file": upload.name} for upload in uploads]
     readable: dict[str, list[Readable]] = {}
     models = {model.artifact.name: model}

@@ -4,6 +4,7 @@ The bytes come from anyone. Their size is checked before time and memory are spe
 decoder that goes on reading is stopped, and whatever is wrong with them is the client's error.
 """
 
+import ctypes
 import io
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, _imaging
 
 from wardrobe.serving import deadline
 from wardrobe.serving.errors import PictureError, TooLateError
@@ -23,6 +24,10 @@ from wardrobe.serving.settings import Limits
 Image.init()  # registers the formats
 # What is odd about a stranger's file is no news for the log, and each message would be remembered.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# libtiff would write what is odd about it to stderr, up to a line for each row.
+for _handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+    with suppress(AttributeError):  # Pillow was built without libtiff
+        ctypes.CDLL(_imaging.__file__)[_handler](None)
 with suppress(ImportError):
     import pillow_heif
 

@@ -38,6 +38,8 @@ _BRANDS = {
 _MARKUP = (
     (re.compile(rb"<svg[\s>]", re.IGNORECASE), "an SVG drawing"),
     (re.compile(rb"<(!doctype html|html|head|body|script|title)", re.IGNORECASE), "an HTML page"),
+    (re.compile(rb"^\s*data:image/", re.IGNORECASE), "a data URL"),
+    (re.compile(rb"^\s*(iVBORw0KGgo|/9j/|R0lGOD|UklGR)"), "a picture's bytes in base64"),
     (re.compile(rb"^\s*<"), "an XML document"),
     (re.compile(rb"^\s*[{\[]"), "JSON text"),
 )

@@ -18,6 +18,7 @@ Its `assets.extra/` may contain:
                       "unknown" names the class for everything else
 """
 
+import difflib
 import logging
 import math
 import os
@@ -41,13 +42,28 @@ Layout = Literal["NHW", "NHWC", "NCHW", "flat", "encoded"]
 """The axes of a network's input: N pictures, height, width, channels; all pixels of a picture in
 one axis; or each picture as the bytes of a PNG file."""
 
+Kind = Literal["image", "table"]
+
 Companion = str | Literal[False] | None
 """The name of the model that answers photographs instead of another; False for none; None if
 nothing is declared."""
 
 VERSION = re.compile(r"0*[1-9][0-9]{0,17}")
 """As in TensorFlow Serving: `00000123` is version 123."""
-KERAS_FILES = (".keras", ".h5", ".hdf5")
+KERAS = "Keras"
+FORMATS = dict.fromkeys((".keras", ".h5", ".hdf5"), KERAS) | {
+    ".onnx": "ONNX",
+    ".pt": "PyTorch",
+    ".pth": "PyTorch",
+    ".tflite": "LiteRT",
+}
+"""Files that hold a network but are not SavedModels."""
+
+KEYS = (
+    *("kind", "shape", "channels", "range", "ground", "prepare", "preparation", "photographs"),
+    *("signature", "output", "layout", "scale", "logits", "columns"),
+)
+"""The keys of `input.json`; tables have more."""
 
 LARGEST_JSON = 4 * 2**20
 """Bytes, enough for the names of a hundred thousand classes."""
@@ -91,7 +107,7 @@ class Extras:
     `columns` are those of a table that the network takes one by one."""
 
     labels: tuple[str, ...] | None = None
-    kind: str | None = None
+    kind: Kind | None = None
     picture: PictureInput | None = None
     """None also if the signature gives the shape of pictures; then `polarity`, `channels` and
     `prepare` hold the declared values."""
@@ -146,6 +162,9 @@ def warn_once(message: str) -> None:
 def passed_over(folder: Path) -> list[str]:
     """What looks like a network in an artifact folder but is not served: the reasons, and what to
     do."""
+    if os.path.isfile(folder):  # noqa: PTH113, this one never raises
+        reason = _why_passed_over(folder, folder.parent / folder.stem)
+        return [reason or f"{folder} is ignored: it is a file; give the folder that contains it"]
     if is_one_model(folder):
         found = [_why_passed_over(path, folder) for path in sorted(_entries(folder))]
         return [message for message in found if message]
@@ -160,11 +179,8 @@ def passed_over(folder: Path) -> list[str]:
 def _why_passed_over(path: Path, model: Path) -> str | None:
     """What is wrong with a path in a model's folder, or with that folder itself."""
     is_numbered = VERSION.fullmatch(path.name)
-    if path.suffix in KERAS_FILES and os.path.isfile(path):  # noqa: PTH113, this one never raises
-        return (
-            f"{path} is ignored: it is a file of Keras, not a SavedModel; export it with"
-            f" keras.models.load_model({str(path)!r}).export({str(model / '1')!r})"
-        )
+    if FORMATS.get(path.suffix) == KERAS and os.path.isfile(path):  # noqa: PTH113, this one never raises
+        return f"{path} is ignored: it is {_no_saved_model(path, model / '1')}"
     if not _is_saved_model(path) or (is_numbered and path.parent == model):
         return None
     if is_numbered:
@@ -174,11 +190,26 @@ def _why_passed_over(path: Path, model: Path) -> str | None:
         )
     if path == model or path.parent != model:
         return f"{path} is ignored: it is a SavedModel without a version; move it to {path / '1'}"
-    number = re.sub("[^0-9]", "", path.name).lstrip("0") or "1"
+    number = re.sub("[^0-9]", "", path.name).lstrip("0")
+    if not VERSION.fullmatch(number):
+        number = "1"
     return (
-        f"{path} is ignored: a version is a positive whole number; rename the folder, for"
-        f" example to {path.parent / number}"
+        f"{path} is ignored: a version is a positive whole number of at most 18 digits; rename the"
+        f" folder, for example to {path.parent / number}"
     )
+
+
+def _no_saved_model(file: Path, to: Path) -> str:
+    """What a file in another format is, and how a SavedModel is made of it in the folder `to`."""
+    what = f"a file of {FORMATS[file.suffix]}, not a SavedModel"
+    if file.name.endswith(".weights.h5"):
+        return (
+            f"{what}, and has weights alone; load them into their model with load_weights, and"
+            f" export that with model.export({str(to)!r})"
+        )
+    if FORMATS[file.suffix] == KERAS:
+        return f"{what}; export it with keras.models.load_model({str(file)!r}).export({str(to)!r})"
+    return f"{what}, and nothing else is served; export the network with Keras or TensorFlow"
 
 
 def is_one_model(folder: Path) -> bool:
@@ -203,12 +234,18 @@ def _is_saved_model(path: Path) -> bool:
 def at(folder: Path) -> Artifact:
     """The artifact in a version folder, or the newest one in a model's folder.
 
+    A SavedModel in a folder without a number is version 1.
+
     Raises `ArtifactError` if there is none.
     """
     folder = folder.absolute()
     if VERSION.fullmatch(folder.name) and folder.is_dir():
         return Artifact(folder.parent.name, int(folder.name), folder)
+    if _is_saved_model(folder):
+        return Artifact(folder.name, 1, folder, model_folder=folder)
     newest = [found for found in find([folder.parent]) if found.name == folder.name][:1]
+    if not newest and folder.suffix in FORMATS and folder.is_file():
+        raise ArtifactError(f"{folder} is {_no_saved_model(folder, folder.with_suffix('') / '1')}")
     if not newest:
         raise ArtifactError(f"{folder} is not an artifact; give a folder NAME/VERSION")
     return newest[0]
@@ -262,7 +299,7 @@ def _entries(folder: Path, warn: bool = False) -> list[Path]:
     """The entries of a folder that are not hidden; none if it cannot be read."""
     try:
         names = os.listdir(folder)  # noqa: PTH208, every second for every model
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         if warn:
@@ -294,7 +331,7 @@ def check_files(artifact: Artifact) -> None:
             status = path.stat()
         except OSError as error:
             if path == graph and isinstance(error, FileNotFoundError):
-                _refuse_keras_files(artifact.folder)
+                _refuse_other_formats(artifact.folder)
                 raise ArtifactError(
                     "saved_model.pb is missing: the folder is empty or half-copied;"
                     " copy it again or delete it"
@@ -306,13 +343,10 @@ def check_files(artifact: Artifact) -> None:
             raise ArtifactError(f"saved_model.pb has more than {LARGEST_GRAPH} bytes; replace it")
 
 
-def _refuse_keras_files(folder: Path) -> None:
+def _refuse_other_formats(folder: Path) -> None:
     for file in _files(folder):
-        if file.suffix in KERAS_FILES:
-            raise ArtifactError(
-                f"{file.name!a} is a file of Keras, not a SavedModel; export it with"
-                f" keras.models.load_model({file.name!a}).export({folder.name!r})"
-            )
+        if file.suffix in FORMATS:
+            raise ArtifactError(f"{str(file)!a} is {_no_saved_model(file, folder)}")
 
 
 def check_writers(artifact: Artifact) -> None:
@@ -348,13 +382,15 @@ def read_extras(artifact: Artifact) -> Extras:
         declared = {}
     if not isinstance(declared, dict):
         raise ArtifactError("input.json must be a JSON object; export the model again")
+    _check_spelling(declared)
     uncertainty = _uncertainty(read_json(folder / "uncertainty.json"))
-    has_shape = declared.get("kind") == "image" and declared.get("shape") is not None
+    kind = _choice(declared, "kind", Kind)
+    has_shape = kind != "table" and declared.get("shape") is not None
     left_open = {} if has_shape else declared
     return Extras(
         labels=_labels(read_json(folder / "labels.json")),
-        kind=_declared(declared, "kind", str),
-        columns=_columns(declared) if declared.get("kind") == "table" else (),
+        kind=kind,
+        columns=_columns(declared) if kind == "table" else (),
         picture=_picture(declared) if has_shape else None,
         polarity=_choice(left_open, "ground", Polarity),
         channels=_channels(left_open),
@@ -369,6 +405,14 @@ def read_extras(artifact: Artifact) -> Extras:
         unknown=uncertainty.get("unknown"),
         photographs=companion("input.json", declared),
     )
+
+
+def _check_spelling(declared: dict[str, Any]) -> None:
+    """Raises `ArtifactError` for a key that resembles a known one: if it were ignored, the answers
+    would differ unnoticed. Other keys are for other programs, or later versions of this one."""
+    for name in declared.keys() - set(KEYS):
+        if close := difflib.get_close_matches(name.lower(), KEYS, n=1, cutoff=0.75):
+            raise ArtifactError(f"input.json: there is no {name!r}; did you mean {close[0]!r}?")
 
 
 def companion(file: str, content: dict[str, Any]) -> Companion:

@@ -16,7 +16,7 @@ from PIL import Image
 from wardrobe.serving.errors import ArtifactError, NotAPictureModelError, RequestError
 from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.inference.artifacts import Extras, Layout
-from wardrobe.serving.inference.graph import STRING, Array, Network, Spec
+from wardrobe.serving.inference.graph import STRING, Array, Network, Signature, Spec
 
 Floats = npt.NDArray[np.float32]
 PROBABILITIES = "probabilities"
@@ -40,6 +40,7 @@ class Classifier:
     layout: Layout
     scale: float = 1
     is_logits: bool = False
+    classes: int = 0
 
     def predict(
         self, call: Callable[[str, Mapping[str, Array]], dict[str, Array]], images: Array
@@ -73,8 +74,12 @@ class Classifier:
         return found.clip(0, 1)
 
     def probabilities(self, values: Array) -> Floats:
-        """The output as it is, or the softmax of logits."""
+        """The output as it is, or the softmax of logits. A single number for each example is the
+        probability of the second of two classes."""
         floats = values.astype(np.float32, copy=False)
+        if floats.shape[1] == 1:
+            both = [-floats / 2, floats / 2] if self.is_logits else [1 - floats, floats]
+            floats = np.concatenate(both, axis=1)
         if not self.is_logits:
             return floats
         raised = np.exp(floats - floats.max(axis=1, keepdims=True))
@@ -103,26 +108,64 @@ def find_classifier(network: Network, extras: Extras) -> Classifier | str:
     Raises `ArtifactError` if `input.json` declares what the network does not have.
     """
     signature = network.signatures[network.default]
-    if extras.kind not in (None, "image"):
-        return f"its input is a {extras.kind}"
+    if extras.kind == "table":
+        return "its input is a table"
     if len(signature.inputs) != 1:
-        return "it has several inputs"
+        return f"it has several inputs, {', '.join(signature.inputs)}"
     ((name, spec),) = signature.inputs.items()
     form = _form(spec, extras, takes_png=network.takes_png)
     output = _output(network, extras)
     if form is None or output is None:
-        if extras.kind == "image":
+        if extras.kind == "image" or extras.picture:
             raise ArtifactError(
                 f"input.json declares pictures of {_described(extras)}, but the signature is"
-                f" {signature.inputs} → {signature.outputs}; export the model again"
+                f" {_written(signature.inputs)} → {_written(signature.outputs)}; correct it, or"
+                " export the model again"
             )
-        return (
-            "its signature takes no pictures or gives no probabilities; assets.extra/input.json can"
-            " name the shape, the layout and the output"
-        )
+        return _no_pictures(signature) if form is None else _no_probabilities(network)
+    if not _holds_pixels(spec, extras.scale):
+        return f"pixels from 0 to {255 * extras.scale:g} do not fit into its input of {spec.dtype}"
     layout, picture = form
     found = Classifier(network.default, name, spec, output, picture, layout, extras.scale)
     return _with_logits(found, network, extras)
+
+
+def _no_pictures(signature: Signature) -> str:
+    return (
+        f"its input {_written(signature.inputs)} is not known to be a picture; if it is one,"
+        ' declare it in assets.extra/input.json, such as {"shape": [224, 224, 3]}'
+    )
+
+
+def _no_probabilities(network: Network) -> str:
+    outputs = network.signatures[network.default].outputs
+    fitting = _scores(network)
+    if not fitting and _scores(network, least=1):
+        return (
+            f"its output {_written(outputs)} is a single number; if that is the probability of the"
+            " second of two classes, name both in assets.extra/labels.json"
+        )
+    if not fitting:
+        return f"its output {_written(outputs)} gives no probabilities [N, classes]"
+    return (
+        f"its outputs {', '.join(fitting)} could all be probabilities; name one in"
+        f' assets.extra/input.json, such as {{"output": "{fitting[0]}"}}'
+    )
+
+
+def _written(specs: Mapping[str, Spec]) -> str:
+    """Inputs or outputs for people: `x float32 [-1, 28, 28]`."""
+    return ", ".join(
+        f"{name} {spec.dtype} {'of any shape' if spec.shape is None else spec.sizes}"
+        for name, spec in specs.items()
+    )
+
+
+def _holds_pixels(spec: Spec, scale: float) -> bool:
+    """Whether the input's dtype holds pixels, and not only their highest bits."""
+    if spec.dtype == STRING or np.dtype(spec.numpy).kind not in "iub":
+        return True
+    return spec.dtype != "bool" and 127 <= 255 * scale <= np.iinfo(spec.numpy).max
 
 
 def _described(extras: Extras) -> str:
@@ -189,7 +232,7 @@ def _with_overrides(picture: PictureInput, extras: Extras) -> PictureInput:
 
 def _output(network: Network, extras: Extras) -> str | None:
     """The output with the probabilities: the declared one, `probabilities`, or else the only one of
-    at least two numbers for each example."""
+    at least two numbers for each example, or of one if the artifact names two classes."""
     outputs = network.signatures[network.default].outputs
     if extras.output is not None:
         if extras.output not in outputs:
@@ -199,18 +242,23 @@ def _output(network: Network, extras: Extras) -> str | None:
         return extras.output
     if PROBABILITIES in outputs:
         return PROBABILITIES
-    fitting = [
+    fitting = _scores(network)
+    if not fitting and extras.labels and len(extras.labels) == 2:
+        fitting = _scores(network, least=1)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _scores(network: Network, least: int = 2) -> list[str]:
+    """The outputs of at least so many numbers for each example."""
+    return [
         name
         for name, values in network.example.items()
-        if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind == "f"
+        if values.ndim == 2 and values.shape[1] >= least and values.dtype.kind == "f"
     ]
-    return fitting[0] if len(fitting) == 1 else None
 
 
 def _with_logits(found: Classifier, network: Network, extras: Extras) -> Classifier | str:
     """Ask the network about a few pictures: probabilities are from 0 to 1 and add up to 1."""
-    if extras.logits:
-        return replace(found, is_logits=True)
     try:
         values = np.concatenate(
             [
@@ -222,6 +270,9 @@ def _with_logits(found: Classifier, network: Network, extras: Extras) -> Classif
         return f"it does not take a picture: {error}"
     if values.ndim != 2 or not np.isfinite(values).all():
         raise ArtifactError("its probabilities are not finite numbers [N, classes]; train it again")
+    found = replace(found, classes=max(values.shape[1], 2))
+    if extras.logits:
+        return replace(found, is_logits=True)
     if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
         if extras.logits is False:
             raise ArtifactError(
@@ -229,7 +280,8 @@ def _with_logits(found: Classifier, network: Network, extras: Extras) -> Classif
                 f" {values.min():.3g} to {values.max():.3g}"
             )
         return replace(found, is_logits=True)
-    adds_up = np.abs(values.astype(np.float64).sum(axis=1) - 1).max() < TOLERANCE
+    sums = found.probabilities(values).astype(np.float64).sum(axis=1)
+    adds_up = np.abs(sums - 1).max() < TOLERANCE
     if adds_up or extras.logits is False or found.output == PROBABILITIES:
         return found
     return (

@@ -32,6 +32,8 @@ PNG = base64.b64decode(
 Call = Callable[..., list[Array]]
 """Calls a signature with arrays in the alphabetical order of its inputs; returns its outputs in
 alphabetical order, too."""
+WHERE = ("Graph execution error", "Detected at node", "<stack traces")
+"""Beginnings of the lines that TensorFlow puts before the cause of an error."""
 CALLING_THREAD = -1
 """The `inter_op_thread_pool` with which TensorFlow runs a graph in the calling thread. A thread of
 its own would spin after each call, waiting for another, for longer than the call takes."""
@@ -62,6 +64,11 @@ class Spec:
     def sizes(self) -> list[int]:
         """The shape as the protocols write it: -1 for an axis of any size."""
         return [-1 if size is None else size for size in self.shape or ()]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the shape of an example is not known."""
+        return self.shape is None or None in self.shape[1:]
 
     @property
     def is_batched(self) -> bool:
@@ -111,10 +118,10 @@ class Network:
         except ArtifactError:
             raise
         except Exception as error:  # a broken file can fail anywhere below TensorFlow's loader
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ArtifactError(
-                f"TensorFlow cannot load it and call its signature {self.default} ({reason});"
-                " copy it again or delete it"
+                f"TensorFlow cannot load it and call its signature {self.default}"
+                f" ({_reason(error)}); copy it again, export it again for TensorFlow"
+                f" {load_tensorflow().__version__}, or delete it"
             ) from error
 
     def _load(self, folder: Path, load: Callable[[Path], tuple[Any, Mapping[str, Call]]]) -> None:
@@ -131,22 +138,22 @@ class Network:
         try:
             outputs = self._calls[name](*(inputs[key] for key in signature.inputs))
         except self._invalid as error:
-            raise RequestError(str(error).strip().splitlines()[0]) from error
+            raise RequestError(_reason(error)) from error
         return dict(zip(signature.outputs, outputs, strict=True))
 
     def _call_with_zeros(self) -> dict[str, Array]:
         """The outputs for one example of zeros; for sizes that the signature leaves open, the first
         that the graph accepts. A graph that rejects an empty string may take a picture's bytes; a
-        graph that rejects both remains unknown."""
+        graph that rejects both, or whose signature leaves the shape open, remains unknown."""
         specs = self.signatures[self.default].inputs
-        has_strings = any(spec.dtype == STRING for spec in specs.values())
+        has_choice = any(spec.dtype == STRING or spec.is_open for spec in specs.values())
         for side in OPEN_SIDES:
             try:
                 return self.call(
                     self.default, {name: _zeros(spec, side) for name, spec in specs.items()}
                 )
             except RequestError:
-                if side == OPEN_SIDES[-1] and not has_strings:
+                if side == OPEN_SIDES[-1] and not has_choice:
                     raise
         try:
             inputs = {name: _zeros(spec, 1, PNG) for name, spec in specs.items()}
@@ -155,6 +162,13 @@ class Network:
             return {}
         self.takes_png = len(specs) == 1
         return example
+
+
+def _reason(error: Exception) -> str:
+    """The line of a TensorFlow error that says what is wrong: above it may stand where."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = (line for line in lines if line and not line.startswith(WHERE))
+    return next(told, type(error).__name__)
 
 
 def _default(signatures: Mapping[str, Signature], declared: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wardrobe.serving.errors import ArtifactError
+from wardrobe.serving.errors import ArtifactError, NotAPictureModelError, RequestError
 from wardrobe.serving.images import PREPARATION
 from wardrobe.serving.images.picture_input import PictureInput
 from wardrobe.serving.inference.artifacts import (
@@ -64,6 +64,19 @@ class Model:
         """The pictures that the network takes, None if it takes none."""
         return self.classifier.picture if self.classifier else None
 
+    def labels_of(self, output: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+        """The classes of an output, of which an example has this shape; none if `labels` are those
+        of another one."""
+        is_another = self.classifier is not None and self.classifier.output != output
+        return () if is_another or shape != (len(self.labels),) else self.labels
+
+    def check_takes_pictures(self) -> None:
+        """Raises `NotAPictureModelError`, which says why it does not, if it takes none."""
+        if self.picture is None:
+            raise NotAPictureModelError(
+                f"model {self.artifact} does not take pictures: {self.why_not}; name another model"
+            )
+
     @property
     def known(self) -> frozenset[str]:
         """The classes except the one for everything else."""
@@ -90,21 +103,36 @@ class Model:
         if not isinstance(examples, Mapping):
             if self.classifier:
                 return self.classifier.predict(self.call, examples)
-            (name,) = self.network.signatures[self.network.default].inputs
-            examples = {name: examples}
+            examples = {self._only_input: examples}
         outputs = self.call(self.network.default, examples)
         return outputs[PROBABILITIES if PROBABILITIES in outputs else next(iter(outputs))]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape of one example for `predict`; for a table taken by column, the number of
-        columns."""
+        columns.
+
+        Raises `RequestError` if the network takes several inputs.
+        """
         if self.columns:
             return (len(self.columns),)
         if self.picture:
             return self.picture.example_shape
-        (spec,) = self.network.signatures[self.network.default].inputs.values()
-        return tuple(spec.shape or ())[1:]
+        return tuple(self.inputs[self._only_input].shape or ())[1:]
+
+    @property
+    def inputs(self) -> Mapping[str, Spec]:
+        """The inputs of the signature that is called."""
+        return self.network.signatures[self.network.default].inputs
+
+    @property
+    def _only_input(self) -> str:
+        if len(self.inputs) != 1:
+            raise RequestError(
+                f"{self.artifact} has the inputs {', '.join(self.inputs)}; send them to the"
+                " service's /v1 or /v2"
+            )
+        return next(iter(self.inputs))
 
     def explain(self, images: Floats) -> Floats | None:
         """`float32 [N, height, width]`, 0–255 → attribution `float32 [N, height, width]`, positive
@@ -138,7 +166,7 @@ def load(artifact: Artifact, batched: bool = False) -> Model:
         )
     labels, metrics = extras.labels or (), None
     if classifier:
-        labels = _labels(network.example[classifier.output].shape[1], extras.labels)
+        labels = _labels(classifier.classes, extras.labels)
         metrics = PredictionMetrics(artifact.name, artifact.version, labels)
     called = Batcher(network, artifact.name, artifact.version) if batched else network
     columns = _columns(network.signatures[network.default], extras)

@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 PHOTOGRAPHS = "mlp-photos"
 """By default, answers photographs instead of any model that knows the same garments."""
 
+MOST_REASONS = 5
+"""Models of which an error says why they cannot answer."""
+
 State = Literal["not loaded", "loading", "available", "broken"]
 
 FOLDERS = re.compile(r"(?<![\w.…])/(?:[^\s/'\":;,()]+/)+")
@@ -348,18 +351,25 @@ class Repository:
         found = [each for each in tried if version in (None, each.artifact.version)]
         if found or version is None:
             reasons = (f"{each.artifact}: {each.reason or each.state}" for each in found)
-            return ModelUnavailableError("; ".join(reasons) or f"model {name!r} has no version")
+            return ModelUnavailableError(
+                "; ".join(reasons) or f"model {name!r} has no version to serve, {FILE} says which"
+            )
         known = ", ".join(str(each.artifact.version) for each in tried)
         return ModelNotFoundError(f"model {name!r} has no version {version}; it has {known}")
 
     def _first_for_pictures(self) -> str:
         # Last, what is there for photographs: others leave these to it, and it leaves them nothing.
+        reasons = []
         for name in sorted(self._versions, key=PHOTOGRAPHS.__eq__):
             newest = self._newest(name)
             if newest and newest.picture:
                 return name
+            reasons.append(
+                f"{name}: {newest.why_not}" if newest else str(self._why_not(name, None))
+            )
+        told = "; ".join(reasons[:MOST_REASONS]) + ("; …" if len(reasons) > MOST_REASONS else "")
         raise ModelUnavailableError(
-            "no model here can classify pictures; /health/ready lists the models and says why not"
+            f"no model here can classify pictures: {told or 'there is none at all'}"
         )
 
     def _all_versions(self) -> list[Artifact]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import glob
+import lzma
 import os
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,7 +67,7 @@ class Source:
             return len(self.names)
         if self.column:
             return int(_parquet(self.path).metadata.num_rows)
-        with tarfile.open(self.path) as archive:
+        with _damage_named(self.path), tarfile.open(self.path) as archive:
             return sum(1 for _ in _pictures_in(archive))
 
 
@@ -100,6 +103,8 @@ def sources(inputs: Iterable[str]) -> Iterator[Source]:
             path = Path(name)
         if glob.has_magic(text) and not path.exists():
             found = sorted(glob.glob(text, recursive=True))  # noqa: PTH207, it takes absolute ones
+            if not found:
+                raise InputError(f"no file matches {text}")
             yield from _in_groups(path, found)
             continue
         if not path.exists():
@@ -150,9 +155,20 @@ def _readable_archive(path: Path) -> Path:
         raise InputError(f"{path} is not a tar file ({error})") from error
 
 
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Raises `InputError` for what an archive or a table turns out to be while it is read."""
+    try:
+        yield
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged or cut short ({error}); copy it again, then go on with --resume"
+        ) from error
+
+
 def _members(path: Path, start: int) -> Iterator[Upload | Path]:
     """The pictures in a tar file, read from its beginning to its end."""
-    with tarfile.open(path) as archive:
+    with _damage_named(path), tarfile.open(path) as archive:
         for member in islice(_pictures_in(archive), start, None):
             content = archive.extractfile(member)
             yield Upload(as_text(f"{path}/{member.name}"), content.read() if content else b"")
@@ -209,9 +225,10 @@ def _rows(path: Path, column: str, start: int) -> Iterator[Upload | Path]:
         if first + count > start:
             batches = file.iter_batches(ROWS, row_groups=[group], columns=[column])
             values = (value for batch in batches for value in batch.column(0).to_pylist())
-            for row, value in enumerate(values, first):
-                if row >= start:
-                    yield _upload(f"{path}:{row}", value)
+            with _damage_named(path):
+                for row, value in enumerate(values, first):
+                    if row >= start:
+                        yield _upload(f"{path}:{row}", value)
         first += count
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -23,12 +24,22 @@ from wardrobe.serving.errors import ServingError
 from wardrobe.serving.images.classify import Upload
 from wardrobe.serving.offline.answers import Answer
 from wardrobe.serving.offline.classifier import BATCH, Classifier
-from wardrobe.serving.offline.inputs import Source, read
+from wardrobe.serving.offline.inputs import Source, read, sources
 
 AHEAD = 4
 """Batches of each process that are read or answered but not yet written."""
 
 Result = TypeVar("Result")
+
+
+def useful(inputs: Sequence[str], most: int) -> int:
+    """For how many processes, up to `most`, there is a batch of pictures.
+
+    Raises `InputError` if an input is not there.
+    """
+    pictures = (picture for source in sources(inputs) for picture in source.uploads())
+    found = sum(1 for _ in islice(pictures, most * BATCH))
+    return max(1, math.ceil(found / BATCH))
 
 
 class Processes:

@@ -194,9 +194,16 @@ def _infer(model: Model, document: dict[str, Any], binary: memoryview) -> Respon
         head["id"] = document["id"]
     tensors = []
     for output in requested:
-        values, datatype = outputs[output.name], DATATYPES[signature.outputs[output.name].dtype]
+        values, dtype = outputs[output.name], signature.outputs[output.name].dtype
+        if dtype not in DATATYPES:
+            raise RequestError(
+                f"the output {output.name!r} is of {dtype}, which this protocol does not have;"
+                " request the others by name"
+            )
+        datatype = DATATYPES[dtype]
         if output.classes:
-            values, datatype = _classes(values, output.classes, model.labels), "BYTES"
+            labels = model.labels_of(output.name, values.shape[-1:])
+            values, datatype = _classes(values, output.classes, labels), "BYTES"
         tensors.append((output, datatype, values))
     return _response(head, tensors)
 

@@ -18,10 +18,11 @@ from wardrobe.serving.protocols.tensors import quote
 from wardrobe.serving.settings import Settings
 
 HOW_TO_SEND = "send one as the body, or any number as `file` parts: curl -F file=@boot.png URL"
-HOW_TO_SEND_JSON = (
-    'send {"image": B64}, {"images": [B64, …]} or {"instances": [{"b64": B64}, …]}, B64 the'
+AS_JSON = (
+    '{"image": B64}, {"images": [B64, …]} or {"instances": [{"b64": B64}, …]}, B64 the'
     " picture's bytes in base64 or a data URL"
 )
+HOW_TO_SEND_JSON = f"send {AS_JSON}"
 JSON_KEYS = ("image", "images", "instances")
 OPTIONS = ("model", "version", "top", "explain")
 """What may stand in the query, or beside the pictures in a form or a JSON document."""
@@ -77,16 +78,19 @@ def _read(most: int) -> tuple[list[Upload], Fields]:
 
 
 def _options(beside: Fields) -> dict[str, str]:
-    """The options, wherever they stand. Raises `RequestError` if one has two values, or is misspelt
-    in the address: another model would answer. Parameters of others, such as those of a gateway,
-    are ignored."""
+    """The options, wherever they stand, except those left empty. Parameters of others, such as
+    those of a gateway, are ignored.
+
+    Raises `RequestError` if one has two values, or is misspelt in the address: another model would
+    answer.
+    """
     for name in request.args:
         close = difflib.get_close_matches(name.lower(), OPTIONS, n=1)
         if close and name not in OPTIONS:
             raise RequestError(f"there is no option {name!r}; did you mean {close[0]!r}?")
     options: dict[str, str] = {}
     for name, value in (*request.args.items(multi=True), *beside):
-        if name not in OPTIONS:
+        if name not in OPTIONS or not value:
             continue
         if len(value) > LONGEST_OPTION:
             raise RequestError(
@@ -101,9 +105,10 @@ def _options(beside: Fields) -> dict[str, str]:
 def _from_body(body: bytes) -> list[Upload]:
     if not body:
         raise RequestError(f"the request contains no picture; {HOW_TO_SEND}")
-    if request.mimetype == "application/x-www-form-urlencoded" and not any(
-        end in body for end in (b"\r", b"\n")
-    ):
+    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    if is_form and body.isascii():
+        raise RequestError(f"this is text, not a picture; {HOW_TO_SEND}, or as JSON: {AS_JSON}")
+    if is_form and not any(end in body for end in (b"\r", b"\n")):
         raise RequestError(
             "the picture was damaged in transit, as `curl -d` drops line ends: send it with"
             " curl --data-binary @boot.png URL, or with curl -F file=@boot.png URL"
@@ -112,8 +117,8 @@ def _from_body(body: bytes) -> list[Upload]:
 
 
 def _from_form(body: bytes, most: int) -> tuple[list[Upload], Fields]:
-    """The parts called `file`, with a file name or without, and the fields of text that are not
-    left empty. Other files would be missed."""
+    """The parts called `file`, with a file name or without, and the fields of text. Other files
+    would be missed."""
     boundary = request.mimetype_params.get("boundary", "")
     if body and not boundary:
         raise RequestError(
@@ -125,11 +130,12 @@ def _from_form(body: bytes, most: int) -> tuple[list[Upload], Fields]:
     others = [part for part in sent if part.name != "file"]
     missed = [part for part in others if part.filename is not None]
     if missed or not uploads:
-        named = ", ".join(dict.fromkeys(repr(part.name) for part in missed or others)) or "no part"
+        named = ", ".join(dict.fromkeys(repr(part.name) for part in missed or others))
         rest = "which must be named `file`, too" if uploads else "but no file named `file`"
-        raise RequestError(f"the form has {named}, {rest}; {HOW_TO_SEND}")
+        found = f"has {named}, {rest}" if named else "is empty"
+        raise RequestError(f"the form {found}; {HOW_TO_SEND}")
     texts = [(part.name or "", part.data.decode(errors="replace")) for part in others]
-    return uploads, [(name, text) for name, text in texts if text]
+    return uploads, texts
 
 
 def _from_json(body: bytes) -> tuple[list[Upload], Fields]:
@@ -173,7 +179,9 @@ def _from_base64(value: object) -> bytes | PictureError:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
-        return PictureError("the picture is not valid base64; encode its bytes again", 400)
+        return PictureError(
+            "the picture is not valid base64; encode its bytes, not its name or address", 400
+        )
 
 
 def _number(options: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -32,7 +32,7 @@ Row = dict[str, Any]
 class _Name(BaseConverter):
     """A name in a path; a colon and a verb may follow it."""
 
-    regex = "[^/:]+"
+    regex = "[^:]+"  # a slash in it would let it match several parts, and the end of a path matter
 
 
 class _Version(BaseConverter):
@@ -198,7 +198,11 @@ def _from_rows(rows: Any, signature: Signature) -> dict[str, Array]:
                 f"Failed to process element: {index} of '{ROW}' list. Error: {error}"
             ) from None
     return {
-        name: array(values, (len(rows), *shapes[name]), signature.inputs[name])
+        name: _admitted(
+            array(values, (len(rows), *shapes[name]), signature.inputs[name]),
+            rows,
+            signature.inputs[name],
+        )
         for name, values in columns.items()
     }
 
@@ -206,11 +210,20 @@ def _from_rows(rows: Any, signature: Signature) -> dict[str, Array]:
 def _example_shape(value: Any, spec: Spec) -> tuple[int, ...]:
     """The shape of one example. Raises `RequestError` if the signature does not admit it."""
     found = shape(value, spec)
-    if not spec.admits((1, *found)):
+    if spec.shape is not None and not Spec(spec.dtype, spec.shape[1:]).admits(found):
         raise RequestError(
             f"JSON Value: {quote(value)} has shape {list(found)}, not {spec.sizes[1:]}"
         )
     return found
+
+
+def _admitted(values: Array, sent: Any, spec: Spec) -> Array:
+    """The whole input, if the signature admits it: its batch may be of a fixed size, too."""
+    if not spec.admits(values.shape):
+        raise RequestError(
+            f"JSON Value: {quote(sent)} has shape {list(values.shape)}, not {spec.sizes}"
+        )
+    return values
 
 
 def _named(row: Any, signature: Signature) -> dict[str, Any]:
@@ -230,15 +243,10 @@ def _named(row: Any, signature: Signature) -> dict[str, Any]:
 
 def _from_columns(columns: Any, signature: Signature) -> dict[str, Array]:
     """The inputs in `inputs`: an object of whole batches by input; a single input may be bare."""
-    arrays = {}
-    for name, value in _named(columns, signature).items():
-        spec = signature.inputs[name]
-        arrays[name] = values = from_json(value, spec)
-        if not spec.admits(values.shape):
-            raise RequestError(
-                f"JSON Value: {quote(value)} has shape {list(values.shape)}, not {spec.sizes}"
-            )
-    return arrays
+    return {
+        name: _admitted(from_json(value, signature.inputs[name]), value, signature.inputs[name])
+        for name, value in _named(columns, signature).items()
+    }
 
 
 def _rows(outputs: Mapping[str, Array]) -> Any:
@@ -261,7 +269,12 @@ def _columns(outputs: Mapping[str, Array]) -> Any:
 
 
 def _printable(name: str, values: Array) -> Any:
-    """Numbers stay an array; strings become text, or base64 if the name ends in `_bytes`."""
+    """Numbers stay an array; strings become text, or base64 if the name ends in `_bytes`.
+
+    Raises `RequestError` for what is neither.
+    """
+    if values.dtype.kind == "c":
+        raise RequestError(f"the output {name!r} is of {values.dtype}, which JSON cannot hold")
     if values.dtype != object:
         return values
     if not name.endswith("_bytes"):

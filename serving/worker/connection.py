@@ -76,13 +76,13 @@ class Connection:
 
     def receive(self) -> bool:
         """Reads some bytes; False if the client has finished sending. Raises `OSError`."""
+        most = BODY_PIECE if self.phase is Phase.BODY else PIECE
         try:
-            piece = self.socket.recv(BODY_PIECE if self.phase is Phase.BODY else PIECE)
+            count = self.incoming.receive(self.socket, most)
         except BlockingIOError:
             return True
-        self.incoming.received += piece
-        self.moved += len(piece)
-        return bool(piece)
+        self.moved += count
+        return count > 0
 
     def ask_for_body(self) -> None:
         """Tells a client that waits for `100 Continue` to send the body. Raises `OSError`."""

@@ -1,16 +1,19 @@
 """Parses requests from the bytes that a client has sent so far.
 
-Nothing here waits or touches a socket: arriving bytes are appended to `Incoming.received`, and
-`next` returns a request once its head and its complete body are there. The bytes of a body are
-removed from `received` before the next head is parsed, so they cannot be read as a request.
+Nothing here waits: `Incoming.receive` takes the bytes that have arrived, and `next` returns a
+request once its head and its complete body are there. The bytes of a body are never in `received`
+when the next head is parsed, so they cannot be read as a request.
 
 gunicorn parses the head and decides how the body is framed. Its readers of bodies are not used,
 because they wait for the client.
 """
 
 import io
+import logging
 import re
+import socket
 from collections.abc import Generator
+from functools import cache
 from typing import Any
 
 from gunicorn.http.body import CHUNK_EXT_RE, ChunkedReader
@@ -24,10 +27,15 @@ from gunicorn.http.errors import (
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
+logger = logging.getLogger(__name__)
+
 LARGEST_HEAD = 65536
 """Bytes; a longer head is refused."""
 LONGEST_LINE = 8190
 """Bytes of a line with a chunk's size, and of all trailers together."""
+
+TLS = b"\x16\x03"
+"""The first bytes of a client that speaks TLS."""
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;.*)?", re.DOTALL)
 _STATUSES = {LimitRequestLine: 414, ExpectationFailed: 417, LimitRequestHeaders: 431}
@@ -64,13 +72,28 @@ class Incoming:
         self.head: Any = None
         """The request whose body is still arriving."""
         self._cfg, self._client, self._largest = cfg, client, largest
-        self._body = bytearray()  # what is known of one that comes in chunks
+        self._chunks = bytearray()  # what is known of a body that comes in chunks
+        self._body = self._missing = memoryview(b"")
         self._reading = self._read()
 
     @property
     def size(self) -> int:
         """Bytes in memory."""
-        return len(self.received) + len(self._body)
+        return len(self.received) + len(self._chunks) + len(self._body) - len(self._missing)
+
+    def receive(self, sock: socket.socket, most: int) -> int:
+        """Takes the bytes that have arrived, at most `most`; returns their number, 0 if the client
+        has finished sending.
+
+        Raises `OSError`.
+        """
+        if self._missing:  # straight into the body: copies of large bodies cost more than the rest
+            count = sock.recv_into(self._missing[:most])
+            self._missing = self._missing[count:]
+            return count
+        piece = sock.recv(most)
+        self.received += piece
+        return len(piece)
 
     def next(self) -> Any:
         """The next complete request, gunicorn's `Request` with a `BytesIO` as body; None while
@@ -81,7 +104,8 @@ class Incoming:
         try:
             next(self._reading)
         except StopIteration as end:
-            self._reading, self.head, self._body = self._read(), None, bytearray()
+            self._reading, self.head, self._chunks = self._read(), None, bytearray()
+            self._body = self._missing = memoryview(b"")  # the body is the request's alone
             return end.value
         return None
 
@@ -92,15 +116,18 @@ class Incoming:
             body = yield from self._take_chunks()
             others = [each for each in request.headers if each[0] != "TRANSFER-ENCODING"]
             request.headers = [*others, ("CONTENT-LENGTH", str(len(body)))]
+            request.body = io.BytesIO(body)
         else:
-            body = yield from self._take(self._fitting(request.body.reader.length))
-        request.body = io.BytesIO(body)
+            request.body = yield from self._take_body(self._fitting(request.body.reader.length))
         return request
 
     def _take_head(self) -> Generator[None, None, bytes]:
         """A head with the empty line that ends it, or the part that is already wrong."""
         data = self.received
         while True:
+            if data.startswith(TLS):
+                _warn_of_tls()
+                raise RefusedError(400, "this is TLS; the service speaks HTTP")
             start = 2 if data.startswith(b"\r\n") else 0  # one empty line may come first
             end = data.find(b"\r\n\r\n", start)
             has_bare_newline = data.count(b"\n") != data.count(b"\r\n")
@@ -119,11 +146,23 @@ class Incoming:
             raise RefusedError(400, "the request has no end of its own")
         return request
 
+    def _take_body(self, length: int) -> Generator[None, None, io.BytesIO]:
+        """A body of so many bytes. The part that is still to come is received into it."""
+        body = io.BytesIO(bytes(length))
+        begun = min(length, len(self.received))
+        self._body = body.getbuffer()
+        self._body[:begun] = memoryview(self.received)[:begun]
+        del self.received[:begun]
+        self._missing = self._body[begun:]
+        while self._missing:
+            yield
+        return body
+
     def _take_chunks(self) -> Generator[None, None, bytes]:
         """A chunked body and its trailers (RFC 9112, section 7.1)."""
         while size := _chunk_size((yield from self._take_line())):
-            self._fitting(len(self._body) + size)
-            self._body += yield from self._take(size)
+            self._fitting(len(self._chunks) + size)
+            self._chunks += yield from self._take(size)
             if (yield from self._take(2)) != b"\r\n":
                 raise RefusedError(400, "the body is broken: a chunk does not end where it says")
         trailers = b""
@@ -136,7 +175,7 @@ class Incoming:
                 self.head.parse_headers(trailers.removesuffix(b"\r\n"), from_trailer=True)
         except ParseException as error:
             raise _refused(error) from None
-        return bytes(self._body)
+        return bytes(self._chunks)
 
     def _take_line(self) -> Generator[None, None, bytes]:
         data = self.received
@@ -162,6 +201,12 @@ class Incoming:
                 " at a time",
             )
         return size
+
+
+@cache
+def _warn_of_tls() -> None:
+    """Logged once, since the client cannot read the answer."""
+    logger.warning("a client speaks TLS: use http://, or a proxy that terminates TLS")
 
 
 def _chunk_size(line: bytes) -> int:

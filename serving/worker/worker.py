@@ -93,6 +93,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.wsgi: Any = None  # until the models are loaded
         self._is_draining = False
         self._connections: set[Connection] = set()
         self._large: set[Connection] = set()  # those whose request is more than SMALL
@@ -132,8 +133,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: readiness first becomes false, so that a load balancer stops sending; then
-        requests in flight are finished."""
-        if self._is_draining or self.wsgi is None:
+        requests in flight are finished. While the models are loading, there are none."""
+        if self.wsgi is None:
+            raise SystemExit(0)
+        if self._is_draining:
             super().handle_exit(sig, frame)
             return
         self._is_draining = True

@@ -214,10 +214,17 @@ def data_of_artifact(
 
     Raises:
         DeclarationError: the declaration in its `assets.extra/` cannot be read.
-        DataError, DataUnavailable: as in `for_declaration`.
+        DataError: there is none, as in an artifact made elsewhere, or as in `for_declaration`.
+        DataUnavailable: as in `for_declaration`.
     """
     extras = artifact / "assets.extra"
-    declaration = load_declaration(str(extras / "declaration.yaml"), (), folder)
+    declared = extras / "declaration.yaml"
+    if not declared.is_file():
+        raise DataError(
+            f"{artifact} does not say what it was trained on; name a data set, such as"
+            " --data fashion-mnist"
+        )
+    declaration = load_declaration(str(declared), (), folder)
     wanted = declaration.data
     run = _read(extras / "run.json")
     source = _source(run)

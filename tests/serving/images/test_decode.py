@@ -294,3 +294,14 @@ def test_a_damaged_file_is_a_picture_or_a_picture_error(encode, kind: str, data)
     end = data.draw(st.integers(0, len(whole)))
     with suppress(PictureError):
         decode(bytes(whole[:end]), LIMITS)
+
+
+def test_a_broken_tiff_writes_nothing_into_the_log(
+    encode, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    data = bytearray(encode(Image.fromarray(noise), "TIFF", compression="tiff_lzw"))
+    data[len(data) // 2 :: 100] = bytes(len(data[len(data) // 2 :: 100]))
+    with pytest.raises(PictureError):
+        decode(bytes(data), LIMITS)
+    assert capfd.readouterr().err == ""

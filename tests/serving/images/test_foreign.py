@@ -18,6 +18,8 @@ from wardrobe.serving.images.prepare import LIMITS, prepared
         (b"<?xml version='1.0'?><svg xmlns='x'>", "an SVG drawing"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied", "an XML document"),
         (b'{"error": "not found"}', "JSON text"),
+        (b"data:image/png;base64,iVBORw0KGgo", "a data URL"),
+        (b"iVBORw0KGgoAAAANSUhEUg", "a picture's bytes in base64"),
         (b"Not Found\n", "text"),
         (b"%PDF-1.7 ...", "a PDF document"),
         (b"PK\x03\x04" + bytes(20), "a ZIP archive"),

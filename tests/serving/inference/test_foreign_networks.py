@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import wardrobe
 from wardrobe.serving.app import create_app
 from wardrobe.serving.errors import ArtifactError, ModelNotFoundError, NotAPictureModelError
 from wardrobe.serving.inference.artifacts import Artifact, find, passed_over
@@ -182,6 +184,9 @@ def test_what_is_no_probability_is_not_answered_as_one(asked, band, foreign: Pat
         ("exported", {"signature": "nothing"}, "names the signature 'nothing'; there are"),
         ("exported", {"kind": "image", "layout": "NCHW"}, "layout NCHW"),
         ("exported", {"kind": "image", "shape": [32, 32]}, r"pictures of shape \[32, 32\]"),
+        ("exported", {"shape": [32, 32]}, r"pictures of shape \[32, 32\].* float32 \[-1, 28, 28"),
+        ("exported", {"kind": "picture"}, "kind is 'picture'; it must be image or table"),
+        ("exported", {"sclae": 0.1}, "there is no 'sclae'; did you mean 'scale'"),
         ("exported", {"layout": "HW"}, "layout is 'HW'; it must be NHW, NHWC, NCHW, flat or"),
         ("exported", {"scale": 0}, "scale is 0; it must be the number"),
         ("exported", {"channels": 2}, "channels is 2; it must be 1 or 3"),
@@ -199,6 +204,124 @@ def test_a_declaration_that_does_not_fit_says_why(
             load(Artifact(name, 123, folder))
     finally:
         (folder / "assets.extra/input.json").unlink()
+
+
+@pytest.fixture(scope="module")
+def unusual(tmp_path_factory: pytest.TempPathFactory, write_extras) -> Any:
+    """The service with networks of which an artifact must say more, or that take no pictures."""
+    import keras
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("unusual")
+    inputs = keras.Input((28, 28), name="taken")
+    flat = keras.layers.Flatten()(inputs)
+    heads = {name: keras.layers.Dense(size)(flat) for name, size in (("box", 4), ("kind", 3))}
+    exported = {
+        "heads": keras.Model(inputs, heads),
+        "named-head": keras.Model(inputs, heads),
+        "two-classes": keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(flat)),
+        "two-classes-by-logit": keras.Model(inputs, keras.layers.Dense(1)(flat)),
+        "one-number": keras.Model(inputs, keras.layers.Dense(1)(flat)),
+    }
+    for name, network in exported.items():
+        network.export(str(folder / name / "1"), verbose=False)
+    write_extras(folder / "named-head/1", input={"output": "kind"}, labels=["a", "b", "c"])
+    for name in ("two-classes", "two-classes-by-logit"):
+        write_extras(folder / name / "1", labels=["cat", "dog"])
+    functions: dict[str, tuple[Any, Any]] = {
+        "any-rank": (tf.TensorSpec(None), lambda taken: tf.reshape(taken, (-1, 784))),
+        "eight-at-a-time": (tf.TensorSpec((8, 2)), lambda taken: 2 * taken),
+        "complex": (tf.TensorSpec((None, 2)), lambda taken: tf.cast(taken, tf.complex64)),
+        "small-integers": (
+            tf.TensorSpec((None, 28, 28), tf.int8),
+            lambda taken: tf.cast(taken[:, 0, :2], tf.float32),
+        ),
+    }
+    for name, (spec, function) in functions.items():
+        made = module(function, spec)
+        tf.saved_model.save(made, str(folder / name / "1"), signatures=made.answer)
+    return create_app(Settings(artifacts=(folder,), port=0)).test_client()
+
+
+def test_one_number_is_the_probability_of_the_second_class_if_two_are_named(unusual) -> None:
+    for name in ("two-classes", "two-classes-by-logit"):
+        answer = unusual.post(f"/predict?model={name}", data=picture(np.eye(28, dtype=np.uint8)))
+        first, second = answer.json["predictions"][0]["top"]
+        assert {first["label"], second["label"]} == {"cat", "dog"}
+        assert first["probability"] + second["probability"] == pytest.approx(1, abs=1e-5)
+        document = {"inputs": np.eye(28)[np.newaxis].tolist()}
+        ((number,),) = unusual.post(f"/v1/models/{name}:predict", json=document).json["outputs"]
+        expected = 1 / (1 + np.exp(-number)) if "logit" in name else number
+        found = first if first["label"] == "dog" else second
+        assert found["probability"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "heads",
+            r'box, kind could all be probabilities; name one in .*"output": "box"',
+        ),
+        ("one-number", "is a single number; if that is the probability of the second of two"),
+        ("any-rank", r'taken float32 of any shape is not known to be a picture; .*"shape"'),
+        ("small-integers", "pixels from 0 to 255 do not fit into its input of int8"),
+    ],
+)
+def test_a_network_that_takes_no_pictures_says_what_is_missing(unusual, name, message) -> None:
+    answer = unusual.post(f"/predict?model={name}", data=picture(np.eye(28, dtype=np.uint8)))
+    assert answer.status_code == 422
+    assert re.search(message, answer.json["error"]), answer.json
+
+
+def test_classes_are_named_for_the_output_that_they_belong_to_alone(unusual) -> None:
+    named = [{"name": name, "parameters": {"classification": 1}} for name in ("box", "kind")]
+    taken = {"name": "taken", "shape": [1, 28, 28], "datatype": "FP32", "data": [1.0] * 784}
+    document = {"inputs": [taken], "outputs": named}
+    answer = unusual.post("/v2/models/named-head/infer", json=document)
+    box, kind = (output["data"][0].split(":") for output in answer.json["outputs"])
+    assert len(box) == 2
+    assert kind[2] == "abc"[int(kind[1])]
+
+
+def test_a_network_of_which_nothing_is_known_answers_what_it_is_sent(unusual) -> None:
+    document = {"inputs": np.ones((2, 28, 28)).tolist()}
+    answer = unusual.post("/v1/models/any-rank:predict", json=document)
+    assert np.shape(answer.json["outputs"]) == (2, 784)
+
+
+def test_a_network_of_several_inputs_is_described_and_sent_to_the_service(tmp_path: Path) -> None:
+    import keras
+
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    network = keras.Model([a, b], keras.layers.Dense(2)(keras.layers.Concatenate()([a, b])))
+    network.export(str(tmp_path / "pair/1"), verbose=False)
+    model = wardrobe.load(tmp_path / "pair/1")
+    assert model.input == {"kind": "table", "inputs": ["a", "b"]}
+    assert "pair/1" in repr(model)
+    with pytest.raises(wardrobe.ServingError, match="has the inputs a, b; send them to"):
+        model.predict(np.zeros((1, 2)))
+    with pytest.raises(
+        wardrobe.ServingError, match="does not take pictures: it has several inputs"
+    ):
+        model.check_takes_pictures()
+
+
+def test_rows_may_fill_a_batch_of_a_fixed_size(unusual) -> None:
+    rows = [[float(row), 1.0] for row in range(8)]
+    answer = unusual.post("/v1/models/eight-at-a-time:predict", json={"instances": rows})
+    assert answer.json["predictions"] == [[2 * row, 2.0] for row in range(8)]
+    answer = unusual.post("/v1/models/eight-at-a-time:predict", json={"instances": rows[:2]})
+    assert answer.status_code == 400
+    assert "has shape [2, 2], not [8, 2]" in answer.json["error"]
+
+
+def test_numbers_that_a_protocol_does_not_have_are_refused(unusual) -> None:
+    answer = unusual.post("/v1/models/complex:predict", json={"instances": [[1.0, 2.0]]})
+    assert (answer.status_code, "complex64" in answer.json["error"]) == (400, True)
+    taken = {"name": "taken", "shape": [1, 2], "datatype": "FP32", "data": [1.0, 2.0]}
+    answer = unusual.post("/v2/models/complex/infer", json={"inputs": [taken]})
+    assert (answer.status_code, "complex64" in answer.json["error"]) == (400, True)
 
 
 def test_a_network_of_several_signatures_or_none_says_what_to_do(tmp_path: Path) -> None:
@@ -244,10 +367,20 @@ def test_what_is_passed_over_is_named_with_what_to_do(
         Repository([tmp_path]).check()
 
 
-def test_a_keras_file_in_a_version_folder_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("model.keras", r"net/1/model\.keras'\)\.export\('[^']*net/1'\)"),
+        ("a.weights.h5", r"has weights alone; .* model\.export\('[^']*net/1'\)"),
+        ("model.onnx", "is a file of ONNX, not a SavedModel"),
+    ],
+)
+def test_a_file_of_another_format_in_a_version_folder_is_named(
+    tmp_path: Path, file: str, message: str
+) -> None:
     (tmp_path / "net/1").mkdir(parents=True)
-    (tmp_path / "net/1/model.keras").write_bytes(b"")
-    with pytest.raises(ArtifactError, match=r"model\.keras' is a file of Keras, not a SavedModel"):
+    (tmp_path / "net/1" / file).write_bytes(b"")
+    with pytest.raises(ArtifactError, match=message):
         load(Artifact("net", 1, tmp_path / "net/1"))
 
 

@@ -21,9 +21,9 @@ import pytest
 import wardrobe
 from tests.serving.offline.pictures import draw_into
 from wardrobe.serving.offline import classify_all
-from wardrobe.serving.offline.classifier import Classifier
+from wardrobe.serving.offline.classifier import BATCH, Classifier
 from wardrobe.serving.offline.inputs import read
-from wardrobe.serving.offline.processes import Processes
+from wardrobe.serving.offline.processes import Processes, useful
 
 COUNT = 200
 MODEL = "softmax-regression"
@@ -175,6 +175,14 @@ def test_a_killed_process_is_reported_in_words(folder, tmp_path):
         Processes(1) as processes,
     ):
         classify_all([str(archive)], tmp_path / "a.csv", engine, False, lambda done, total: None)
+
+
+def test_no_more_processes_start_than_there_are_batches_for(folder, tmp_path):
+    file, rest = str(folder / "0000.png"), tmp_path / "rest.txt"
+    rest.write_text(f"{file}\n" * (2 * BATCH))
+    assert useful([file], 8) == 1
+    assert useful([file, str(rest)], 8) == 3
+    assert useful([file, str(rest)], 2) == 2
 
 
 def test_a_script_needs_no_guard_for_the_processes(folder, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tarfile
 from pathlib import Path
 
@@ -88,6 +89,35 @@ def test_what_is_not_there_is_named(tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             names(text)
+
+
+def test_a_glob_that_matches_nothing_is_an_error(folder):
+    with pytest.raises(InputError, match=r"no file matches .*/\*\.gif"):
+        names(folder / "*.gif")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_an_archive_that_is_cut_short_is_named(folder, tmp_path, mode):
+    (folder / "noise.png").write_bytes(random.Random(0).randbytes(200_000))
+    file = tmp_path / f"photos.tar{mode[1:].replace(':', '.')}"
+    with tarfile.open(file, mode) as archive:
+        archive.add(folder, "photos")
+    file.write_bytes(file.read_bytes()[:100_000])
+    with pytest.raises(InputError, match=r"photos\.tar.* is damaged or cut short"):
+        names(file)
+    with pytest.raises(InputError, match="cut short"):
+        len(next(sources([str(file)])))
+
+
+def test_a_table_that_is_damaged_is_named(tmp_path):
+    file = tmp_path / "a.parquet"
+    noise = [random.Random(row).randbytes(1000) for row in range(100)]
+    pyarrow.parquet.write_table(pyarrow.table({"image": noise}), file)
+    data = bytearray(file.read_bytes())
+    data[4:200] = bytes(196)
+    file.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.parquet is damaged or cut short"):
+        names(file)
 
 
 def test_a_file_that_cannot_be_read_is_one_answer(tmp_path):

@@ -90,6 +90,14 @@ def test_an_option_with_two_values_or_a_wrong_one_is_refused(client, encode, ban
     assert response.status_code == 200
 
 
+def test_an_option_that_is_left_empty_is_as_if_it_were_missing(client, encode, band) -> None:
+    filled, empty = (
+        client.post(path, data=encode(band(4))).json
+        for path in ("/predict", "/predict?top=&model=&version=&explain=")
+    )
+    assert filled["predictions"] == empty["predictions"]
+
+
 @pytest.mark.parametrize(
     ("query", "status", "message"),
     [
@@ -132,8 +140,12 @@ def test_when_all_pictures_fail_the_status_is_that_of_the_first(client) -> None:
     ("request_", "message"),
     [
         ({"data": b""}, "the request contains no picture"),
+        ({"data": {"image": "iVBORw0KGgo"}}, "this is text, not a picture"),
         ({"data": {"image": (io.BytesIO(b"x"), "a.png")}}, "has 'image', but no file named `file`"),
-        ({"data": b"--x--", "content_type": "multipart/form-data; boundary=x"}, "has no part"),
+        (
+            {"data": b"--x--", "content_type": "multipart/form-data; boundary=x"},
+            "the form is empty",
+        ),
     ],
 )
 def test_without_a_picture_the_error_says_how_to_send_one(

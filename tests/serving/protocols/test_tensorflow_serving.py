@@ -121,6 +121,12 @@ def test_status_newest_first(client, path: str, versions: list[str]) -> None:
     assert statuses[0]["status"] == {"error_code": "OK", "error_message": ""}
 
 
+@pytest.mark.parametrize("path", ["bands/", "bands/versions/1/", "bands/metadata/"])
+def test_a_slash_at_the_end_makes_no_difference(client, path: str) -> None:
+    with_slash, without = (client.get(f"/v1/models/{each}") for each in (path, path[:-1]))
+    assert (with_slash.status_code, with_slash.json) == (200, without.json)
+
+
 def test_metadata_is_that_of_the_savedmodel(ask, odd) -> None:
     from google.protobuf.json_format import MessageToDict, ParseDict
     from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2

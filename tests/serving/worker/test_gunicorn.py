@@ -1,5 +1,6 @@
 """What the worker uses of gunicorn's inside: fails when a release changes it."""
 
+from socket import socketpair
 from typing import Any
 
 import pytest
@@ -50,6 +51,23 @@ def test_a_response_needs_sendall_only_and_the_worker_a_pipe() -> None:
     assert not response.should_close()
     assert Worker.PIPE == []
     assert all(hasattr(Worker, name) for name in ("notify", "handle_exit", "init_process"))
+
+
+def test_a_body_is_received_where_it_belongs_and_then_the_requests_alone() -> None:
+    incoming = Incoming(Config(), ("127.0.0.1", 1), 2**20)
+    ours, theirs = socketpair()
+    with ours, theirs:
+        theirs.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+        incoming.receive(ours, 100)
+        assert incoming.next() is None
+        theirs.sendall(b"defghiGET / HTTP/1.1\r\n")
+        assert (incoming.receive(ours, 4), incoming.size) == (4, 7)
+        assert incoming.next() is None
+        assert incoming.receive(ours, 100) == 2
+        body = incoming.next().body
+    assert body.read() == b"abcdefghi"
+    body.truncate(0)  # impossible while anything else holds its memory
+    assert incoming.size == 0
 
 
 def test_a_forbidden_trailer_is_refused() -> None:

@@ -63,6 +63,11 @@ def test_a_head_that_cannot_be_read_is_logged_without_method_and_path(connect, l
     assert (line["method"], line["path"], line["status"]) == (None, None, 400)
 
 
+def test_a_client_that_speaks_tls_is_answered_at_once(connect, locked) -> None:
+    (answer,) = connect(locked, b"\x16\x03\x01\x00\xa5" + bytes(0xA5)).answers()
+    assert (answer.status, "speaks HTTP" in answer.error) == (400, True)
+
+
 def test_with_the_key_a_body_is_waited_for(connect, locked) -> None:
     raw = connect(locked, (HEAD + "X-API-Key: secret\r\nContent-Length: 4\r\n\r\nte").encode())
     raw.send(b"xt")

@@ -67,6 +67,11 @@ def test_errors_of_the_declaration_come_before_the_download(monkeypatch):
         load_with_data("softmax-regression", ["optimizer={Adam: {learning_rat: 1}}"])
 
 
+def test_an_artifact_made_elsewhere_has_no_data_of_its_own(tmp_path):
+    with pytest.raises(DataError, match="does not say what it was trained on; name a data set"):
+        data_of_artifact(tmp_path)
+
+
 def test_an_artifact_says_which_data_it_was_trained_on(tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "declaration.yaml").write_text(TEXT)
