@@ -401,8 +401,8 @@ def plain_jax(job: Job) -> None:
         return float((logits(weights, data.test.x).argmax(axis=1) == data.test.y).mean())
 
     glorot = jax.nn.initializers.glorot_uniform()
-    keys = jax.random.split(jax.random.key(1), len(WIDTHS))
-    shapes = zip(keys, pairwise(WIDTHS), strict=False)
+    keys = jax.random.split(jax.random.key(1), len(WIDTHS) - 1)
+    shapes = zip(keys, pairwise(WIDTHS), strict=True)
     weights = [(glorot(key, shape), jnp.zeros(shape[1])) for key, shape in shapes]
     zeros = jax.tree.map(jnp.zeros_like, weights)
     state = weights, zeros, zeros, jnp.float32(1)
