@@ -106,7 +106,7 @@ def test_a_schedule_goes_on_and_this_is_told(few_silhouettes, tmp_path, caplog):
     trained_on(few_silhouettes, tmp_path, SMALL, decay)
     trained_on(few_silhouettes, tmp_path, SMALL, decay, "training.epochs=3", resume=True)
     assert "continues from the end of" in caplog.text
-    assert "as CosineDecay gives it after 2 epochs, from 0 to 0" in caplog.text
+    assert "continues as in CosineDecay after 2 epochs, from 0 to 0" in caplog.text
 
 
 STOPS = "callbacks=[{EarlyStopping: {monitor: loss, patience: 0, min_delta: 1000}}]"

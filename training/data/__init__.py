@@ -304,8 +304,8 @@ def _of_pictures(
 
 def _decisive(wanted: Data) -> dict[str, Any]:
     """What of a declaration decides what is read."""
-    undecisive = {"take", "resplit", "sets", "unknown", "licence"}
-    return wanted.model_dump(include=set(Data.model_fields), exclude=undecisive)
+    irrelevant = {"take", "resplit", "sets", "unknown", "licence"}
+    return wanted.model_dump(include=set(Data.model_fields), exclude=irrelevant)
 
 
 def of_another_kind(file: Path) -> DataError:
