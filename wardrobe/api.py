@@ -374,7 +374,9 @@ def classify(
         ServingError: an input or the model does not exist, or the output cannot be written.
     """
     from wardrobe.serving.offline import classify_all
+    from wardrobe.serving.offline.answers import check_output
 
+    check_output(Path(to))
     choose = partial(_answering, model, artifacts)
     several = _several(inputs)
     with _engine(choose, several, jobs or os.cpu_count() or 1, cluster) as engine:

@@ -32,6 +32,19 @@ class OutputError(ServingError):
     """The output cannot be written, or is that of other pictures."""
 
 
+def check_output(output: Path) -> None:
+    """Before anything is started for it.
+
+    Raises:
+        OutputError: the kind of output is unknown, or its folder is not there.
+    """
+    if output.suffix.lower() not in _WRITERS:
+        known = ", ".join(_WRITERS)
+        raise OutputError(f"{output}: the ending says what to write; there are {known}")
+    if not output.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {output}: there is no folder {output.parent}")
+
+
 class Answers:
     """The answers of one classification, in the order of the pictures. Use it in a `with`.
 
@@ -44,9 +57,7 @@ class Answers:
         Raises:
             OutputError: the kind of output is unknown, or it cannot be written.
         """
-        if output.suffix.lower() not in _WRITERS:
-            known = ", ".join(_WRITERS)
-            raise OutputError(f"{output}: the ending says what to write; there are {known}")
+        check_output(output)
         self.output, self.done, self.errors = output, 0, 0
         self._path = output.with_name(f".{output.name}.journal")
         try:

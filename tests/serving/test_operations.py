@@ -242,7 +242,7 @@ def test_the_page_has_a_content_security_policy(client) -> None:
     assert client.get("/health/live").headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [2, pytest.param(600, marks=pytest.mark.slow)])
 def test_a_soak_of_good_and_bad_requests_loses_none_and_in_the_long_run_no_memory(
     server, encode, band, seconds: int
 ) -> None:

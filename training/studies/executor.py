@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wardrobe.models import Declaration
+from wardrobe.serving.inference.tensorflow import UNNEEDED_BY_KERAS, hidden
 from wardrobe.training.data import DataSet
 from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
@@ -102,13 +103,11 @@ def measure_group(variants: list[Variant], teacher: bytes | None = None) -> list
 
     teacher: the `model.keras` of their teacher, if they have one.
     """
-    from wardrobe.training.studies.measures import MEASURES, always
+    from wardrobe.training.studies.measures import measure
+    from wardrobe.training.studies.measures.training import always
     from wardrobe.training.studies.trained_model import trained, untrained
 
     first = variants[0]
-    if unknown := [name for name in first.measures if name not in MEASURES]:
-        known = ", ".join(MEASURES)
-        raise TrainingError(f"{first.declaration.name}: no measure '{unknown[0]}'; known: {known}")
     loaded = load(first.declaration)
     declarations = [variant.declaration for variant in variants]
     if first.train:
@@ -121,7 +120,7 @@ def measure_group(variants: list[Variant], teacher: bytes | None = None) -> list
     for model in models:
         found = always(model)
         for name in first.measures:
-            found |= MEASURES[name](model)
+            found |= measure(name)(model)
         measured.append(found)
     return measured
 
@@ -222,7 +221,7 @@ def _start() -> None:
 
 
 def use_jax() -> None:
-    """Chooses Keras' backend for this process; call it before Keras is imported."""
+    """Imports Keras, on JAX; call it before anything else does."""
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # layers of Keras may load TensorFlow
     keep_programs()
@@ -230,3 +229,5 @@ def use_jax() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _ONE_THREAD not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()
+    with hidden(*UNNEEDED_BY_KERAS):
+        import keras  # noqa: F401

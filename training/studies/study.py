@@ -22,7 +22,7 @@ from wardrobe.models.schema.inheritance import shown
 from wardrobe.models.schema.tree import Node
 from wardrobe.models.schema.yaml_reader import read_file
 from wardrobe.training import lecture
-from wardrobe.training.studies import claims
+from wardrobe.training.studies import claims, measures
 
 Overrides = dict[str, Node]
 
@@ -51,6 +51,14 @@ class Axis:
 def _claim(text: Any) -> Any:
     claims.parse(str(text))
     return text
+
+
+def _measure(name: Any) -> Any:
+    if name not in measures.NAMES:
+        known = ", ".join(measures.NAMES)
+        hint = did_you_mean(str(name), measures.NAMES) or f"; choose from {known}"
+        raise ValueError(f"no measure '{name}'{hint}")
+    return name
 
 
 class _Frame(BaseModel):
@@ -96,7 +104,7 @@ class _StudyFrame(_Frame):
     base: dict[str, Any]
     axes: dict[str, Any] = {}
     train: bool = True
-    measure: list[str] = []
+    measure: list[Annotated[str, BeforeValidator(_measure)]] = []
     figure: dict[str, dict[str, Any]] = Field(min_length=1)
     claim: list[Annotated[str, BeforeValidator(_claim)]] = Field(min_length=1)
     otherwise: str = ""

@@ -205,6 +205,6 @@ def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):
         wardrobe.classify([folder], tmp_path / "answers.xlsx", MODEL)
     with pytest.raises(wardrobe.ServingError, match="does not exist"):
         wardrobe.classify([tmp_path / "nowhere"], tmp_path / "answers.csv", MODEL)
-    with pytest.raises(wardrobe.ServingError, match="No such file or directory"):
+    with pytest.raises(wardrobe.ServingError, match="there is no folder"):
         wardrobe.classify([folder], tmp_path / "nowhere" / "answers.csv", MODEL)
     assert not list(tmp_path.iterdir())

@@ -46,7 +46,7 @@ def test_errors_in_variants_name_file_and_line(invoke, tmp_path):
     assert "small.yaml:6: Dense has no argument 'activaton'" in done.stderr
     assert "Traceback" not in done.stderr
     file.write_text(PLAIN.replace("figure:", "measure: [tempo]\nfigure:"))
-    done = invoke("study", file, "--jobs", "1")
+    done = invoke("study", file)
     assert done.returncode == 1
-    assert "no measure 'tempo'; known: activation_curve" in done.stderr
+    assert "no measure 'tempo'; choose from activation_curve, averaged_copies" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,46 +6,30 @@ A number can stand in a claim; arrays are what figures are drawn from.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from wardrobe.training.studies.measures.functions import (
-    activation_curve,
-    curve,
-    hidden_space,
-    regions,
-    softmax_identities,
-    unit,
-)
-from wardrobe.training.studies.measures.gradients import gradient_check, gradient_norms
-from wardrobe.training.studies.measures.pictures import averaged_copies, confusion, first_layer
-from wardrobe.training.studies.measures.training import (
-    always,
-    decay_gradient,
-    loss_slice,
-    range_test,
-)
-from wardrobe.training.studies.records import Found
-from wardrobe.training.studies.trained_model import TrainedModel
+if TYPE_CHECKING:
+    from wardrobe.training.studies.records import Found
+    from wardrobe.training.studies.trained_model import TrainedModel
 
-Measure = Callable[[TrainedModel], Found]
+    Measure = Callable[[TrainedModel], Found]
 
-MEASURES: dict[str, Measure] = {
-    measure.__name__: measure
-    for measure in (
-        activation_curve,
-        averaged_copies,
-        confusion,
-        curve,
-        decay_gradient,
-        first_layer,
-        gradient_check,
-        gradient_norms,
-        hidden_space,
-        loss_slice,
-        range_test,
-        regions,
-        softmax_identities,
-        unit,
-    )
-}
+# By module: these import JAX, and a study's file is checked without.
+_MEASURES = {
+    "functions": (
+        "activation_curve", "curve", "hidden_space", "regions", "softmax_identities", "unit",
+    ),
+    "gradients": ("gradient_check", "gradient_norms"),
+    "pictures": ("averaged_copies", "confusion", "first_layer"),
+    "training": ("decay_gradient", "loss_slice", "range_test"),
+}  # fmt: skip
 
-__all__ = ["MEASURES", "Measure", "always"]
+NAMES = sorted(name for names in _MEASURES.values() for name in names)
+
+
+def measure(name: str) -> Measure:
+    """The measure of a name, one of `NAMES`."""
+    (module,) = (module for module, names in _MEASURES.items() if name in names)
+    found: Measure = getattr(import_module(f"{__name__}.{module}"), name)
+    return found
