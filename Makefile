@@ -32,8 +32,8 @@ run: install
 	$(BIN)/wardrobe train $(MODEL) --stand-in
 	$(BIN)/wardrobe serve --model $(MODEL) --host $(HOST) --port $(PORT) --try
 
-test: install clients
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: install clients  # a third process computes on two cores while the others wait
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: install clients  # takes minutes: trains every network of the zoo, measures start-up times
 	$(BIN)/python -m pytest -m slow

@@ -34,8 +34,8 @@ needs_fashion_mnist = pytest.mark.skipif(
     reason="Fashion-MNIST is neither in $WARDROBE_DATA nor in Keras' cache",
 )
 
-# What takes longest, first: the two processes of `make test` take the files in this order, and
-# the last ones are short, so that neither waits long for the other.
+# What takes longest, first: the processes of `make test` take the files in this order, and the last
+# ones are short, so that none waits long for the others.
 LONGEST = (
     "training/studies/test_lecture.py",
     "training/callbacks/test_checkpoint.py",

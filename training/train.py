@@ -7,7 +7,7 @@ import logging
 import shlex
 import subprocess
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -113,50 +113,30 @@ def train(
     if interrupted and interrupted.record.status == "finished":
         return TrainedRun(interrupted.folder, interrupted.record)
     started = datetime.now(UTC)
-    folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
-    fit = Fit(declaration, data, folder, callbacks, [artifacts])
-    refuse_unwritable(artifacts)
-    recorder = MLflowRecorder.wanted(fit.parts.callbacks, mlflow)
-    if recorder:
-        fit.watchers.append(recorder)
+    run: Run | None = None
+    while run is None:
+        folder = interrupted.folder if interrupted else new_folder(runs, declaration, started)
+        fit = Fit(declaration, data, folder, callbacks, [artifacts])
+        refuse_unwritable(artifacts)
+        recorder = MLflowRecorder.wanted(fit.parts.callbacks, mlflow)
+        teacher = train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
+        record = Record.of(
+            declaration,
+            data,
+            _record_of_teacher(teacher) if teacher else None,
+            started=started,
+            command=command,
+            callbacks=[type(callback).__name__ for callback in callbacks],
+            transferred=fit.transferred,
+        )
+        with suppress(FileExistsError):  # a run of the same second was faster: under another name
+            run = interrupted or _begin(fit, record, runs, continues=resume and extend)
+    if interrupted:
+        run.resume(record)
     if fit.transferred:
         logger.warning("%s %s", declaration.name, fit.transferred)
-    teacher = train_teacher(declaration, data, runs, artifacts, served_beside, mlflow)
-    record = Record.of(
-        declaration,
-        data,
-        _record_of_teacher(teacher) if teacher else None,
-        started=started,
-        command=command,
-        callbacks=[type(callback).__name__ for callback in callbacks],
-        transferred=fit.transferred,
-    )
-    if interrupted:
-        run = interrupted
-        run.resume(record)
-    else:
-        if resume and extend and (shorter := Run.shorter(runs, declaration)):
-            shorter.hand_on(folder, record)
-            _tell_continuation(shorter, fit)
-            record = replace(record, continues=shorter.record.id)
-        elif resume and extend:
-            _tell_new_run(runs, declaration)
-        try:
-            run = Run.start(folder, record, declaration)
-        except FileExistsError:  # a run of the same second was faster; this one needs another name
-            return train(
-                declaration,
-                data,
-                runs=runs,
-                artifacts=artifacts,
-                command=command,
-                served_beside=served_beside,
-                resume=resume,
-                extend=extend,
-                callbacks=callbacks,
-                mlflow=mlflow,
-                exporter=exporter,
-            )
+    if recorder:
+        fit.watchers.append(recorder)
     recording = recorder.recording(run, declaration) if recorder else nullcontext()
     exporting = nullcontext(exporter) if exporter else another_process.waiting()
     with run.recorded(), recording, exporting as process:
@@ -175,6 +155,21 @@ def train(
         )
         run.note(artifact=str(artifact))
     return TrainedRun(folder, run.record)
+
+
+def _begin(fit: Fit, record: Record, runs: Path, continues: bool) -> Run:
+    """Starts a new run, from the end of a shorter one if it may and there is one.
+
+    Raises:
+        FileExistsError: another run, begun in the same second, has taken the folder.
+    """
+    if continues and (shorter := Run.shorter(runs, fit.declaration)):
+        shorter.hand_on(fit.folder, record)
+        _tell_continuation(shorter, fit)
+        record = replace(record, continues=shorter.record.id)
+    elif continues:
+        _tell_new_run(runs, fit.declaration)
+    return Run.start(fit.folder, record, fit.declaration)
 
 
 def _tell_continuation(shorter: Run, fit: Fit) -> None:
