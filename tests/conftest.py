@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from wardrobe import cli
+from wardrobe.serving.inference.tensorflow import load_tensorflow
 from wardrobe.training.data import DataSet, Examples, fashion_mnist, load, silhouettes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -53,6 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Programs that JAX compiled are kept for other processes and for the next run of the tests."""
     gc.disable()  # a million permanent objects are made by what the tests import
     os.environ.setdefault("XLA_FLAGS", SIMPLE_CODE)
+    if hasattr(config, "workerinput"):  # a process of `make test`, which needs it in any case
+        load_tensorflow(keras=True)
     if getattr(config, "cache", None):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -116,7 +116,13 @@ def test_a_short_training_gives_an_artifact_that_answers(name, few_silhouettes, 
     if read(name).get("distillation"):  # by a teacher that is trained in seconds
         short += ["distillation.teacher=softmax-regression", "augmentation.copies=2"]
     declaration = resolve(read(name, short), PICTURES)
-    fewer = replace(few_silhouettes, train=few_silhouettes.train[np.arange(200)])
+    fewer = replace(
+        few_silhouettes,
+        **{
+            part: getattr(few_silhouettes, part)[np.arange(200)]
+            for part in ("train", "validation", "test")
+        },
+    )
     trained = train(
         declaration, fewer,
         runs=runs, artifacts=tmp_path / "artifacts", command=f"wardrobe train {name}",

@@ -200,7 +200,7 @@ def test_a_script_needs_no_guard_for_the_processes(folder, tmp_path):
 
 def test_wrong_usage_is_reported_before_anything_is_read(folder, tmp_path):
     with pytest.raises(wardrobe.ServingError, match="there is no model 'nonsense'"):
-        wardrobe.classify([folder], tmp_path / "answers.csv", "nonsense")
+        wardrobe.classify([folder], tmp_path / "answers.csv", "nonsense", jobs=1)
     with pytest.raises(wardrobe.ServingError, match=r"\.jsonl, \.csv, \.parquet"):
         wardrobe.classify([folder], tmp_path / "answers.xlsx", MODEL)
     with pytest.raises(wardrobe.ServingError, match="does not exist"):

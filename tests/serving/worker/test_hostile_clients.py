@@ -33,6 +33,12 @@ def slow_picture(encode, band) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def plain(start, good: Path) -> Any:
+    """A server with one worker."""
+    return start([good], 1)
+
+
+@pytest.fixture(scope="module")
 def narrow(start, good: Path) -> Any:
     """A server that takes three requests in hand."""
     return start([good], 1, THREADS="1", QUEUE="2", DEADLINE_SECONDS="30")
@@ -100,9 +106,9 @@ def test_clients_of_a_byte_at_a_time_hold_nobody_up(server, connect, encode, ban
 
 
 def test_a_small_file_of_many_pixels_holds_nobody_up_who_came_with_it(
-    start, good: Path, connect, encode, band
+    plain, connect, encode, band
 ) -> None:
-    server, picture = start([good], 1), encode(band(6))
+    server, picture = plain, encode(band(6))
     bomb = encode(np.zeros((6900, 6900), np.uint8), "AVIF", speed=10, quality=1)
     assert len(bomb) < 16384
     slow = connect(server, post(bomb))  # alone
@@ -283,9 +289,8 @@ def test_a_full_temporary_folder_costs_metrics_and_no_worker(
 
 
 @needs_proc
-def test_large_requests_leave_no_memory_behind(start, good: Path, connect, encode) -> None:
-    server = start([good], 1)
-    (worker,) = server.children()
+def test_large_requests_leave_no_memory_behind(plain, connect, encode) -> None:
+    (worker,) = plain.children()
     pictures = [
         encode(np.zeros((6000, 6000, 3), np.uint8), kind, **options)
         for kind, options in (("PNG", {}), ("JPEG", {"progressive": True}), ("WEBP", {"method": 0}))
@@ -295,7 +300,7 @@ def test_large_requests_leave_no_memory_behind(start, good: Path, connect, encod
     requests += [post(numbers, "/v1/models/bands:predict")] * 2
     before = memory(worker)
     for _ in range(2):
-        raws = [connect(server, request) for request in requests]
+        raws = [connect(plain, request) for request in requests]
         assert all(raw.answer().status in (400, 422, 504) for raw in raws)
     time.sleep(0.5)
     assert memory(worker) - before < 200
