@@ -189,7 +189,8 @@ def test_a_script_needs_no_guard_for_the_processes(folder, tmp_path):
     """A spawned process runs the main script again, unless it is told not to."""
     script = tmp_path / "script.py"
     script.write_text(
-        f"import wardrobe\nprint('begun')\nwardrobe.classify({str(folder)!r}, 'a.csv', {MODEL!r})\n"
+        "import wardrobe\nprint('begun')\n"
+        f"wardrobe.classify({str(folder)!r}, 'a.csv', {MODEL!r}, jobs=1)\n"
     )
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300

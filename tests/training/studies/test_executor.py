@@ -13,7 +13,7 @@ PLAIN = TEXT.replace("quick: {axes: {seed: [1]}, set: {training.epochs: 1}}\n", 
 
 
 # Many groups: an interrupted process still finishes the few that it has begun.
-MANY = PLAIN.replace("values: [1, 2]", "values: [1, 2, 3, 4, 5, 6]").replace("[1, 2, 3]\n", "[1]\n")
+MANY = PLAIN.replace("values: [1, 2]", "values: [1, 2, 3, 4]").replace("[1, 2, 3]\n", "[1]\n")
 
 
 def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
@@ -32,9 +32,9 @@ def test_an_interrupted_study_goes_on(tmp_path, wardrobe_program):
     assert said.rstrip().endswith("interrupted")
     assert "Traceback" not in said
     kept = {file: file.stat().st_mtime_ns for file in variants.glob("*/*.json")}
-    assert 0 < len(kept) < 12
+    assert 0 < len(kept) < 8
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
-    assert len(list(variants.glob("*/*.json"))) == 12
+    assert len(list(variants.glob("*/*.json"))) == 8
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
 
 
