@@ -64,8 +64,10 @@ class Killed:
         while of_training and not self.checkpoints and process.poll() is None:
             time.sleep(0.01)
         time.sleep(seconds)
+        finished = process.poll() is not None
         process.kill()
         process.wait()
+        assert not (of_training and finished), "it was to be killed while it trained"
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -112,7 +114,7 @@ def test_a_killed_training_ends_with_the_same_bits(wardrobe_program, tmp_path, b
     print("seed of the moments:", seed)
     moments = random.Random(seed)
     killed = Killed(wardrobe_program, tmp_path / "killed", backend)
-    killed.kill_after(moments.uniform(0, 1.5), of_training=True)
+    killed.kill_after(moments.uniform(0, 0.5), of_training=True)
     killed.kill_after(moments.uniform(0, 10), of_training=False)
     killed.to_the_end()
 
