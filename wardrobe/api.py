@@ -640,19 +640,16 @@ def _choose_backend(backend: str | None, trains: bool = False) -> None:
 
 
 def _load_backend() -> None:
-    """Imports Keras without what it does not need, and TensorFlow without start-up messages.
+    """Imports Keras with its backend.
 
     Raises:
         TrainingError: a script of TensorFlow 1 has disabled eager execution.
     """
-    from wardrobe.serving.inference.tensorflow import UNNEEDED_BY_KERAS, hidden, load_tensorflow
+    from wardrobe.serving.inference.tensorflow import load_keras
     from wardrobe.training.errors import TrainingError
 
     if "keras" not in sys.modules:
-        if os.environ["KERAS_BACKEND"] == "tensorflow":
-            load_tensorflow(keras=True)
-        with hidden(*UNNEEDED_BY_KERAS):
-            import keras  # noqa: F401
+        load_keras()
     if "tensorflow" in sys.modules:
         import tensorflow as tf
 

@@ -17,7 +17,6 @@ START_UP_MESSAGE = re.compile(
 )
 """Lines on stderr that do not help a user: notices, and that there is no GPU."""
 
-
 UNNEEDED_BY_KERAS = ("matplotlib", "pandas")
 """Keras imports them where they are installed, to draw galleries and to slice data frames, which
 takes most of a second. Without pandas, Keras takes a data frame for an array, which will do."""
@@ -38,7 +37,7 @@ def load_tensorflow(keras: bool = False) -> Any:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # processes share the GPU
     # TensorFlow Lite and a callback of Keras would import JAX: 100 MB and half a second.
     unneeded = ("jax", *UNNEEDED_BY_KERAS) if keras else ("jax", "keras")
-    with hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
+    with _hidden(*unneeded), _without_garbage_collection(), without_lines(START_UP_MESSAGE):
         import tensorflow
 
         tensorflow.config.list_physical_devices()  # reports a missing GPU here, not later
@@ -46,8 +45,16 @@ def load_tensorflow(keras: bool = False) -> Any:
     return tensorflow
 
 
+def load_keras() -> None:
+    """Imports Keras on the backend that $KERAS_BACKEND names, and nothing that it does not need."""
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        load_tensorflow(keras=True)
+    with _hidden(*UNNEEDED_BY_KERAS):
+        import keras  # noqa: F401
+
+
 @contextmanager
-def hidden(*modules: str) -> Iterator[None]:
+def _hidden(*modules: str) -> Iterator[None]:
     """Makes modules look as if they were not installed; those already imported stay."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]

@@ -44,8 +44,19 @@ def examine(
     if examples.x.ndim == 2 or not collection.divisible:
         return found, 0
     pictures = fingerprints(examples.x)
-    found += of_pictures(pictures, examples.y, train, validate, test)
-    return found, repeated(pictures, test, np.concatenate([train, validate]))
+    tested_twice = repeated(pictures, test, np.concatenate([train, validate]))
+    validated_twice = repeated(pictures, validate, train)
+    if tested_twice:
+        found.append(
+            f"{tested_twice:,} of {counted(len(test), 'test picture')} are also in the training or "
+            "validation set, so the test measures nothing there; remove them from one of the sets"
+        )
+    if validated_twice:
+        found.append(
+            f"{validated_twice:,} of {counted(len(validate), 'validation picture')} are also in "
+            "the training set; remove them from one of the sets"
+        )
+    return [*found, *of_several_classes(pictures, examples.y)], tested_twice
 
 
 def of_classes(
@@ -92,20 +103,8 @@ def of_numbers(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
             )
 
 
-def of_pictures(
-    pictures: Fingerprints, y: NDArray[np.int32], train: Indices, validate: Indices, test: Indices
-) -> Iterator[str]:
-    """Sentences about pictures that are there more than once, pixel for pixel."""
-    if count := repeated(pictures, test, np.concatenate([train, validate])):
-        yield (
-            f"{count:,} of {counted(len(test), 'test picture')} are also in the training or "
-            "validation set, so the test measures nothing there; remove them from one of the sets"
-        )
-    if count := repeated(pictures, validate, train):
-        yield (
-            f"{count:,} of {counted(len(validate), 'validation picture')} are also in the training "
-            "set; remove them from one of the sets"
-        )
+def of_several_classes(pictures: Fingerprints, y: NDArray[np.int32]) -> Iterator[str]:
+    """A sentence about pictures that are in several classes, pixel for pixel."""
     class_of: dict[int, int] = {}
     pairs = zip(pictures.tolist(), y.tolist(), strict=True)
     if differ := {one for one, of in pairs if class_of.setdefault(one, of) != of}:

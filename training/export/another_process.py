@@ -83,9 +83,9 @@ def _started() -> subprocess.Popen[str]:
 
 def _main() -> None:
     """Loads all that writing needs, then waits for what to write."""
-    from wardrobe.serving.inference.tensorflow import load_tensorflow
+    from wardrobe.serving.inference.tensorflow import load_keras
 
-    load_tensorflow(keras=True)
+    load_keras()
     import keras
 
     from wardrobe.training.data.columns import Column

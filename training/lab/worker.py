@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wardrobe.serving.inference.tensorflow import load_keras
+
 if TYPE_CHECKING:
     from wardrobe.training.data import DataSet
 
@@ -29,11 +31,7 @@ def work(connection: Connection, folder: Path, backend: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ["KERAS_BACKEND"] = backend
     os.chdir(folder)
-    if backend == "tensorflow":
-        from wardrobe.serving.inference.tensorflow import load_tensorflow
-
-        load_tensorflow(keras=True)
-    import keras  # noqa: F401  # takes seconds, in which the page is read
+    load_keras()  # takes seconds, in which the page is read
 
     training: Training | None = None
     connection.send({"type": "ready"})

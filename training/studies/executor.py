@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wardrobe.models import Declaration
-from wardrobe.serving.inference.tensorflow import UNNEEDED_BY_KERAS, hidden
+from wardrobe.serving.inference.tensorflow import load_keras
 from wardrobe.training.data import DataSet
 from wardrobe.training.data.declarations import for_declaration
 from wardrobe.training.errors import TrainingError
@@ -229,5 +229,4 @@ def use_jax() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _ONE_THREAD not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()
-    with hidden(*UNNEEDED_BY_KERAS):
-        import keras  # noqa: F401
+    load_keras()
